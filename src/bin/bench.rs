@@ -1,0 +1,2 @@
+//! Native measurements of the engine.
+fn main() {}

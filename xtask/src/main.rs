@@ -1,0 +1,2 @@
+//! `cargo xtask`: everything around the program.
+fn main() {}
