@@ -1,7 +1,17 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
+pub mod arena;
+pub mod check;
+pub mod cpu;
+pub mod edge;
 pub mod error;
-pub mod text;
+pub mod gpu;
+pub mod graph;
+pub mod op;
+pub mod ops;
+pub mod session;
+pub mod shaders;
+pub mod tensor;
 pub mod weights;
 
 pub use error::{Error, Result};
