@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::engine::{Error, Result};
 
 /// How to encode a text.
@@ -31,8 +33,12 @@ impl Tokenizer {
     /// [`Error::Corrupt`] where the file is not a tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { file: "tokenizer.json".into(), reason };
-        let mut inner = tokenizers::Tokenizer::from_bytes(json)
-            .map_err(|error| corrupt(format!("it does not describe a tokenizer ({error})")))?;
+        let wrong = |error: serde_json::Error| corrupt(format!("it does not describe a tokenizer ({error})"));
+        let mut file: Value = serde_json::from_slice(json).map_err(wrong)?;
+        if let Some(model) = file.get_mut("model") {
+            restore_first_merge(model);
+        }
+        let mut inner: tokenizers::Tokenizer = serde_json::from_value(file).map_err(wrong)?;
         inner.with_truncation(None).map_err(|error| corrupt(error.to_string()))?;
         inner.with_padding(None);
         Ok(Self { inner: Arc::new(inner) })
@@ -88,6 +94,35 @@ impl Tokenizer {
     }
 }
 
+/// Puts back the first merge of a byte-level vocabulary where its file lost it.
+///
+/// Files of multilingual Whisper begin their merges with the second one; without `Ġ t`, " the" becomes two tokens that
+/// the model never saw together. The ids tell: the 256 bytes come first, then the merges in their order.
+fn restore_first_merge(model: &mut Value) {
+    let Some(first) =
+        model.get("vocab").and_then(Value::as_object).and_then(|vocab| vocab.iter().find(|(_, id)| **id == 256))
+    else {
+        return;
+    };
+    let mut symbols = first.0.chars();
+    let (Some(left), Some(right), None) = (symbols.next(), symbols.next(), symbols.next()) else { return };
+    let pair = [left.to_string(), right.to_string()];
+    let Some(merges) = model.get_mut("merges").and_then(Value::as_array_mut) else { return };
+    // Older files write a merge as one string, newer ones as a pair.
+    let is_pair = |merge: &Value| match merge {
+        Value::String(text) => *text == pair.join(" "),
+        merge => merge[0] == pair[0] && merge[1] == pair[1],
+    };
+    if merges.iter().any(is_pair) {
+        return;
+    }
+    match merges.first() {
+        Some(Value::String(_)) => merges.insert(0, pair.join(" ").into()),
+        Some(Value::Array(_)) => merges.insert(0, pair.to_vec().into()),
+        _ => {} // A vocabulary without merges means it.
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +155,26 @@ mod tests {
         assert_eq!(padded().encode("", options).unwrap(), [1, 2]);
         let plain = EncodeOptions { add_special_tokens: false, max_length: Some(2) };
         assert_eq!(padded().encode("a b c d", plain).unwrap(), [3, 4]);
+    }
+
+    #[test]
+    fn tokenizer_restores_the_first_merge_where_the_file_lost_it() {
+        let pair = |left: &str, right: &str, as_pairs: bool| match as_pairs {
+            true => serde_json::json!([left, right]),
+            false => format!("{left} {right}").into(),
+        };
+        for as_pairs in [false, true] {
+            let mut model = serde_json::json!({"vocab": {"a": 0, "b": 1, "c": 2, "ab": 256, "abc": 257},
+                "merges": [pair("ab", "c", as_pairs)]});
+            restore_first_merge(&mut model);
+            let whole = serde_json::json!([pair("a", "b", as_pairs), pair("ab", "c", as_pairs)]);
+            assert_eq!(model["merges"], whole);
+            restore_first_merge(&mut model);
+            assert_eq!(model["merges"], whole, "a whole list stays as it is");
+        }
+        let mut other = serde_json::json!({"vocab": [["a", -1.0]]});
+        restore_first_merge(&mut other);
+        assert_eq!(other, serde_json::json!({"vocab": [["a", -1.0]]}), "other kinds are left alone");
     }
 
     #[test]
