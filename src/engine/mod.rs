@@ -12,6 +12,7 @@ pub mod ops;
 pub mod session;
 pub mod shaders;
 pub mod tensor;
+pub mod text;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -3,5 +3,7 @@
 //! Nothing here knows a model or a backend: tensors are handed on as named bytes while they arrive.
 
 pub mod checkpoint;
+pub mod stream;
 
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
+pub use stream::{TensorPart, TensorStream};
