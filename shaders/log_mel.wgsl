@@ -1,6 +1,6 @@
 // y[t, m] = log10(max(filters[m, :] . power(t, :), 1e-10)), power the spectrum of a windowed frame of 400 samples.
 // One workgroup per two frames: they are the real and the imaginary part of one complex Stockham FFT of radices 4, 4, 5, 5.
-struct Params { n_samples: u32, n_frames: u32, n_mels: u32 }
+struct Params { n_frames: u32, n_mels: u32 }
 override WG: u32 = 128u;
 const N = 400u;
 const N_BINS = 201u;
@@ -22,12 +22,9 @@ fn root(n: u32) -> vec2<f32> {
     return vec2<f32>(table[N + i], -table[2u * N + i]);
 }
 
-// Sample i of frame t, windowed; mirrored at the ends.
+// Sample i of frame t, windowed.
 fn sample(t: u32, i: u32) -> f32 {
-    var at = abs(i32(t * 160u + i) - 200);
-    let n = i32(params.n_samples);
-    if (at >= n) { at = max(2 * (n - 1) - at, 0); }
-    return audio[at] * table[i];
+    return audio[t * 160u + i] * table[i];
 }
 
 // One stage: butterflies of `radix` over spans of `span` finished points, from half `src` to the other.

@@ -223,14 +223,21 @@ impl Scope {
     }
 
     /// Matrices of `n_rows` rows each, one below the other.
-    pub fn stacked(&self, names: &[&str], n_rows: usize, n_cols: usize) -> Result<Tensor> {
+    pub fn stacked(&self, names: &[impl AsRef<str>], n_rows: usize, n_cols: usize) -> Result<Tensor> {
         let mut parts = Vec::new();
         for (idx, name) in names.iter().enumerate() {
-            let tensor = self.check(name, &[n_rows, n_cols])?;
+            let tensor = self.check(name.as_ref(), &[n_rows, n_cols])?;
             parts.push(WeightPart { tensor, first: idx * n_rows * n_cols, layout: Layout::AsStored });
         }
         let ty = TensorType::new(self.width(&parts), [names.len() * n_rows, n_cols]);
         Ok(self.recorder.slot(self.label(names), ty, SlotKind::Weight(parts)))
+    }
+
+    /// A matrix, in f32 whatever the checkpoint has: for tables that are added to the residual stream.
+    pub fn matrix_f32(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n_rows, n_cols])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n_rows, n_cols]), SlotKind::Weight(parts)))
     }
 
     /// A vector, in f32.
@@ -241,10 +248,10 @@ impl Scope {
     }
 
     /// Vectors of `n` elements each, one behind the other, in f32; zeros where the checkpoint has none.
-    pub fn stacked_vectors(&self, names: &[&str], n: usize) -> Result<Tensor> {
+    pub fn stacked_vectors(&self, names: &[impl AsRef<str>], n: usize) -> Result<Tensor> {
         let mut parts = Vec::new();
-        for (idx, name) in names.iter().enumerate().filter(|(_, name)| self.has(name)) {
-            let tensor = self.check(name, &[n])?;
+        for (idx, name) in names.iter().enumerate().filter(|(_, name)| self.has(name.as_ref())) {
+            let tensor = self.check(name.as_ref(), &[n])?;
             parts.push(WeightPart { tensor, first: idx * n, layout: Layout::AsStored });
         }
         Ok(self.recorder.slot(self.label(names), TensorType::f32([names.len() * n]), SlotKind::Weight(parts)))
@@ -262,8 +269,8 @@ impl Scope {
         if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
     }
 
-    fn label(&self, names: &[&str]) -> String {
-        self.name(names.join("+"))
+    fn label(&self, names: &[impl AsRef<str>]) -> String {
+        self.name(names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("+"))
     }
 
     /// The full name of a tensor that is there in the expected shape.

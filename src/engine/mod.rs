@@ -7,12 +7,15 @@ pub mod edge;
 pub mod error;
 pub mod gpu;
 pub mod graph;
+pub mod models;
+pub mod nn;
 pub mod op;
 pub mod ops;
 pub mod session;
 pub mod shaders;
 pub mod tensor;
 pub mod text;
+pub mod upload;
 pub mod weights;
 
 pub use error::{Error, Result};

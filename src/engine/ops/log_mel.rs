@@ -1,8 +1,9 @@
 //! `y[t, m] = log10(max(filter_m . |FFT(hann * frame_t)|^2, 1e-10))`: Whisper's features before they are scaled.
 //!
-//! audio: `[N]` samples at 16 kHz; table: `[1200]` (Hann window, then cosines, then sines of the 400 points); filters:
-//! `[M, 201]`; y: `[N / 160, M]`. Frame t is centred on sample 160 t, mirrored at the ends, as `torch.stft` with its defaults does it in
-//! openai/whisper `audio.py`. The transform is a mixed-radix FFT (400 = 4 x 4 x 5 x 5) of two frames at once: one real frame each
+//! audio: `[N + 400]` samples at 16 kHz, 200 before and 200 after the N that count; table: `[1200]` (Hann window, then cosines,
+//! then sines of the 400 points); filters: `[M, 201]`; y: `[N / 160, M]`. Frame t is centred on the 160 t-th sample that counts, as
+//! in openai/whisper `audio.py`; what stands before the first and after the last is the caller's choice ([`with_margins`]). The
+//! transform is a mixed-radix FFT (400 = 4 x 4 x 5 x 5) of two frames at once: one real frame each
 //! in the real and the imaginary part.
 
 use super::linear::expect_shape;
@@ -41,7 +42,6 @@ struct LogMel {
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
 struct Params {
-    n_samples: u32,
     n_frames: u32,
     n_mels: u32,
 }
@@ -56,7 +56,7 @@ impl Op for LogMel {
             return Err(Error::Internal("log_mel takes audio, a table and filters".into()));
         };
         expect_shape("log_mel filters", filters, &[self.n_mels, N_BINS])?;
-        Ok(Some(TensorType::f32([audio.n_elements() / HOP, self.n_mels])))
+        Ok(Some(TensorType::f32([(audio.n_elements() - N_FFT) / HOP, self.n_mels])))
     }
 
     fn cpu(&self, args: CpuArgs) {
@@ -67,7 +67,7 @@ impl Op for LogMel {
         let mut power = vec![0.0f64; N_BINS];
         for (t, out) in y.f32_mut().chunks_exact_mut(self.n_mels).enumerate() {
             let frame: Vec<f64> = (0..N_FFT)
-                .map(|i| f64::from(audio[mirrored(t * HOP + i, audio.len())]) * f64::from(window[i]))
+                .map(|i| f64::from(audio[t * HOP + i]) * f64::from(window[i]))
                 .collect();
             for (bin, p) in power.iter_mut().enumerate() {
                 // The discrete Fourier transform as it is defined.
@@ -86,19 +86,17 @@ impl Op for LogMel {
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let n_frames = signature.output().n_rows();
-        let params = Params {
-            n_samples: signature.input(0).n_elements() as u32,
-            n_frames: n_frames as u32,
-            n_mels: self.n_mels as u32,
-        };
+        let params = Params { n_frames: n_frames as u32, n_mels: self.n_mels as u32 };
         Kernel::new("log_mel", params, [n_frames.div_ceil(2) as u32, 1, 1]).set("WG", 128.0)
     }
 }
 
-/// Index of sample `at - N_FFT / 2` with the ends mirrored, the end samples themselves once.
-fn mirrored(at: usize, n: usize) -> usize {
-    let i = (at as isize - N_FFT as isize / 2).unsigned_abs();
-    if i < n { i } else { (2 * (n - 1)).saturating_sub(i) }
+/// The `n` samples of `recording` from `start` on with what `log_mel` wants around them: the samples there really are, before the
+/// recording's start its mirror image (as `torch.stft` pads), after its end silence (openai/whisper pads 30 s of it).
+pub fn with_margins(recording: &[f32], start: usize, n: usize) -> Vec<f32> {
+    const MARGIN: isize = N_FFT as isize / 2;
+    let at = |i: isize| recording.get(i.unsigned_abs()).copied().unwrap_or(0.0);
+    (-MARGIN..n as isize + MARGIN).map(|i| at(start as isize + i)).collect()
 }
 
 /// Periodic Hann window, cosines and sines of the 400 points.
