@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod check;
 pub mod cpu;
+pub mod decode;
 pub mod edge;
 pub mod error;
 pub mod gpu;
@@ -15,6 +16,7 @@ pub mod session;
 pub mod shaders;
 pub mod tensor;
 pub mod text;
+pub mod transcribe;
 pub mod upload;
 pub mod weights;
 
