@@ -35,7 +35,7 @@ const JFK: Clip = Clip {
     file: "jfk.wav",
     from: "pywhispercpp-1.5.1/whisper.cpp/samples/jfk.wav",
     text: "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country.",
-    sha256: "",
+    sha256: "d7d4e74b8a333ed02186008bc109a1b1a19d16da668bd56e785d80d69a16a72f",
 };
 
 const AUSTEN_PACKAGE: &str = "pocketsphinx-testdata";

@@ -42,7 +42,9 @@ pub fn firefox() -> Option<PathBuf> {
 
 /// Installs what the tests drive.
 pub fn ensure_test_packages() -> Result<()> {
-    ensure(&TEST_NEEDS)
+    ensure(&TEST_NEEDS)?;
+    report::note(TEST_NEEDS.map(|need| need.what).join(", "));
+    Ok(())
 }
 
 /// Installs the further browsers of `cargo xtask test --browsers`.
@@ -110,7 +112,6 @@ pub fn privileged(program: &str) -> Command {
 fn ensure(needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
-        report::note("all there");
         return Ok(());
     }
     let what = missing.iter().map(|need| need.what).collect::<Vec<_>>().join(", ");

@@ -59,7 +59,7 @@ pub fn ensure() -> Result<Toolchain> {
     }
     let has_rustup = process::find("rustup").is_some();
     // What an earlier run made, before anything is fetched.
-    if let Some(sysroot) = debian_sysroot().filter(|sysroot| has_current_std(sysroot)) {
+    if let Some(sysroot) = debian_sysroot().filter(|sysroot| has_current_std(sysroot) && missing_linker().is_none()) {
         let toolchain = if has_rustup { Toolchain::Named(link(&sysroot)?) } else { Toolchain::System };
         return found(toolchain, "Debian's rustc-web");
     }
@@ -92,8 +92,11 @@ fn has_std(toolchain: &Toolchain) -> bool {
     })
 }
 
+/// `libcore-68ceb7eb87ac5576.rlib` is core; a std that was built by cargo is plain `libstd.rlib`.
 fn names_crate(rlib: &Path, crate_name: &str) -> bool {
-    rlib.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with(&format!("lib{crate_name}-")))
+    let stem = rlib.file_stem().unwrap_or_default().to_string_lossy();
+    let rest = stem.strip_prefix("lib").and_then(|stem| stem.strip_prefix(crate_name));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 fn rlibs(dir: &Path) -> Vec<PathBuf> {
@@ -106,13 +109,28 @@ fn debian(has_rustup: bool) -> Result<Toolchain> {
     if !missing.is_empty() {
         system::apt_install(&missing)?;
     }
+    if let Some(linker) = missing_linker() {
+        system::apt_install(&[&linker])?;
+    }
     let sysroot = debian_sysroot().context("rustc-web is installed, but /usr/bin/rustc does not run")?;
-    build_std(&sysroot)?;
+    if !has_current_std(&sysroot) {
+        build_std(&sysroot)?;
+    }
     if !has_current_std(&sysroot) {
         bail!("the standard library was built, but rustc does not find it in {}", std_dir(&sysroot).display());
     }
     let toolchain = if has_rustup { Toolchain::Named(link(&sysroot)?) } else { Toolchain::System };
     found(toolchain, "Debian's rustc-web")
+}
+
+/// The package of the linker, where it is missing: rust-web-llvm has `rust-lld` as a link to `lld-22` or so, which has
+/// its own package of the same name, on which nothing depends.
+fn missing_linker() -> Option<String> {
+    let link = Path::new("/usr/bin/rust-lld");
+    if link.exists() {
+        return None;
+    }
+    fs::read_link(link).ok()?.file_name()?.to_str().map(str::to_owned)
 }
 
 fn debian_sysroot() -> Option<PathBuf> {
@@ -191,4 +209,16 @@ fn link(sysroot: &Path) -> Result<String> {
         "rustup has other toolchains named {}: remove one with `rustup toolchain uninstall`",
         DEBIAN_NAMES.join(" and ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_library_files_are_told_apart_by_their_crate() {
+        assert!(names_crate(Path::new("/x/libcore-68ceb7eb87ac5576.rlib"), "core"));
+        assert!(names_crate(Path::new("/x/libstd.rlib"), "std"));
+        assert!(!names_crate(Path::new("/x/libstd_detect-be65387047eef3f1.rlib"), "std"));
+    }
 }
