@@ -47,6 +47,26 @@ pub fn run_within(command: &mut Command, limit: Duration) -> Result<()> {
     Ok(())
 }
 
+/// On CI (`CI` is set), the same command stopped with all it started after so many minutes. Elsewhere the user stops
+/// it, and Ctrl-C would not reach what `timeout` runs.
+pub fn limited(command: Command, minutes: u32) -> Command {
+    if env::var_os("CI").is_none() || find("timeout").is_none() {
+        return command;
+    }
+    let mut limited = self::command("timeout");
+    limited.arg("--kill-after=10s").arg(format!("{minutes}m")).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        limited.current_dir(dir);
+    }
+    limited
+}
+
 /// Runs quietly and gives its stdout. What it wrote to stderr becomes part of the error.
 pub fn capture(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot start {}", line(command)))?;

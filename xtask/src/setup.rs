@@ -49,6 +49,7 @@ pub fn run(scope: Scope) -> Result<Environment> {
     dirs.push(report::step("wasm-opt and Playwright (npm)", tools::ensure_npm_tools)?);
     if scope == Scope::Test {
         report::step("Chromium, its driver and a Vulkan driver", system::ensure_test_packages)?;
+        tools::check_node_for_playwright()?;
     }
     let old_path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(dirs.into_iter().chain(env::split_paths(&old_path)))

@@ -18,12 +18,16 @@ struct Need {
     present: fn() -> bool,
 }
 
-const TEST_NEEDS: [Need; 4] = [
-    Need { what: "Chromium", package: "chromium", present: || chromium().is_some() },
-    Need { what: "ChromeDriver", package: "chromium-driver", present: || chromedriver().is_some() },
-    Need { what: "a Vulkan driver", package: "mesa-vulkan-drivers", present: has_vulkan_driver },
-    Need { what: "the Vulkan loader", package: "libvulkan1", present: has_vulkan_loader },
-];
+const CHROMIUM: Need = Need { what: "Chromium", package: "chromium", present: || chromium().is_some() };
+const CHROMEDRIVER: Need =
+    Need { what: "ChromeDriver", package: "chromium-driver", present: || chromedriver().is_some() };
+const VULKAN_DRIVER: Need =
+    Need { what: "a Vulkan driver", package: "mesa-vulkan-drivers", present: has_vulkan_driver };
+const VULKAN_LOADER: Need = Need { what: "the Vulkan loader", package: "libvulkan1", present: has_vulkan_loader };
+const FIREFOX: Need = Need { what: "Firefox", package: "firefox-esr", present: || firefox().is_some() };
+const NODE: Need = Need { what: "Node.js", package: "nodejs", present: || process::find("node").is_some() };
+const NPM: Need = Need { what: "npm", package: "npm", present: || process::find("npm").is_some() };
+const PIP: Need = Need { what: "Python's pip", package: "python3-pip", present: has_pip };
 
 /// The browser that tests drive. `CHROMIUM` names another one.
 pub fn chromium() -> Option<PathBuf> {
@@ -42,28 +46,30 @@ pub fn firefox() -> Option<PathBuf> {
 
 /// Installs what the tests drive.
 pub fn ensure_test_packages() -> Result<()> {
-    ensure(&TEST_NEEDS)?;
-    report::note(TEST_NEEDS.map(|need| need.what).join(", "));
+    ensure(&[CHROMIUM, CHROMEDRIVER, VULKAN_DRIVER, VULKAN_LOADER])?;
+    let paths = [chromium(), chromedriver()].into_iter().flatten().map(|path| path.display().to_string());
+    report::note(format!("{}, Vulkan", paths.collect::<Vec<_>>().join(", ")));
     Ok(())
+}
+
+/// Installs what native GPU tests run on.
+pub fn ensure_vulkan() -> Result<()> {
+    ensure(&[VULKAN_DRIVER, VULKAN_LOADER])
 }
 
 /// Installs the further browsers of `cargo xtask test --browsers`.
 pub fn ensure_more_browsers() -> Result<()> {
-    ensure(&[Need { what: "Firefox", package: "firefox-esr", present: || firefox().is_some() }])
+    ensure(&[FIREFOX])
 }
 
 /// Installs Node.js and npm.
 pub fn ensure_node() -> Result<()> {
-    ensure(&[
-        Need { what: "Node.js", package: "nodejs", present: || process::find("node").is_some() },
-        Need { what: "npm", package: "npm", present: || process::find("npm").is_some() },
-    ])
+    ensure(&[NODE, NPM])
 }
 
 /// Installs Python's package client.
 pub fn ensure_pip() -> Result<()> {
-    let has_pip = || process::capture(process::command("python3").args(["-m", "pip", "--version"])).is_ok();
-    ensure(&[Need { what: "Python's pip", package: "python3-pip", present: has_pip }])
+    ensure(&[PIP])
 }
 
 /// The description file of Mesa's software Vulkan driver, lavapipe.
@@ -132,6 +138,10 @@ fn ensure(needs: &[Need]) -> Result<()> {
 fn from_env_or_path(variable: &str, programs: &[&str]) -> Option<PathBuf> {
     let named = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     named.or_else(|| programs.iter().find_map(|program| process::find(program)))
+}
+
+fn has_pip() -> bool {
+    process::capture(process::command("python3").args(["-m", "pip", "--version"])).is_ok()
 }
 
 fn vulkan_drivers() -> Vec<PathBuf> {

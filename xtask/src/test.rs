@@ -14,6 +14,10 @@ use crate::setup::{self, Environment};
 use crate::{models, paths, process, report, samples, system};
 
 const TARGET: &str = "wasm32-unknown-unknown";
+/// On CI, the longest that each of the three test steps may take. One that hangs is stopped and counted as failed, so
+/// that the other steps and the line of counts still come.
+const LIMIT_MINUTES: u32 = 25;
+
 const TEST_MODELS: [&str; 3] = ["whisper-tiny.en", "whisper-base", "all-MiniLM-L6-v2"];
 
 /// Run every check: format, lints, native tests, the release build, browser tests, end-to-end tests.
@@ -35,7 +39,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     let mut session = Session::default();
     session.step("format", || check(process::command("cargo").args(["fmt", "--all", "--check"])));
     if args.quick {
-        session.step("system packages", || system::ensure_test_packages().map(|()| Tally::PASS));
+        session.step("system packages", || system::ensure_vulkan().map(|()| Tally::PASS));
         native_steps(&mut session);
         return Ok(session.finish());
     }
@@ -83,13 +87,12 @@ fn native_tests() -> Result<Tally> {
     test.env("REQUIRE_GPU", "1").env("RILL_MODELS", paths::models());
     let chosen_by_user = ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].iter().any(|name| std::env::var_os(name).is_some());
     // Without a GPU, drivers for one only slow the search down or confuse it: name the software driver.
-    if !chosen_by_user && !system::has_gpu_device() {
-        if let Some(driver) = system::lavapipe() {
-            report::note(format!("no GPU here: testing on {}", driver.display()));
-            test.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver);
-        }
+    let lavapipe = system::lavapipe().filter(|_| !chosen_by_user && !system::has_gpu_device());
+    if let Some(driver) = lavapipe {
+        report::note(format!("no GPU here: testing on {}", driver.display()));
+        test.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver);
     }
-    count_cargo(&mut test)
+    count_cargo(test)
 }
 
 fn browser_tests(env: &Environment) -> Result<Tally> {
@@ -98,7 +101,7 @@ fn browser_tests(env: &Environment) -> Result<Tally> {
     test.args(["test", "--package", "rill", "--target", TARGET, "--lib", "--tests", "--no-fail-fast"]);
     // Software adapters are slow; the runner's own limit of 20 s for everything is too short for whole models.
     test.env("CHROMEDRIVER", driver).env("WASM_BINDGEN_TEST_TIMEOUT", "900").env("RILL_MODELS", paths::models());
-    count_cargo(&mut test)
+    count_cargo(test)
 }
 
 fn end_to_end_tests(env: &Environment, all_browsers: bool) -> Result<Tally> {
@@ -119,7 +122,7 @@ fn end_to_end_tests(env: &Environment, all_browsers: bool) -> Result<Tally> {
             playwright.env("FIREFOX", firefox);
         }
     }
-    let status = playwright.status().context("cannot start npx")?;
+    let status = process::limited(playwright, LIMIT_MINUTES).status().context("cannot start npx")?;
     let json = fs::read_to_string(&json_path)
         .with_context(|| format!("Playwright ended with {status} and left no report in {}", json_path.display()))?;
     let tally = counts::from_playwright(&json).with_context(|| format!("{} is not a report", json_path.display()))?;
@@ -136,8 +139,8 @@ fn check(command: &mut Command) -> Result<Tally> {
 }
 
 /// A step whose program prints test results in cargo's form.
-fn count_cargo(command: &mut Command) -> Result<Tally> {
-    let (status, output) = process::tee(command.current_dir(paths::root()))?;
+fn count_cargo(command: Command) -> Result<Tally> {
+    let (status, output) = process::tee(process::limited(command, LIMIT_MINUTES).current_dir(paths::root()))?;
     let tally = counts::from_cargo(&output);
     if tally == Tally::default() && status.success() {
         bail!("no test ran");

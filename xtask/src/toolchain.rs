@@ -37,7 +37,8 @@ impl Toolchain {
         match self {
             Self::Active => {}
             Self::Named(name) => {
-                command.env("RUSTUP_TOOLCHAIN", name);
+                // `cargo xtask` leaves the path of its own cargo in the environment, which some tools would start.
+                command.env("RUSTUP_TOOLCHAIN", name).env_remove("CARGO");
             }
             Self::System => {
                 command.env("RUSTC", "/usr/bin/rustc").env("CARGO", "/usr/bin/cargo");

@@ -107,9 +107,29 @@ pub fn ensure_npm_tools() -> Result<PathBuf> {
     Ok(bin)
 }
 
+/// Playwright refuses older versions with an error that does not say so.
+pub fn check_node_for_playwright() -> Result<()> {
+    let version = process::capture(process::command("node").arg("--version"))?;
+    match major_version(&version) {
+        Some(major) if major >= 20 => Ok(()),
+        _ => bail!("Node.js is {}, and Playwright needs 20 or newer: install a newer one", version.trim()),
+    }
+}
+
+/// `v20.20.2` is 20.
+fn major_version(text: &str) -> Option<u32> {
+    text.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::locked_version;
+    use super::{locked_version, major_version};
+
+    #[test]
+    fn major_version_of_node() {
+        assert_eq!(major_version("v20.20.2\n"), Some(20));
+        assert_eq!(major_version("what?"), None);
+    }
 
     #[test]
     fn locked_version_does_not_mix_up_packages_with_a_common_prefix() {
