@@ -30,7 +30,7 @@ pub fn Loader(
     view! {
         <section class="loader" aria-label="Model status">
             {move || {
-                kind.track();
+                kind.get();
                 slot.with_untracked(|present| match present {
                     Slot::Empty | Slot::Failed { .. } => view! { <Absent task /> }.into_any(),
                     Slot::Loading { .. } => view! { <Loading task /> }.into_any(),
@@ -110,7 +110,7 @@ fn Loading(task: Task) -> impl IntoView {
             class="loader__bar"
             aria-label="Loading progress"
             max="1"
-            prop:value=move || progress.with(|progress| progress.as_ref().and_then(share))
+            value=move || progress.with(|progress| progress.as_ref().and_then(share))
         ></progress>
         <p class="loader__words">{move || progress.with(|progress| progress.as_ref().map_or_else(|| "Asking for the files…".into(), words))}</p>
         <Files progress />

@@ -59,10 +59,13 @@ fn Choice(model: ModelInfo) -> impl IntoView {
             <p class="model__summary" hidden=move || !chosen.get()>{model.summary.clone()}</p>
             {move || {
                 kept.get().map(|kept| {
-                    let words = if kept.complete { "Kept in this browser" } else { "Partly kept in this browser" };
+                    let words = match kept.complete {
+                        true => "Kept in this browser".to_string(),
+                        false => format!("Partly kept in this browser ({})", format::bytes(kept.bytes)),
+                    };
                     view! {
                         <p class="model__kept">
-                            <span>{format!("{words} ({})", format::bytes(kept.bytes))}</span>
+                            <span>{words}</span>
                             <button
                                 type="button"
                                 class="button button--link"

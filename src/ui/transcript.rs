@@ -59,11 +59,10 @@ fn placeholder(state: State) -> &'static str {
     }
 }
 
-/// What happens now, how far it is, and the way to stop it.
+/// What happens now and how far it is.
 #[component]
 fn Status() -> impl IntoView {
-    let session = expect_context::<Session>();
-    let state = session.state;
+    let state = expect_context::<Session>().state;
     // Announced, so it changes only when what happens changes; the position beside it is not announced.
     let phase = Memo::new(move |_| phase_words(state));
     let position = move || {
@@ -78,17 +77,14 @@ fn Status() -> impl IntoView {
     };
     let busy = move || state.run.with(Run::is_busy) && !recording();
     view! {
+        <div class="status__track">
+            <Show when=busy>
+                <progress aria-label="Transcription" max="1" value=done></progress>
+            </Show>
+        </div>
         <div class="status">
             <p class="status__words" role="status">{phase}</p>
             <span class="status__position">{position}</span>
-            <Show when=busy>
-                <button type="button" class="button button--small" on:click=move |_| session.cancel()>"Cancel"</button>
-            </Show>
-        </div>
-        <div class="status__track">
-            <Show when=busy>
-                <progress aria-label="Transcription" max="1" prop:value=done></progress>
-            </Show>
         </div>
     }
 }
@@ -128,7 +124,10 @@ fn Tools() -> impl IntoView {
     let copied = RwSignal::new(false);
     let no_text = move || state.segments.with(Vec::is_empty);
     let no_recording = move || state.recording.with(Option::is_none);
-    let busy = move || state.run.with(Run::is_busy) || state.recorder.get() != Recorder::Off;
+    let recording = move || state.recorder.get() != Recorder::Off;
+    let running = move || state.run.with(Run::is_busy) && !recording();
+    let nothing = move || no_text() && no_recording() && !running();
+    let again = move |_| session.transcribe();
     let copy = move |_| {
         let text = Format::Txt.write(&state.segments.get_untracked(), None);
         spawn_local(async move {
@@ -143,11 +142,23 @@ fn Tools() -> impl IntoView {
         });
     };
     view! {
-        <div class="tools">
-            <button type="button" class="button button--small" on:click=move |_| session.transcribe() disabled=move || no_recording() || busy()>
-                <Glyph icon=icons::AGAIN />
-                "Transcribe again"
-            </button>
+        <div class="tools" class=("tools--none", nothing)>
+            <Show
+                when=running
+                fallback=move || {
+                    view! {
+                        <button type="button" class="button button--small" on:click=again disabled=move || no_recording() || recording()>
+                            <Glyph icon=icons::AGAIN />
+                            "Transcribe again"
+                        </button>
+                    }
+                }
+            >
+                <button type="button" class="button button--small" on:click=move |_| session.cancel()>
+                    <Glyph icon=icons::CLOSE />
+                    "Cancel"
+                </button>
+            </Show>
             <button type="button" class="button button--small" on:click=copy disabled=no_text>
                 <Glyph icon=icons::COPY />
                 <span aria-live="polite">{move || if copied.get() { "Copied" } else { "Copy" }}</span>
