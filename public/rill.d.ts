@@ -1,0 +1,207 @@
+// `window.rill`: the models of this page for programs. The panels use the same path.
+//
+//   const rill = window.rill ?? (await new Promise((ok) => addEventListener('rill-ready', (e) => ok(e.detail), { once: true })));
+//   const p = await rill.load('whisper-tiny.en', { onProgress: (at) => console.log(at.phase) });
+//   const { text } = await p.run({ audio: file });
+//   await p.dispose();
+//
+// Every method returns a promise. It rejects with
+//   - a `TypeError` for a wrong argument, with words that say what is expected;
+//   - the signal's reason (an `AbortError` unless the program gave another) where `signal` was aborted;
+//   - a `RillError` for everything else.
+// Names in results are the engine's own (`audio_s`), names of options are JavaScript's (`maxTokens`).
+
+export {};
+
+declare global {
+  interface Window {
+    /** Present once the page's program has started; the window then gets a `rill-ready` event. */
+    rill: Rill;
+  }
+  interface WindowEventMap {
+    'rill-ready': CustomEvent<Rill>;
+  }
+}
+
+export interface Rill {
+  /** Resolves when the engine listens. Calls made earlier wait for it by themselves. */
+  readonly ready: Promise<Rill>;
+  /** The models that can be loaded. */
+  models(): Promise<Model[]>;
+  /** Every backend in the order of the ladder, each tried with a checked computation. */
+  backends(): Promise<BackendReport[]>;
+  /** Try one feature. */
+  testFeatureSupport(name: FeatureName): Promise<FeatureReport>;
+  /** Load a model. Progress is that of the page's own loader. */
+  load(id: string, options?: LoadOptions): Promise<Pipeline>;
+}
+
+export interface LoadOptions {
+  /** Default `auto`: the first of the ladder that works. */
+  backend?: 'auto' | Backend;
+  /** Default `f32`. `f16` is given only where the adapter has it; see `info.precision`. */
+  precision?: Precision;
+  /** Folder that holds the model folders, relative to the page. Default: the app's own `models/`, then the model hub. */
+  baseUrl?: string;
+  /** Bytes fetched with one request. Default 4 MiB. */
+  chunkBytes?: number;
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** A loaded model. It holds GPU memory until it is disposed of. */
+export interface Pipeline {
+  /** The model's id. */
+  readonly model: string;
+  /** What was loaded, on what, and why there. */
+  readonly info: PipelineInfo;
+  /** Speech models: a recording of any length becomes text. */
+  run(input: AudioInput, options?: AudioOptions): Promise<Transcript>;
+  /** Text models: texts become vectors of length 1, whose dot product is their similarity. */
+  run(input: TextInput, options?: { signal?: AbortSignal }): Promise<Embeddings>;
+  /** What was loaded and what it has done so far. */
+  report(): PipelineReport;
+  /** Free the model and its memory. A run after that rejects; a second call does nothing. */
+  dispose(): Promise<void>;
+}
+
+export interface AudioInput {
+  /** A file in any format that the browser decodes, or samples at 16 kHz, mono, -1 to 1. At least 0.2 s. */
+  audio: Blob | Float32Array;
+}
+
+export interface AudioOptions {
+  /** Language code (`en`, `de`, ...). Default: detected, where the model knows more than one. */
+  language?: string;
+  /** Default `transcribe`. `translate` gives English. */
+  task?: 'transcribe' | 'translate';
+  /** Default true. */
+  timestamps?: boolean;
+  /** Most tokens for one 30 s window. */
+  maxTokens?: number;
+  /** Text that the speech is about or follows, for spelling and style. */
+  prompt?: string;
+  /** Hears the text of the window in hand each time that tokens were added. */
+  onToken?: (step: { text: string; new_tokens: number[] }) => void;
+  signal?: AbortSignal;
+}
+
+export type TextInput = { text: string } | { texts: string[] };
+
+export interface Embeddings {
+  /** One vector for each text, in order. */
+  embeddings: number[][];
+}
+
+export interface Transcript {
+  text: string;
+  /** Language code, given or detected. */
+  language: string;
+  tokens: number[];
+  segments: Segment[];
+  timings: Timings;
+  backend: Backend;
+  adapter: string;
+}
+
+export interface Segment {
+  /** Seconds from the start of the recording. */
+  start: number;
+  end: number;
+  text: string;
+  tokens: number[];
+  avg_logprob: number;
+  no_speech_prob: number;
+  temperature: number;
+}
+
+export interface Timings {
+  /** Length of the recording in seconds. */
+  audio_s: number;
+  mel_ms: number;
+  encode_ms: number;
+  decode_ms: number;
+  total_ms: number;
+  first_token_ms: number;
+  tokens_per_s: number;
+  /** Seconds of work for a second of audio. */
+  rtf: number;
+}
+
+export interface Model {
+  id: string;
+  title: string;
+  summary: string;
+  task: 'speech-to-text' | 'text-embedding';
+  multilingual: boolean;
+  size_bytes: number;
+  licence: string;
+  hub_id: string;
+  default: boolean;
+}
+
+export interface PipelineInfo {
+  model: Model;
+  backend: Backend;
+  precision: Precision;
+  /** The GPU or processor, as its driver names it. */
+  adapter: string;
+  /** Whether the adapter computes on the processor. */
+  software: boolean;
+  /** Why this backend and precision. */
+  reason: string;
+  languages: string[];
+  memory_bytes: number;
+  timings: { download_ms: number; compile_ms: number; warm_up_ms: number; total_ms: number };
+  dispatches_per_token: number;
+}
+
+export interface PipelineReport {
+  pipeline: PipelineInfo;
+  /** Finished runs. */
+  runs: number;
+  /** Of the last finished transcription. */
+  last_timings: Timings | null;
+}
+
+export interface LoadProgress {
+  phase: 'prepare' | 'download' | 'verify' | 'compile' | 'warmup';
+  /** `total_bytes` is 0 while unknown. */
+  files: { name: string; received_bytes: number; total_bytes: number; cached: boolean }[];
+  bytes_per_s: number;
+  /** Pipelines made, and in all. */
+  pipelines: [number, number];
+  /** Bytes now in the backend's memory. */
+  uploaded_bytes: number;
+  elapsed_ms: number;
+}
+
+export interface BackendReport {
+  backend: Backend;
+  available: boolean;
+  reason: string;
+  adapter: string;
+  software: boolean;
+  features: FeatureReport[];
+  probe_ms: number;
+}
+
+export interface FeatureReport {
+  name: FeatureName;
+  supported: boolean;
+  reason: string;
+}
+
+export interface RillError extends Error {
+  name: 'RillError';
+  kind:
+    | 'backend' | 'device-lost' | 'out-of-memory' | 'network' | 'storage' | 'model' | 'input' | 'microphone' | 'internal';
+  /** What to do; empty where there is nothing. */
+  hint: string;
+}
+
+export type Backend = 'webgpu' | 'webnn' | 'wasm';
+export type Precision = 'f32' | 'f16';
+export type FeatureName =
+  | 'webgpu' | 'webgpu.f16' | 'webgpu.timestamps' | 'webnn'
+  | 'wasm' | 'wasm.simd' | 'wasm.threads' | 'storage' | 'microphone';

@@ -1,0 +1,54 @@
+//! What went wrong, each with what to do about it.
+
+use leptos::prelude::*;
+
+use super::icons::{self, Glyph};
+use super::session::Session;
+use super::state::{Alert, Remedy};
+
+/// All alerts, the newest last.
+#[component]
+pub fn Alerts() -> impl IntoView {
+    let session = expect_context::<Session>();
+    view! {
+        <div class="alerts">
+            <For each=move || session.state.alerts.get() key=|alert| alert.clone().id let(alert)>
+                <Item alert />
+            </For>
+        </div>
+    }
+}
+
+#[component]
+fn Item(alert: Alert) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let Alert { id, failure, remedy } = alert;
+    let mend = move |_| {
+        session.state.dismiss(id);
+        match remedy {
+            Remedy::Nothing => {}
+            Remedy::Load(task) => session.load(task),
+            Remedy::Transcribe => session.transcribe(),
+            Remedy::Restart => session.restart(),
+        }
+    };
+    let label = match remedy {
+        Remedy::Nothing => None,
+        Remedy::Load(_) => Some("Load again"),
+        Remedy::Transcribe => Some("Try again"),
+        Remedy::Restart => Some("Start the engine again"),
+    };
+    view! {
+        <div class="alert" role="alert">
+            <Glyph icon=icons::WARNING />
+            <div class="alert__words">
+                <p class="alert__message">{failure.message}</p>
+                {(!failure.hint.is_empty()).then(|| view! { <p class="alert__hint">{failure.hint}</p> })}
+                {label.map(|label| view! { <button type="button" class="button" on:click=mend>{label}</button> })}
+            </div>
+            <button type="button" class="button button--bare" aria-label="Dismiss" on:click=move |_| session.state.dismiss(id)>
+                <Glyph icon=icons::CLOSE />
+            </button>
+        </div>
+    }
+}

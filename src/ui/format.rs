@@ -1,0 +1,89 @@
+//! Numbers for people: units, honest precision, clocks.
+
+/// Bytes, as downloads are counted: `151 MB`, `1.2 GB`.
+pub fn bytes(count: u64) -> String {
+    match count {
+        0..1_000 => format!("{count} B"),
+        1_000..1_000_000 => format!("{} kB", (count as f64 / 1e3).round()),
+        1_000_000..10_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{} MB", (count as f64 / 1e6).round()),
+        _ => format!("{:.1} GB", count as f64 / 1e9),
+    }
+}
+
+/// A duration given in milliseconds: `0.4 ms`, `38 ms`, `0.42 s`, `12.3 s`, `2 min 5 s`.
+pub fn duration_ms(ms: f64) -> String {
+    match ms {
+        ms if ms < 9.95 => format!("{ms:.1} ms"),
+        ms if ms < 99.5 => format!("{ms:.0} ms"),
+        ms if ms < 9_995.0 => format!("{:.2} s", ms / 1e3),
+        ms if ms < 99_950.0 => format!("{:.1} s", ms / 1e3),
+        ms => {
+            let seconds = (ms / 1e3).round() as u64;
+            format!("{} min {} s", seconds / 60, seconds % 60)
+        }
+    }
+}
+
+/// Time left, in words that promise no more than is known: `about 8 s`, `about 3 min`.
+pub fn about_s(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.5 => "about 1 s".into(),
+        s if s < 10.0 => format!("about {s:.0} s"),
+        s if s < 90.0 => format!("about {:.0} s", (s / 5.0).round() * 5.0),
+        s => format!("about {:.0} min", s / 60.0),
+    }
+}
+
+/// How fast a recording is worked through, from seconds of work for a second of audio: `38× real time`, `3.1× slower than real time`.
+pub fn speed(rtf: f64) -> String {
+    let two_digits = |factor: f64| if factor < 9.95 { format!("{factor:.1}") } else { format!("{factor:.0}") };
+    if rtf <= 0.0 || !rtf.is_finite() {
+        "not measured".into()
+    } else if rtf <= 1.0 {
+        format!("{}× real time", two_digits(1.0 / rtf))
+    } else {
+        format!("{}× slower than real time", two_digits(rtf))
+    }
+}
+
+/// A position in a recording: `0:07`, `12:30`, `1:02:03`.
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// A position in a subtitle file: `00:00:07,250` with `separator` before the milliseconds.
+pub fn subtitle_clock(seconds: f64, separator: char) -> String {
+    let ms = (seconds.max(0.0) * 1e3).round() as u64;
+    format!("{:02}:{:02}:{:02}{separator}{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_two_or_three_honest_digits() {
+        assert_eq!(
+            ["999 B", "1 kB", "1.5 MB", "151 MB", "1.2 GB"],
+            [999, 1_000, 1_500_000, 151_234_567, 1_234_567_890].map(bytes).each_ref().map(String::as_str)
+        );
+        assert_eq!(duration_ms(421.3381), "0.42 s");
+        assert_eq!(duration_ms(9.97), "10 ms");
+        assert_eq!(duration_ms(99.7), "0.10 s");
+        assert_eq!(duration_ms(125_000.0), "2 min 5 s");
+        assert_eq!(speed(0.026), "38× real time");
+        assert_eq!(speed(3.14), "3.1× slower than real time");
+        assert_eq!(speed(0.0), "not measured");
+    }
+
+    #[test]
+    fn clocks_carry_over_at_full_minutes_and_hours() {
+        assert_eq!(clock(59.99), "0:59");
+        assert_eq!(clock(3723.0), "1:02:03");
+        assert_eq!(subtitle_clock(59.9996, ','), "00:01:00,000");
+        assert_eq!(subtitle_clock(3600.25, '.'), "01:00:00.250");
+    }
+}

@@ -1,0 +1,140 @@
+//! The options that programs pass to `window.rill`, checked: a wrong one gets a `TypeError` that names what is expected.
+
+use js_sys::{Function, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{AbortSignal, Url};
+
+use crate::protocol::{BackendChoice, LoadRequest, PipelineInfo, Precision, Source, SpeechTask, TranscribeOptions};
+
+/// The options of one call.
+pub struct Given<'a> {
+    method: &'static str,
+    options: &'a JsValue,
+}
+
+impl<'a> Given<'a> {
+    /// Options of `method`, of which only `known` names may be there: a misspelt option must not be ignored.
+    pub fn new(method: &'static str, options: &'a JsValue, known: &[&str]) -> Result<Self, JsValue> {
+        if options.is_null() || options.is_undefined() {
+            return Ok(Self { method, options });
+        }
+        let object = options
+            .dyn_ref::<Object>()
+            .ok_or_else(|| type_error(&format!("{method}: the options must be an object")))?;
+        for name in Object::keys(object).iter().filter_map(|name| JsValue::from(name).as_string()) {
+            if !known.contains(&name.as_str()) {
+                return Err(type_error(&format!(
+                    "{method}: there is no option `{name}`; the options are {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        Ok(Self { method, options })
+    }
+
+    /// How to load `model`.
+    pub fn load_request(&self, model: &str) -> Result<LoadRequest, JsValue> {
+        let mut request = LoadRequest::new(model);
+        request.backend = self.one_of(
+            "backend",
+            &[
+                ("auto", BackendChoice::Auto),
+                ("webgpu", BackendChoice::WebGpu),
+                ("webnn", BackendChoice::WebNn),
+                ("wasm", BackendChoice::Wasm),
+            ],
+        )?;
+        request.precision = self.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
+        if let Some(base) = self.string("baseUrl")? {
+            // Relative to the page, as programs expect; the engine's own address is another.
+            let page = web_sys::window()
+                .and_then(|window| window.document())
+                .and_then(|document| document.base_uri().ok().flatten());
+            let url = Url::new_with_base(&base, page.as_deref().unwrap_or_default());
+            request.source = Source::Url(url.map_err(|_| self.wrong("baseUrl", "an address"))?.href());
+        }
+        if let Some(bytes) = self.whole_number("chunkBytes")? {
+            request.chunk_bytes = bytes;
+        }
+        Ok(request)
+    }
+
+    /// How to transcribe with this model.
+    pub fn transcribe_options(&self, info: &PipelineInfo) -> Result<TranscribeOptions, JsValue> {
+        let mut options = TranscribeOptions {
+            language: self.string("language")?,
+            task: self
+                .one_of("task", &[("transcribe", SpeechTask::Transcribe), ("translate", SpeechTask::Translate)])?,
+            max_tokens: self.whole_number("maxTokens")?,
+            prompt: self.string("prompt")?,
+            ..TranscribeOptions::default()
+        };
+        if let Some(language) = options.language.as_ref().filter(|language| !info.languages.contains(language)) {
+            let model = &info.model.id;
+            let known = if info.languages.is_empty() { "en".into() } else { info.languages.join(", ") };
+            if known != *language {
+                return Err(type_error(&format!(
+                    "run: `{model}` does not know the language `{language}`; it knows {known}"
+                )));
+            }
+        }
+        if let Some(timestamps) = self.value("timestamps") {
+            options.timestamps = timestamps.as_bool().ok_or_else(|| self.wrong("timestamps", "true or false"))?;
+        }
+        Ok(options)
+    }
+
+    /// A callback.
+    pub fn function(&self, name: &str) -> Result<Option<Function>, JsValue> {
+        self.value(name).map(|value| value.dyn_into().map_err(|_| self.wrong(name, "a function"))).transpose()
+    }
+
+    /// The signal that cancels. One that is aborted already rejects at once.
+    pub fn signal(&self) -> Result<Option<AbortSignal>, JsValue> {
+        let signal = self.value("signal").map(|value| value.dyn_into::<AbortSignal>()).transpose();
+        let signal = signal.map_err(|_| self.wrong("signal", "an AbortSignal"))?;
+        match signal {
+            Some(signal) if signal.aborted() => Err(signal.reason()),
+            signal => Ok(signal),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<JsValue> {
+        let value = Reflect::get(self.options, &name.into()).ok()?;
+        (!value.is_undefined() && !value.is_null()).then_some(value)
+    }
+
+    fn string(&self, name: &str) -> Result<Option<String>, JsValue> {
+        self.value(name).map(|value| value.as_string().ok_or_else(|| self.wrong(name, "a string"))).transpose()
+    }
+
+    fn whole_number(&self, name: &str) -> Result<Option<u32>, JsValue> {
+        let number = |value: JsValue| {
+            let number = value
+                .as_f64()
+                .filter(|number| *number >= 1.0 && number.fract() == 0.0 && *number <= f64::from(u32::MAX));
+            number.map(|number| number as u32).ok_or_else(|| self.wrong(name, "a whole number from 1"))
+        };
+        self.value(name).map(number).transpose()
+    }
+
+    /// The first value is the default.
+    fn one_of<T: Copy>(&self, name: &str, values: &[(&str, T)]) -> Result<T, JsValue> {
+        let Some(value) = self.value(name) else { return Ok(values[0].1) };
+        let value = value.as_string();
+        let found = values.iter().find(|(word, _)| value.as_deref() == Some(*word));
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let words: Vec<_> = values.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+            self.wrong(name, &words.join(" or "))
+        })
+    }
+
+    fn wrong(&self, name: &str, expected: &str) -> JsValue {
+        type_error(&format!("{}: `{name}` must be {expected}", self.method))
+    }
+}
+
+/// A `TypeError` with these words.
+pub fn type_error(message: &str) -> JsValue {
+    js_sys::TypeError::new(message).into()
+}

@@ -1,0 +1,221 @@
+//! A model on its way: honest phases, bytes by file, speed, elapsed time, cancel; then what was loaded.
+
+use leptos::prelude::*;
+
+use super::capability::backend_name;
+use super::format;
+use super::session::Session;
+use super::state::Slot;
+use crate::protocol::{FileProgress, LoadPhase, LoadProgress, PipelineInfo, Precision, Task};
+
+/// The phases in order, with the words for them.
+const PHASES: [(LoadPhase, &str); 5] = [
+    (LoadPhase::Prepare, "Prepare"),
+    (LoadPhase::Download, "Download"),
+    (LoadPhase::Verify, "Check"),
+    (LoadPhase::Compile, "Compile"),
+    (LoadPhase::WarmUp, "Warm up"),
+];
+
+/// The panel for one task's model.
+#[component]
+pub fn Loader(
+    /// Which.
+    task: Task,
+) -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let slot = state.slot(task);
+    // Rebuilt when the kind of state changes, not with each byte: a focused button stays focused.
+    let kind = Memo::new(move |_| slot.with(|slot| std::mem::discriminant(slot)));
+    view! {
+        <section class="loader" aria-label="Model status">
+            {move || {
+                kind.get();
+                slot.with_untracked(|present| match present {
+                    Slot::Empty | Slot::Failed { .. } => view! { <Absent task /> }.into_any(),
+                    Slot::Loading { .. } => view! { <Loading task /> }.into_any(),
+                    Slot::Loaded { info, .. } => view! { <Ready info=info.clone() /> }.into_any(),
+                })
+            }}
+        </section>
+    }
+}
+
+/// Not loaded: what a load would cost, and the button for it.
+#[component]
+fn Absent(task: Task) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let when = match task {
+        Task::SpeechToText => "when you record or drop a recording",
+        Task::TextEmbedding => "when you compare",
+    };
+    let words = move || match state.chosen(task) {
+        None => String::new(),
+        Some(model) if state.slot(task).with(|slot| matches!(slot, Slot::Failed { .. })) => {
+            format!("{} could not be loaded.", model.title)
+        }
+        Some(model) if state.is_cached(&model.id) => {
+            format!("{} is kept in this browser and loads {when}.", model.title)
+        }
+        Some(model) => {
+            format!(
+                "{} is downloaded once ({}) {when}, then kept in this browser.",
+                model.title,
+                format::bytes(model.size_bytes)
+            )
+        }
+    };
+    view! {
+        <p class="loader__words">{words}</p>
+        <Show when=move || state.chosen(task).is_some()>
+            <button type="button" class="button" on:click=move |_| session.load(task)>"Load now"</button>
+        </Show>
+    }
+}
+
+#[component]
+fn Loading(task: Task) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let slot = session.state.slot(task);
+    let progress = Memo::new(move |_| {
+        slot.with(|slot| if let Slot::Loading { progress, .. } = slot { progress.clone() } else { None })
+    });
+    let phase = Memo::new(move |_| {
+        progress.with(|progress| progress.as_ref().map_or(LoadPhase::Prepare, |progress| progress.phase))
+    });
+    let title = move || session.state.chosen(task).map(|model| format!("Loading {}", model.title));
+    view! {
+        <p class="loader__title" role="status">{title}</p>
+        <ol class="phases" aria-label="Phases">
+            {PHASES
+                .map(|(each, word)| {
+                    let place = move || {
+                        let now = PHASES.iter().position(|(known, _)| *known == phase.get());
+                        PHASES.iter().position(|(known, _)| *known == each).cmp(&now)
+                    };
+                    view! {
+                        <li
+                            class="phases__phase"
+                            class=("phases__phase--past", move || place().is_lt())
+                            aria-current=move || place().is_eq().then_some("step")
+                        >
+                            {word}
+                        </li>
+                    }
+                })
+                .collect_view()}
+        </ol>
+        <progress
+            class="loader__bar"
+            aria-label="Loading progress"
+            max="1"
+            value=move || progress.with(|progress| progress.as_ref().and_then(share))
+        ></progress>
+        <p class="loader__words">{move || progress.with(|progress| progress.as_ref().map_or_else(|| "Asking for the files…".into(), words))}</p>
+        <Files progress />
+        <button type="button" class="button" on:click=move |_| session.cancel_load(task)>"Cancel loading"</button>
+    }
+}
+
+#[component]
+fn Files(progress: Memo<Option<LoadProgress>>) -> impl IntoView {
+    let names = Memo::new(move |_| {
+        progress.with(|progress| {
+            progress.iter().flat_map(|progress| &progress.files).map(|file| file.name.clone()).collect::<Vec<_>>()
+        })
+    });
+    let file = move |name: &str| {
+        progress.with(|progress| progress.as_ref()?.files.iter().find(|file| file.name == name).cloned())
+    };
+    view! {
+        <ul class="files">
+            <For each=move || names.get() key=|name| name.clone() let(name)>
+                <li class="files__file">
+                    <span class="files__name">{name.clone()}</span>
+                    <span class="files__bytes">{move || file(&name).map(|file| file_words(&file))}</span>
+                </li>
+            </For>
+        </ul>
+    }
+}
+
+fn file_words(file: &FileProgress) -> String {
+    let source = if file.cached { " · kept" } else { "" };
+    match file.total_bytes {
+        0 => format!("{}{source}", format::bytes(file.received_bytes)),
+        total if total == file.received_bytes => format!("{}{source}", format::bytes(total)),
+        total => format!("{} of {}{source}", format::bytes(file.received_bytes), format::bytes(total)),
+    }
+}
+
+fn totals(progress: &LoadProgress) -> (u64, u64) {
+    let received = progress.files.iter().map(|file| file.received_bytes).sum();
+    (received, progress.files.iter().map(|file| file.total_bytes).sum())
+}
+
+/// The share of this phase that is done, where it is known.
+fn share(progress: &LoadProgress) -> Option<f64> {
+    let (received, total) = totals(progress);
+    let ratio = |done: f64, all: f64| (all > 0.0).then(|| (done / all).min(1.0));
+    match progress.phase {
+        LoadPhase::Download => ratio(received as f64, total as f64),
+        LoadPhase::Compile => ratio(f64::from(progress.pipelines.0), f64::from(progress.pipelines.1)),
+        LoadPhase::Prepare | LoadPhase::Verify | LoadPhase::WarmUp => None,
+    }
+}
+
+fn words(progress: &LoadProgress) -> String {
+    let elapsed = format!("{} so far", format::duration_ms(progress.elapsed_ms));
+    let (received, total) = totals(progress);
+    match progress.phase {
+        LoadPhase::Prepare => format!("Finding the files and the device · {elapsed}"),
+        LoadPhase::Download if progress.bytes_per_s > 0.0 && total > received => {
+            let left = format::about_s((total - received) as f64 / progress.bytes_per_s);
+            let speed = format::bytes(progress.bytes_per_s as u64);
+            format!("{} of {} · {speed}/s · {left} left · {elapsed}", format::bytes(received), format::bytes(total))
+        }
+        LoadPhase::Download if total > 0 => {
+            format!("{} of {} · {elapsed}", format::bytes(received), format::bytes(total))
+        }
+        LoadPhase::Download => format!("{} · {elapsed}", format::bytes(received)),
+        LoadPhase::Verify => format!("Checking that the files are whole · {elapsed}"),
+        LoadPhase::Compile => format!("{} of {} pipelines · {elapsed}", progress.pipelines.0, progress.pipelines.1),
+        LoadPhase::WarmUp => format!("A first, untimed run · {elapsed}"),
+    }
+}
+
+/// Loaded: on what, why, how large, how long it took.
+#[component]
+fn Ready(info: PipelineInfo) -> impl IntoView {
+    let precision = match info.precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+    };
+    let facts = [
+        ("Backend", format!("{} · {precision}", backend_name(info.backend))),
+        ("Device", info.adapter.clone()),
+        ("Memory", format::bytes(info.memory_bytes)),
+        ("Files", format::duration_ms(info.timings.download_ms)),
+        ("Compile", format::duration_ms(info.timings.compile_ms)),
+        ("Warm up", format::duration_ms(info.timings.warm_up_ms)),
+        ("Dispatches a token", info.dispatches_per_token.to_string()),
+    ];
+    view! {
+        <p class="loader__title loader__title--ready" role="status">
+            {format!("{} is ready", info.model.title)}
+        </p>
+        <p class="loader__words">{format!("Loaded in {}.", format::duration_ms(info.timings.total_ms))}</p>
+        <details class="loader__details">
+            <summary>"How it runs"</summary>
+            <p class="loader__reason">{info.reason.clone()}</p>
+            <dl class="facts">
+                {facts
+                    .into_iter()
+                    .filter(|(_, value)| value != "0")
+                    .map(|(name, value)| view! { <div class="facts__fact"><dt>{name}</dt><dd>{value}</dd></div> })
+                    .collect_view()}
+            </dl>
+        </details>
+    }
+}

@@ -1,0 +1,56 @@
+//! The page: panels over one [`State`](state::State), one `Session` and one `Client`.
+//!
+//! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
+//! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
+//! browser ([`format`], [`export`], [`capability`], [`settings`]) compiles natively and is tested there.
+
+pub mod capability;
+pub mod export;
+pub mod format;
+pub mod settings;
+
+#[cfg(target_arch = "wasm32")]
+mod alerts;
+#[cfg(target_arch = "wasm32")]
+mod app;
+#[cfg(target_arch = "wasm32")]
+pub mod client;
+#[cfg(target_arch = "wasm32")]
+mod help;
+#[cfg(target_arch = "wasm32")]
+mod icons;
+#[cfg(target_arch = "wasm32")]
+mod js_api;
+#[cfg(target_arch = "wasm32")]
+mod js_options;
+#[cfg(target_arch = "wasm32")]
+mod loader;
+#[cfg(target_arch = "wasm32")]
+mod model_picker;
+#[cfg(target_arch = "wasm32")]
+pub mod platform;
+#[cfg(target_arch = "wasm32")]
+mod recorder;
+#[cfg(target_arch = "wasm32")]
+mod route;
+#[cfg(target_arch = "wasm32")]
+mod save;
+#[cfg(target_arch = "wasm32")]
+pub mod session;
+#[cfg(target_arch = "wasm32")]
+mod settings_panel;
+#[cfg(target_arch = "wasm32")]
+mod shortcuts;
+#[cfg(target_arch = "wasm32")]
+mod similarity;
+#[cfg(target_arch = "wasm32")]
+pub mod state;
+#[cfg(target_arch = "wasm32")]
+mod timings;
+#[cfg(target_arch = "wasm32")]
+mod top_bar;
+#[cfg(target_arch = "wasm32")]
+mod transcript;
+
+#[cfg(target_arch = "wasm32")]
+pub use app::mount;

@@ -1,0 +1,256 @@
+//! The form for the settings. Every choice is kept in this browser and used from the next run on.
+
+use leptos::ev;
+use leptos::prelude::*;
+use wasm_bindgen::prelude::*;
+
+use super::session::Session;
+use super::settings::Settings;
+use super::state::Slot;
+use crate::protocol::{BackendChoice, Precision, Source, SpeechTask, Task};
+
+/// Languages on offer before a model has told its own: the twelve with the most speakers among the model's.
+const COMMON_LANGUAGES: [&str; 12] = ["en", "zh", "hi", "es", "fr", "ar", "bn", "pt", "ru", "ur", "id", "de"];
+
+/// The panel.
+#[component]
+pub fn SettingsPanel() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let settings = state.settings;
+    let english_only = move || state.chosen(Task::SpeechToText).is_some_and(|model| !model.multilingual);
+    let stale = move || {
+        let wanted =
+            state.chosen(Task::SpeechToText).map(|model| settings.with(|settings| settings.load_request(&model.id)));
+        state.speech.with(|slot| matches!(slot, Slot::Loaded { request, .. } if Some(request) != wanted.as_ref()))
+    };
+    view! {
+        <details class="settings">
+            <summary>"Settings"</summary>
+            <form class="settings__form" on:submit=|event| event.prevent_default()>
+                <Language english_only=Signal::derive(english_only) />
+                <Choice
+                    label="Task"
+                    options=&[("transcribe", "Write it down as spoken"), ("translate", "Translate into English")]
+                    value=move |settings| if settings.task == SpeechTask::Translate { "translate" } else { "transcribe" }
+                    set=|settings, value| {
+                        settings.task = if value == "translate" { SpeechTask::Translate } else { SpeechTask::Transcribe };
+                    }
+                    disabled=Signal::derive(english_only)
+                />
+                <Show when=english_only>
+                    <p class="settings__note">"This model knows English only. Choose a multilingual one for other languages."</p>
+                </Show>
+                <label class="settings__check">
+                    <input
+                        type="checkbox"
+                        prop:checked=move || settings.with(|settings| settings.timestamps)
+                        on:change=move |event| {
+                            let checked = event_target_checked(&event);
+                            settings.update(|settings| settings.timestamps = checked);
+                        }
+                    />
+                    "Times for each segment"
+                </label>
+                <Choice
+                    label="Runs on"
+                    options=&[
+                        ("auto", "The best that works here"),
+                        ("webgpu", "GPU (WebGPU)"),
+                        ("webnn", "Neural network API (WebNN)"),
+                        ("wasm", "Processor (WebAssembly)"),
+                    ]
+                    value=|settings| match settings.backend {
+                        BackendChoice::Auto => "auto",
+                        BackendChoice::WebGpu => "webgpu",
+                        BackendChoice::WebNn => "webnn",
+                        BackendChoice::Wasm => "wasm",
+                    }
+                    set=|settings, value| {
+                        settings.backend = match value {
+                            "webgpu" => BackendChoice::WebGpu,
+                            "webnn" => BackendChoice::WebNn,
+                            "wasm" => BackendChoice::Wasm,
+                            _ => BackendChoice::Auto,
+                        };
+                    }
+                />
+                <Choice
+                    label="Precision"
+                    options=&[("f32", "32 bit, exact"), ("f16", "16 bit, faster and half the memory")]
+                    value=|settings| if settings.precision == Precision::F16 { "f16" } else { "f32" }
+                    set=|settings, value| settings.precision = if value == "f16" { Precision::F16 } else { Precision::F32 }
+                />
+                <ModelSource />
+                <Choice
+                    label="Download in pieces of"
+                    options=&[("1", "1 MiB"), ("4", "4 MiB"), ("16", "16 MiB"), ("64", "64 MiB")]
+                    value=piece
+                    set=set_piece
+                />
+                <div class="settings__foot">
+                    <Show when=stale>
+                        <p class="settings__note" role="status">"The loaded model does not follow these settings yet."</p>
+                        <button type="button" class="button" on:click=move |_| session.load(Task::SpeechToText)>"Load again now"</button>
+                    </Show>
+                    <button type="button" class="button button--link" on:click=move |_| reset(settings)>"Back to the defaults"</button>
+                </div>
+            </form>
+        </details>
+    }
+}
+
+fn piece(settings: &Settings) -> &'static str {
+    match settings.chunk_bytes >> 20 {
+        0 | 1 => "1",
+        2..=4 => "4",
+        5..=16 => "16",
+        _ => "64",
+    }
+}
+
+fn set_piece(settings: &mut Settings, mebibytes: &str) {
+    settings.chunk_bytes = mebibytes.parse::<u32>().unwrap_or(4) << 20;
+}
+
+/// Defaults for everything in this form; what belongs to other panels stays.
+fn reset(settings: RwSignal<Settings>) {
+    settings.update(|settings| {
+        let (theme, speech_model) = (settings.theme, settings.speech_model.take());
+        let (microphone, measured) = (settings.microphone.take(), settings.measured.take());
+        *settings = Settings { theme, speech_model, microphone, measured, ..Settings::default() };
+    });
+}
+
+/// One closed choice.
+#[component]
+fn Choice(
+    /// What is chosen.
+    label: &'static str,
+    /// Values and the words for them.
+    options: &'static [(&'static str, &'static str)],
+    /// The present value.
+    value: fn(&Settings) -> &'static str,
+    /// Take a new one.
+    set: fn(&mut Settings, &str),
+    /// Whether it has no meaning now.
+    #[prop(optional, into)]
+    disabled: Signal<bool>,
+) -> impl IntoView {
+    let settings = expect_context::<Session>().state.settings;
+    view! {
+        <label class="settings__field">
+            <span>{label}</span>
+            <select
+                prop:value=move || settings.with(value)
+                disabled=disabled
+                on:change=move |event| settings.update(|settings| set(settings, &event_target_value(&event)))
+            >
+                {options
+                    .iter()
+                    .map(|(each, words)| {
+                        view! { <option value=*each selected=move || settings.with(value) == *each>{*words}</option> }
+                    })
+                    .collect_view()}
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn Language(english_only: Signal<bool>) -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let codes = Memo::new(move |_| {
+        let known = state.speech.with(|slot| slot.info().map(|info| info.languages.clone()).unwrap_or_default());
+        let mut codes = if known.is_empty() { COMMON_LANGUAGES.map(String::from).to_vec() } else { known };
+        codes.extend(state.settings.with(|settings| settings.language.clone()));
+        let mut named: Vec<(String, String)> = codes.into_iter().map(|code| (language_name(&code), code)).collect();
+        named.sort();
+        named.dedup();
+        named
+    });
+    let choose = move |event: ev::Event| {
+        let code = event_target_value(&event);
+        state.settings.update(|settings| settings.language = (!code.is_empty()).then_some(code));
+    };
+    view! {
+        <label class="settings__field">
+            <span>"Language"</span>
+            <select disabled=english_only on:change=choose>
+                <option value="">"Detect it"</option>
+                <For each=move || codes.get() key=|(_, code)| code.clone() let((name, code))>
+                    <option
+                        value=code.clone()
+                        selected=move || state.settings.with(|settings| settings.language.as_ref() == Some(&code))
+                    >
+                        {name}
+                    </option>
+                </For>
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn ModelSource() -> impl IntoView {
+    let settings = expect_context::<Session>().state.settings;
+    let is_url = move || settings.with(|settings| matches!(settings.source, Source::Url(_)));
+    let url = move || {
+        settings.with(|settings| if let Source::Url(url) = &settings.source { url.clone() } else { String::new() })
+    };
+    view! {
+        <Choice
+            label="Models come from"
+            options=&[
+                ("auto", "This site, then the model hub"),
+                ("own", "This site only"),
+                ("hub", "The model hub only"),
+                ("url", "Another address"),
+            ]
+            value=|settings| match settings.source {
+                Source::Auto => "auto",
+                Source::Own => "own",
+                Source::Hub => "hub",
+                Source::Url(_) => "url",
+            }
+            set=|settings, value| {
+                settings.source = match value {
+                    "own" => Source::Own,
+                    "hub" => Source::Hub,
+                    "url" => Source::Url(String::new()),
+                    _ => Source::Auto,
+                };
+            }
+        />
+        <Show when=is_url>
+            <label class="settings__field">
+                <span>"Folder that holds the model folders"</span>
+                <input
+                    type="url"
+                    placeholder="https://example.org/models/"
+                    prop:value=url
+                    on:change=move |event| settings.update(|settings| settings.source = Source::Url(event_target_value(&event)))
+                />
+            </label>
+        </Show>
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = Intl)]
+    type DisplayNames;
+    #[wasm_bindgen(constructor, js_namespace = Intl, catch)]
+    fn new(locales: &str, options: &JsValue) -> Result<DisplayNames, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn of(this: &DisplayNames, code: &str) -> Result<JsValue, JsValue>;
+}
+
+/// The language's English name from the browser's own tables; the code where it has none.
+fn language_name(code: &str) -> String {
+    let options = js_sys::Object::new();
+    let name = js_sys::Reflect::set(&options, &"type".into(), &"language".into())
+        .and_then(|_| DisplayNames::new("en", &options))
+        .and_then(|names| names.of(code));
+    name.ok().and_then(|name| name.as_string()).unwrap_or_else(|| code.into())
+}

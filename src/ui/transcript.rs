@@ -1,0 +1,212 @@
+//! The words: finished segments with their times in full ink, the rest tentative; what happens now; copy and save.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::export::Format;
+use super::format;
+use super::icons::{self, Glyph};
+use super::save;
+use super::session::Session;
+use super::state::{Recorder, Remedy, Run, RunPhase, State};
+use crate::audio::{SAMPLE_RATE_HZ, wav};
+use crate::protocol::{Failure, FailureKind, RunStage};
+
+/// The panel.
+#[component]
+pub fn TranscriptPanel() -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let empty = move || state.segments.with(Vec::is_empty) && state.tentative.with(String::is_empty);
+    view! {
+        <section class="transcript" aria-labelledby="transcript-title">
+            <header class="transcript__head">
+                <h2 id="transcript-title">"Transcript"</h2>
+                <Tools />
+            </header>
+            <Status />
+            <div class="transcript__text" class=("transcript__text--empty", empty)>
+                <ol class="segments" aria-live="polite" aria-relevant="additions">
+                    <For
+                        each=move || state.segments.get().into_iter().enumerate()
+                        key=|(i, segment)| (*i, segment.text.clone())
+                        let((_, segment))
+                    >
+                        <li class="segment">
+                            <span class="segment__time" title=format!("{:.2} s to {:.2} s", segment.start, segment.end)>
+                                {format::clock(segment.start)}
+                            </span>
+                            <span class="segment__text">{segment.text.trim().to_string()}</span>
+                        </li>
+                    </For>
+                </ol>
+                <p class="tentative" hidden=move || state.tentative.with(String::is_empty)>
+                    {move || state.tentative.with(|text| text.trim().to_string())}
+                </p>
+                <p class="transcript__placeholder" hidden=move || !empty()>{move || placeholder(state)}</p>
+            </div>
+        </section>
+    }
+}
+
+/// What stands in the empty space.
+fn placeholder(state: State) -> &'static str {
+    match (state.recorder.get(), state.run.with(|run| run.phase)) {
+        (Recorder::On, RunPhase::Working) => "Listening…",
+        (Recorder::On, _) => "Recording. The words follow as soon as the model is ready.",
+        (_, RunPhase::Done) => "No speech was found. If there was some, record again closer to the microphone.",
+        (_, RunPhase::Working | RunPhase::WaitingForModel | RunPhase::Reading) => "",
+        _ => "Your words appear here.",
+    }
+}
+
+/// What happens now and how far it is.
+#[component]
+fn Status() -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    // Announced, so it changes only when what happens changes; the position beside it is not announced.
+    let phase = Memo::new(move |_| phase_words(state));
+    let position = move || {
+        let progress = state.run.with(|run| run.progress.filter(|_| run.phase == RunPhase::Working))?;
+        (progress.total_s > 0.0)
+            .then(|| format!("{} of {}", format::clock(progress.done_s), format::clock(progress.total_s)))
+    };
+    let recording = move || state.recorder.get() != Recorder::Off;
+    let done = move || {
+        let progress = state.run.with(|run| run.progress)?;
+        (progress.total_s > 0.0).then(|| progress.done_s / progress.total_s)
+    };
+    let busy = move || state.run.with(Run::is_busy) && !recording();
+    view! {
+        <div class="status__track">
+            <Show when=busy>
+                <progress aria-label="Transcription" max="1" value=done></progress>
+            </Show>
+        </div>
+        <div class="status">
+            <p class="status__words" role="status">{phase}</p>
+            <span class="status__position">{position}</span>
+        </div>
+    }
+}
+
+fn phase_words(state: State) -> String {
+    if state.recorder.get() == Recorder::On {
+        return String::new();
+    }
+    let run = state.run.get();
+    match run.phase {
+        RunPhase::Idle => String::new(),
+        RunPhase::Reading => "Reading the file…".into(),
+        RunPhase::WaitingForModel => "The recording is kept; its words follow as soon as the model is ready.".into(),
+        RunPhase::Working => match run.progress.map(|progress| progress.stage) {
+            Some(RunStage::Queued) => "Waiting for the work before it…".into(),
+            Some(RunStage::Mel | RunStage::Encode) => "Listening to the recording…".into(),
+            Some(RunStage::Decode) => "Writing the words…".into(),
+            None => "Starting…".into(),
+        },
+        RunPhase::Done => state.transcript.with(|transcript| match transcript {
+            Some(transcript) => {
+                let timings = &transcript.timings;
+                format!("Done in {} · {}", format::duration_ms(timings.total_ms), format::speed(timings.rtf))
+            }
+            None => "Done".into(),
+        }),
+        RunPhase::Cancelled => "Stopped. What is finished stays.".into(),
+        RunPhase::Failed => "Stopped by an error. The recording is kept.".into(),
+    }
+}
+
+/// Copy, save, once more.
+#[component]
+fn Tools() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let copied = RwSignal::new(false);
+    let no_text = move || state.segments.with(Vec::is_empty);
+    let no_recording = move || state.recording.with(Option::is_none);
+    let recording = move || state.recorder.get() != Recorder::Off;
+    let running = move || state.run.with(Run::is_busy) && !recording();
+    let nothing = move || no_text() && no_recording() && !running();
+    let again = move |_| session.transcribe();
+    let copy = move |_| {
+        let text = Format::Txt.write(&state.segments.get_untracked(), None);
+        spawn_local(async move {
+            match save::copy(&text).await {
+                Ok(()) => {
+                    copied.set(true);
+                    gloo_timers::future::TimeoutFuture::new(2_000).await;
+                    copied.set(false);
+                }
+                Err(_) => state.alert(not_saved("The browser did not let the page copy."), Remedy::Nothing),
+            }
+        });
+    };
+    view! {
+        <div class="tools" class=("tools--none", nothing)>
+            <Show
+                when=running
+                fallback=move || {
+                    view! {
+                        <button type="button" class="button button--small" on:click=again disabled=move || no_recording() || recording()>
+                            <Glyph icon=icons::AGAIN />
+                            "Transcribe again"
+                        </button>
+                    }
+                }
+            >
+                <button type="button" class="button button--small" on:click=move |_| session.cancel()>
+                    <Glyph icon=icons::CLOSE />
+                    "Cancel"
+                </button>
+            </Show>
+            <button type="button" class="button button--small" on:click=copy disabled=no_text>
+                <Glyph icon=icons::COPY />
+                <span aria-live="polite">{move || if copied.get() { "Copied" } else { "Copy" }}</span>
+            </button>
+            <details class="menu">
+                <summary class="button button--small">
+                    <Glyph icon=icons::SAVE />
+                    "Save"
+                </summary>
+                <div class="menu__items">
+                    {Format::ALL
+                        .map(|kind| {
+                            view! {
+                                <button type="button" class="menu__item" disabled=no_text on:click=move |_| save_text(state, kind)>
+                                    {format!("Save as {}", kind.extension().to_uppercase())}
+                                </button>
+                            }
+                        })
+                        .collect_view()}
+                    <button type="button" class="menu__item" disabled=no_recording on:click=move |_| save_recording(state)>
+                        "Save the recording as WAV"
+                    </button>
+                </div>
+            </details>
+        </div>
+    }
+}
+
+fn save_text(state: State, kind: Format) {
+    let contents = state
+        .transcript
+        .with_untracked(|whole| state.segments.with_untracked(|segments| kind.write(segments, whole.as_ref())));
+    let name = state.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
+    let file = format!("{}.{}", name.unwrap_or_else(|| "transcript".into()), kind.extension());
+    if save::download(&file, kind.mime(), contents.as_bytes()).is_err() {
+        state.alert(not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+    }
+}
+
+fn save_recording(state: State) {
+    let Some(recording) = state.recording.get_untracked() else { return };
+    let file = wav::encode(&recording.samples, SAMPLE_RATE_HZ);
+    if save::download(&format!("{}.wav", recording.name), "audio/wav", &file).is_err() {
+        state.alert(not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+    }
+}
+
+fn not_saved(message: &str) -> Failure {
+    let hint = "Allow it in the browser's settings for this page, or select the text and copy it by hand.";
+    Failure { kind: FailureKind::Storage, message: message.into(), hint: hint.into() }
+}
