@@ -54,7 +54,12 @@ fn try_it() {
     println!("{} {:?}", gpu.name, gpu.caps);
     let t = std::time::Instant::now();
     let mut model = load(&Device::Gpu(gpu), "whisper-tiny.en");
-    println!("loaded {:?} mem {} dispatches {}", t.elapsed(), model.session.memory_bytes(), model.dispatches_per_token());
+    println!(
+        "loaded {:?} mem {} dispatches {}",
+        t.elapsed(),
+        model.session.memory_bytes(),
+        model.dispatches_per_token()
+    );
     let wav = rill::audio::wav::decode(&std::fs::read(std::env::var("CLIP").unwrap()).unwrap()).unwrap();
     for timestamps in [false, true] {
         let t = std::time::Instant::now();

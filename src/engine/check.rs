@@ -6,10 +6,10 @@
 use super::graph::{RecordOptions, Recorder, Tensor};
 use super::ops::linear::LinearOptions;
 use super::ops::math::Activation;
-use super::session::{Cancel, Device, Session, Watch};
+use super::session::{Device, Session, Watch};
 use super::tensor::{DType, HostTensor, TensorType};
 use super::weights::checkpoint::Checkpoint;
-use super::{Error, Result};
+use super::{CancelFlag, Error, Result};
 use std::rc::Rc;
 
 /// How far apart two numbers may be: `abs + rel * |expected|`.
@@ -72,7 +72,7 @@ async fn run(
     let states = record(&recorder)?;
     let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
     let slots: Vec<_> = states.iter().map(Tensor::slot).collect();
-    let mut watch = Watch { cancel: &Cancel::default(), on_progress: &mut |_| () };
+    let mut watch = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
     let bytes = session.submit(&[(graph, times)], &slots, &mut watch).await?.wait().await?;
     Ok((states, bytes))
 }

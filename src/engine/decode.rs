@@ -103,7 +103,13 @@ impl DecodeLoop {
         }
     }
 
-    async fn submit(&self, session: &mut Session, graph: GraphId, times: u32, watch: &mut Watch<'_>) -> Result<Pending> {
+    async fn submit(
+        &self,
+        session: &mut Session,
+        graph: GraphId,
+        times: u32,
+        watch: &mut Watch<'_>,
+    ) -> Result<Pending> {
         session.submit(&[(graph, times)], &[self.graphs.tokens, self.graphs.state], watch).await
     }
 

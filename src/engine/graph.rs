@@ -240,6 +240,14 @@ impl Scope {
         Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n_rows, n_cols]), SlotKind::Weight(parts)))
     }
 
+    /// The first row of a matrix, in f32.
+    pub fn first_row(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n_rows, n_cols])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        let label = format!("{}[0]", self.label(&[name]));
+        Ok(self.recorder.slot(label, TensorType::f32([n_cols]), SlotKind::Weight(parts)))
+    }
+
     /// A vector, in f32.
     pub fn vector(&self, name: &str, n: usize) -> Result<Tensor> {
         let tensor = self.check(name, &[n])?;
@@ -320,9 +328,15 @@ impl Tensor {
 
     /// Makes the op that computed this tensor write it into `state` instead of the arena.
     pub fn store_in(&self, state: &Tensor) -> Result<()> {
-        let Value::Node(idx) = self.value else { return Err(Error::Internal("only an op's output can be stored".into())) };
+        let Value::Node(idx) = self.value else {
+            return Err(Error::Internal("only an op's output can be stored".into()));
+        };
         if self.ty.n_elements() != state.ty.n_elements() || self.ty.dtype != state.ty.dtype {
-            return Err(Error::Shape { name: "store".into(), expected: state.ty.shape.clone(), got: self.ty.shape.clone() });
+            return Err(Error::Shape {
+                name: "store".into(),
+                expected: state.ty.shape.clone(),
+                got: self.ty.shape.clone(),
+            });
         }
         let mut program = self.recorder.program.borrow_mut();
         let graph = program.graphs.last_mut().expect("a graph was begun");

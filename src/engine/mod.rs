@@ -1,13 +1,17 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+mod cancel;
 pub mod check;
 pub mod cpu;
 pub mod decode;
 pub mod edge;
+pub mod embed;
 pub mod error;
 pub mod gpu;
 pub mod graph;
+pub mod ladder;
+pub mod load;
 pub mod models;
 pub mod nn;
 pub mod op;
@@ -20,4 +24,5 @@ pub mod transcribe;
 pub mod upload;
 pub mod weights;
 
+pub use cancel::CancelFlag;
 pub use error::{Error, Result};

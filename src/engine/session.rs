@@ -3,30 +3,13 @@
 use super::cpu::CpuSession;
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
-use super::{Error, Result};
-use std::cell::Cell;
+use super::{CancelFlag, Result};
 use std::rc::Rc;
-
-/// Shared by whoever may stop a job and the job itself.
-#[derive(Debug, Clone, Default)]
-pub struct Cancel(Rc<Cell<bool>>);
-
-impl Cancel {
-    /// Stops the job at its next check.
-    pub fn cancel(&self) {
-        self.0.set(true);
-    }
-
-    /// [`Error::Cancelled`] once stopped.
-    pub fn check(&self) -> Result<()> {
-        if self.0.get() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
 
 /// Watches a long run: learns how far it is, and may stop it.
 pub struct Watch<'a> {
     /// Stops the run.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancelFlag,
     /// Hears the share that is done, 0 to 1.
     pub on_progress: &'a mut dyn FnMut(f32),
 }
@@ -114,13 +97,19 @@ impl Session {
 
     /// A slot's bytes.
     pub async fn read(&mut self, slot: SlotId) -> Result<Vec<u8>> {
-        let bytes = self.submit(&[], &[slot], &mut Watch { cancel: &Cancel::default(), on_progress: &mut |_| () }).await?;
+        let bytes =
+            self.submit(&[], &[slot], &mut Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () }).await?;
         Ok(bytes.wait().await?.remove(0))
     }
 
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
     /// this returns at once; the processor has finished when it returns.
-    pub async fn submit(&mut self, runs: &[(GraphId, u32)], reads: &[SlotId], watch: &mut Watch<'_>) -> Result<Pending> {
+    pub async fn submit(
+        &mut self,
+        runs: &[(GraphId, u32)],
+        reads: &[SlotId],
+        watch: &mut Watch<'_>,
+    ) -> Result<Pending> {
         match self {
             Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
             Session::Cpu(session) => {

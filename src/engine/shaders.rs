@@ -15,7 +15,8 @@ pub const KERNELS: &[(&str, &str)] = files!["": "attention_cached", "attention_c
     "mean_pool", "mel_scale", "row_at", "sample_pick", "sample_scan", "sot_stats"];
 
 /// Every shared file by name.
-pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "decode_state", "softmax", "weight_f16", "weight_f32"];
+pub const SHARED: &[(&str, &str)] =
+    files!["shared/": "activation", "decode_state", "softmax", "weight_f16", "weight_f32"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);

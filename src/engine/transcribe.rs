@@ -96,7 +96,6 @@ struct Attempt {
     decoded: Decoded,
     temperature: f32,
     avg_logprob: f32,
-    text: String,
 }
 
 impl SpeechModel {
@@ -129,13 +128,19 @@ impl SpeechModel {
     pub fn begin(&self, options: TranscribeOptions) -> Result<Transcription> {
         let language = match (&options.language, self.tokens.is_multilingual) {
             (Some(code), true) if self.tokens.language(code).is_none() => {
-                return Err(Error::Input(format!("this model does not know the language `{code}`; choose one of its list")));
+                return Err(Error::Input(format!(
+                    "this model does not know the language `{code}`; choose one of its list"
+                )));
             }
             (Some(code), false) if code != "en" => {
-                return Err(Error::Input(format!("this model knows English only, not `{code}`; choose a multilingual one")));
+                return Err(Error::Input(format!(
+                    "this model knows English only, not `{code}`; choose a multilingual one"
+                )));
             }
             (_, false) if options.task == SpeechTask::Translate => {
-                return Err(Error::Input("this model knows English only and cannot translate; choose a multilingual one".into()));
+                return Err(Error::Input(
+                    "this model knows English only and cannot translate; choose a multilingual one".into(),
+                ));
             }
             (_, false) => Some("en".to_string()),
             (code, true) => code.clone(),
@@ -288,10 +293,9 @@ impl SpeechModel {
             }
             let avg_logprob = decoded.state.sum_logprob / (decoded.tokens.len() + 1) as f32;
             let text = self.tokens.text(&self.tokenizer, &decoded.tokens)?;
-            let is_silent =
-                decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && avg_logprob < LOGPROB_THRESHOLD;
+            let is_silent = decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && avg_logprob < LOGPROB_THRESHOLD;
             let fails = compression_ratio(text.trim()) > COMPRESSION_RATIO_THRESHOLD || avg_logprob < LOGPROB_THRESHOLD;
-            last = Some(Attempt { decoded, temperature, avg_logprob, text });
+            last = Some(Attempt { decoded, temperature, avg_logprob });
             if is_silent || !fails {
                 break;
             }
@@ -362,12 +366,12 @@ impl SpeechModel {
         };
         let mut cuts: Vec<usize> =
             (1..tokens.len()).filter(|&i| is_timestamp(&tokens[i - 1]) && is_timestamp(&tokens[i])).collect();
-        let ends_with_one = tokens.len() >= 2
-            && is_timestamp(&tokens[tokens.len() - 1])
-            && !is_timestamp(&tokens[tokens.len() - 2]);
+        let ends_with_one =
+            tokens.len() >= 2 && is_timestamp(&tokens[tokens.len() - 1]) && !is_timestamp(&tokens[tokens.len() - 2]);
         if cuts.is_empty() {
             let mut duration = n_samples as f64 / SAMPLE_RATE_HZ as f64;
-            if let Some(&last) = tokens.iter().rfind(|t| is_timestamp(t)).filter(|&&t| t != self.tokens.timestamp_begin) {
+            if let Some(&last) = tokens.iter().rfind(|t| is_timestamp(t)).filter(|&&t| t != self.tokens.timestamp_begin)
+            {
                 duration = seconds(last);
             }
             return Ok((segment(tokens, 0.0, duration)?.into_iter().collect(), n_samples));

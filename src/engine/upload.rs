@@ -15,6 +15,8 @@ struct Place {
     slot: SlotId,
     dtype: DType,
     first: usize,
+    /// Elements of the slot; more than that of a tensor is not wanted.
+    n_elements: usize,
     layout: Layout,
 }
 
@@ -33,8 +35,8 @@ impl Uploader {
         for (idx, slot) in program.slots.iter().enumerate() {
             let SlotKind::Weight(parts) = &slot.kind else { continue };
             for part in parts {
-                let place =
-                    Place { slot: SlotId(idx), dtype: slot.ty.dtype, first: part.first, layout: part.layout };
+                let (dtype, n_elements) = (slot.ty.dtype, slot.ty.n_elements());
+                let place = Place { slot: SlotId(idx), dtype, first: part.first, n_elements, layout: part.layout };
                 places.entry(part.tensor.clone()).or_default().push(place);
             }
         }
@@ -56,7 +58,8 @@ impl Uploader {
         };
         for place in places {
             let bytes = reordered(part.entry, bytes, place.layout);
-            let bytes = converted(part.entry, &bytes, place.dtype)?;
+            let wanted = place.n_elements.saturating_sub(place.first + first) * part.entry.dtype.bytes();
+            let bytes = converted(part.entry, &bytes[..wanted.min(bytes.len())], place.dtype)?;
             session.write(place.slot, (place.first + first) * place.dtype.size(), &bytes)?;
         }
         self.gathered.clear();

@@ -200,8 +200,9 @@ fn save_text(state: State, kind: Format) {
 
 fn save_recording(state: State) {
     let Some(recording) = state.recording.get_untracked() else { return };
-    let file = wav::encode(&recording.samples, SAMPLE_RATE_HZ);
-    if save::download(&format!("{}.wav", recording.name), "audio/wav", &file).is_err() {
+    let file = wav::encode(&recording.samples, SAMPLE_RATE_HZ).ok();
+    let name = format!("{}.wav", recording.name);
+    if file.and_then(|file| save::download(&name, "audio/wav", &file).ok()).is_none() {
         state.alert(not_saved("The browser did not let the page save a file."), Remedy::Nothing);
     }
 }

@@ -71,12 +71,7 @@ fn run_node(graph: &Graph, idx: usize, slots: &mut [HostTensor], values: &mut [O
         Value::Slot(id) => Some(id.0),
         Value::Node(earlier) => graph.nodes[earlier].target.map(|slot| slot.0),
     };
-    let written: Vec<usize> = node
-        .op
-        .writes()
-        .iter()
-        .filter_map(|&input| node.inputs[input].and_then(place))
-        .collect();
+    let written: Vec<usize> = node.op.writes().iter().filter_map(|&input| node.inputs[input].and_then(place)).collect();
     let empty = || HostTensor::zeros(super::tensor::TensorType::f32([0]));
     let mut states: Vec<_> = written.iter().map(|&slot| std::mem::replace(&mut slots[slot], empty())).collect();
     let mut output = node.ty.clone().map(HostTensor::zeros);

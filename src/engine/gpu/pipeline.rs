@@ -66,7 +66,8 @@ impl Gpu {
             bind_group_layouts: &[Some(&layout)],
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> = key.overrides.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
+        let constants: Vec<(&str, f64)> =
+            key.overrides.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(&pipeline_layout),

@@ -195,10 +195,8 @@ impl GpuSession {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let plans: Vec<_> = runs.iter().map(|&(graph, times)| (&self.plans[graph.0], times)).collect();
         if let Some((first, _)) = plans.first() {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                label: Some(&first.name),
-                timestamp_writes: None,
-            });
+            let mut pass = encoder
+                .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&first.name), timestamp_writes: None });
             for (plan, times) in plans {
                 for _ in 0..times {
                     encode(&mut pass, &plan.dispatches);

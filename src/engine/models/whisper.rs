@@ -58,16 +58,21 @@ impl Config {
     /// Reads and checks `config.json`.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { file: "config.json".into(), reason };
-        let config: Config = serde_json::from_slice(json).map_err(|e| corrupt(format!("not a Whisper configuration ({e})")))?;
+        let config: Config =
+            serde_json::from_slice(json).map_err(|e| corrupt(format!("not a Whisper configuration ({e})")))?;
         if config.activation_function != "gelu" || config.scale_embedding {
             return Err(Error::Unsupported(format!(
                 "activation `{}`, scaled embedding {}; Whisper has `gelu` and no scaling",
                 config.activation_function, config.scale_embedding
             )));
         }
-        for (heads, what) in [(config.encoder_attention_heads, "encoder"), (config.decoder_attention_heads, "decoder")] {
+        for (heads, what) in [(config.encoder_attention_heads, "encoder"), (config.decoder_attention_heads, "decoder")]
+        {
             if heads == 0 || !config.d_model.is_multiple_of(4 * heads) {
-                return Err(corrupt(format!("d_model {} does not divide by {heads} {what} heads of vectors", config.d_model)));
+                return Err(corrupt(format!(
+                    "d_model {} does not divide by {heads} {what} heads of vectors",
+                    config.d_model
+                )));
             }
         }
         Ok(config)
@@ -164,9 +169,11 @@ fn encoder_layer(weights: &Scope, config: &Config, x: &Tensor) -> Result<Tensor>
     let qkv = Linear::load_stacked(&attn, &["q_proj", "k_proj", "v_proj"], d, d)?;
     let h = LayerNorm::load(weights, "self_attn_layer_norm", d, EPS)?.forward(x)?;
     let h = qkv.forward(&h, inner)?.attention(None, config.encoder_attention_heads, config.max_source_positions)?;
-    let x = Linear::load(&attn, "out_proj", d, d)?.forward(&h, LinearOptions { residual: Some(x), ..Default::default() })?;
+    let x = Linear::load(&attn, "out_proj", d, d)?
+        .forward(&h, LinearOptions { residual: Some(x), ..Default::default() })?;
     let h = LayerNorm::load(weights, "final_layer_norm", d, EPS)?.forward(&x)?;
-    let h = Linear::load(weights, "fc1", ffn, d)?.forward(&h, LinearOptions { activation: Activation::Gelu, ..inner })?;
+    let h =
+        Linear::load(weights, "fc1", ffn, d)?.forward(&h, LinearOptions { activation: Activation::Gelu, ..inner })?;
     Linear::load(weights, "fc2", d, ffn)?.forward(&h, LinearOptions { residual: Some(&x), ..Default::default() })
 }
 
@@ -187,7 +194,8 @@ impl Decoder {
     fn load(weights: &Scope, config: &Config, tokens: &WhisperTokens) -> Result<Self> {
         let (d, vocab) = (config.d_model, config.vocab_size);
         let recorder = weights.recorder();
-        let layers = (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config)).collect::<Result<_>>()?;
+        let layers =
+            (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config)).collect::<Result<_>>()?;
         Ok(Self {
             layers,
             table: weights.matrix("embed_tokens.weight", vocab, d)?,
@@ -215,7 +223,8 @@ impl Decoder {
 
     /// Logits of one row, and the token they choose.
     fn choose(&self, row: &Tensor) -> Result<()> {
-        row.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?.store_in(&self.logits)?;
+        row.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?
+            .store_in(&self.logits)?;
         self.logits.sample_scan(&self.flags, &self.tokens, &self.state)?.sample_pick(&self.tokens, &self.state)
     }
 

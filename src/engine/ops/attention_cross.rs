@@ -78,11 +78,8 @@ impl Op for AttentionCross {
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let (q, kv) = (signature.input(0), signature.input(1));
         let head_size = q.n_cols() / self.n_heads;
-        let params = Params {
-            n_heads: self.n_heads as u32,
-            n_keys: kv.n_rows() as u32,
-            scale: 1.0 / (head_size as f32).sqrt(),
-        };
+        let params =
+            Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: 1.0 / (head_size as f32).sqrt() };
         Kernel::new("attention_cross", params, [N_PARTS as u32, self.n_heads as u32, q.n_rows() as u32])
             .shared("softmax")
             .alias("x_t", q.dtype)

@@ -66,9 +66,7 @@ impl Op for LogMel {
         let y = args.output.expect("log_mel has an output");
         let mut power = vec![0.0f64; N_BINS];
         for (t, out) in y.f32_mut().chunks_exact_mut(self.n_mels).enumerate() {
-            let frame: Vec<f64> = (0..N_FFT)
-                .map(|i| f64::from(audio[t * HOP + i]) * f64::from(window[i]))
-                .collect();
+            let frame: Vec<f64> = (0..N_FFT).map(|i| f64::from(audio[t * HOP + i]) * f64::from(window[i])).collect();
             for (bin, p) in power.iter_mut().enumerate() {
                 // The discrete Fourier transform as it is defined.
                 let sum = |wave: &[f32]| -> f64 {
@@ -116,7 +114,8 @@ pub fn slaney_filters(n_mels: usize) -> Vec<f32> {
     const CORNER_MEL: f64 = CORNER_HZ / LINEAR_HZ;
     let log_step = 6.4f64.ln() / 27.0;
     let mel_of = |hz: f64| if hz < CORNER_HZ { hz / LINEAR_HZ } else { CORNER_MEL + (hz / CORNER_HZ).ln() / log_step };
-    let hz_of = |mel: f64| if mel < CORNER_MEL { mel * LINEAR_HZ } else { CORNER_HZ * ((mel - CORNER_MEL) * log_step).exp() };
+    let hz_of =
+        |mel: f64| if mel < CORNER_MEL { mel * LINEAR_HZ } else { CORNER_HZ * ((mel - CORNER_MEL) * log_step).exp() };
     let top = mel_of(8000.0);
     let edges: Vec<f64> = (0..n_mels + 2).map(|i| hz_of(top * i as f64 / (n_mels + 1) as f64)).collect();
     let mut filters = Vec::with_capacity(n_mels * N_BINS);

@@ -33,7 +33,9 @@ impl Op for MeanPool {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(x), Some(lengths)] = inputs else { return Err(Error::Internal("mean_pool takes x and lengths".into())) };
+        let [Some(x), Some(lengths)] = inputs else {
+            return Err(Error::Internal("mean_pool takes x and lengths".into()));
+        };
         let n_seqs = x.n_rows() / self.seq_len;
         expect_shape("mean_pool lengths", lengths, &[n_seqs])?;
         Ok(Some(TensorType::f32([n_seqs, x.n_cols()])))

@@ -45,9 +45,9 @@ impl Op for SotStats {
             state.no_speech_prob = (f64::from(logit - most).exp() / sum) as f32;
         }
         let languages = state.language_begin..state.language_begin + state.n_languages;
-        let best = languages.filter(|&t| (t as usize) < logits.len()).reduce(|a, b| {
-            if logits[b as usize] > logits[a as usize] { b } else { a }
-        });
+        let best = languages
+            .filter(|&t| (t as usize) < logits.len())
+            .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
         state.language = best.unwrap_or(0);
         state.to_host(&mut args.states[0]);
     }

@@ -5,10 +5,9 @@
 //! - `read(name)`: a small file, whole, `None` where the model has no such file;
 //! - `open(name)`: a large file as a stream of chunks.
 
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::engine::{Error, Result};
+use crate::engine::{CancelFlag, Error, Result};
 use crate::protocol::FileProgress;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,45 +17,6 @@ pub use super::web::{FileStream, ModelFiles};
 
 /// Largest file that [`ModelFiles::read`] takes: a tokenizer has a few megabytes, weights are streamed.
 pub const MAX_SMALL_FILE_BYTES: u64 = 64 << 20;
-
-/// Says that a load is no longer wanted. Clones share the flag.
-#[derive(Clone, Default)]
-pub struct CancelFlag {
-    cancelled: Rc<Cell<bool>>,
-    on_cancel: Rc<RefCell<Vec<Box<dyn FnOnce()>>>>,
-}
-
-impl CancelFlag {
-    /// Raises the flag and breaks off what waits for the network.
-    pub fn cancel(&self) {
-        self.cancelled.set(true);
-        // Taken out first: a callback may look at the flag again.
-        let callbacks = std::mem::take(&mut *self.on_cancel.borrow_mut());
-        for callback in callbacks {
-            callback();
-        }
-    }
-
-    /// Whether the flag is raised.
-    pub fn is_cancelled(&self) -> bool {
-        self.cancelled.get()
-    }
-
-    /// # Errors
-    /// [`Error::Cancelled`] where the flag is raised.
-    pub fn check(&self) -> Result<()> {
-        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-
-    /// Calls `callback` when the flag is raised, at once where it is already.
-    pub fn on_cancel(&self, callback: impl FnOnce() + 'static) {
-        if self.is_cancelled() {
-            callback();
-        } else {
-            self.on_cancel.borrow_mut().push(Box::new(callback));
-        }
-    }
-}
 
 /// What a load wants to hear while its files arrive, and how it is stopped.
 #[derive(Clone)]

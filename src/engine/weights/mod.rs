@@ -19,7 +19,7 @@ pub mod web;
 #[cfg(target_arch = "wasm32")]
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
-pub use files::{CancelFlag, FileStream, LoadHooks, ModelFiles};
+pub use files::{FileStream, LoadHooks, ModelFiles};
 pub use stream::{TensorPart, TensorStream};
 #[cfg(target_arch = "wasm32")]
 pub use web::WebSource;
