@@ -58,10 +58,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         Some(Err(_)) | None => Value::Null,
     };
     let results = json!({"native": value(&native), "browser": value(&browser)});
-    let path = paths::root().join(&args.json);
-    fs::write(&path, serde_json::to_string_pretty(&results)? + "\n")
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("\nresults are in {}", path.display());
+    // Results of an earlier run are not replaced by nothing.
+    if results["native"] != Value::Null || results["browser"] != Value::Null {
+        let path = paths::root().join(&args.json);
+        fs::write(&path, serde_json::to_string_pretty(&results)? + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("\nresults are in {}", path.display());
+    }
     native.transpose().and(browser.transpose()).map(drop)
 }
 
@@ -74,6 +77,8 @@ fn measure(name: &str, mut bench: Command, file: &str, rest: &[String]) -> Resul
         if let Some(chromium) = system::chromium() {
             bench.env("CHROMIUM", chromium);
         }
+        // The browser's bench starts the server: with this very program there is no second build.
+        bench.env("RILL_XTASK", std::env::current_exe().context("this program has no path")?);
         process::run(&mut bench)?;
         let text =
             fs::read_to_string(&path).with_context(|| format!("the bench wrote no results to {}", path.display()))?;

