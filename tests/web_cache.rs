@@ -418,6 +418,19 @@ async fn load_goes_on_without_a_store_and_says_so_once() {
 }
 
 #[wasm_bindgen_test]
+async fn file_that_came_later_or_changed_is_seen_as_long_as_the_model_is_incomplete() {
+    let model = "later";
+    start(model).await;
+    assert_eq!(own(model).await.read("config.json").await.unwrap(), None);
+    serve(&format!("{APP}models/{model}/config.json"), b"old");
+    assert_eq!(own(model).await.read("config.json").await.unwrap().unwrap(), b"old");
+    serve(&format!("{APP}models/{model}/config.json"), b"newer");
+    let list = r#"{"files":[{"name":"config.json","size":5}]}"#;
+    serve(&format!("{APP}models/{model}/rill.json"), list.as_bytes());
+    assert_eq!(own(model).await.read("config.json").await.unwrap().unwrap(), b"newer");
+}
+
+#[wasm_bindgen_test]
 async fn empty_file_is_a_file() {
     let model = "empty";
     start(model).await;
