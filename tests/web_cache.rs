@@ -409,7 +409,7 @@ async fn load_goes_on_without_a_store_and_says_so_once() {
         let loaded = weights(&files).await;
         js("delete globalThis.indexedDB; IDBObjectStore.prototype.put = truePut");
         assert_eq!(loaded.unwrap(), content, "{model}");
-        let notices = heard.notices.borrow();
+        let notices = heard.notices.take();
         assert_eq!(notices.len(), 1, "{model}: {notices:?}");
         assert!(matches!(&notices[0], Error::Storage { full, .. } if *full == is_full), "{model}: {notices:?}");
         let kept = ModelCache::open().await.unwrap().list().await.unwrap();
