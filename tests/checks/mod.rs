@@ -304,6 +304,19 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     .await
 }
 
+/// Tables of 50 KB: for devices that bind 8 KB at most.
+pub async fn split_weights_agree(device: &Device) -> Result<()> {
+    for (weight, rows) in [(DType::F16, 1), (DType::F32, 1), (DType::F16, 9)] {
+        linear(device, [rows, 64, 201], weight, rows == 1).await?;
+    }
+    check(device, 1, F32, |r| {
+        let ids = r.constant("ids", TensorType::u32([6]), &[0u32, 399, 200, 64, 63, 127]);
+        let table = floats(r, "table", DType::F16, &[400, 64], &noise(400 * 64, 1));
+        kept(ids.embed(&table, &at(r, "positions", [6, 64], 2), None, Positions::Sequence(6))?)
+    })
+    .await
+}
+
 /// A comparison that cannot fail proves nothing: the same program with one changed number must be reported.
 pub async fn a_wrong_result_is_noticed(device: &Device) -> Result<()> {
     let is_reference = std::cell::Cell::new(true);

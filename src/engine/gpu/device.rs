@@ -66,7 +66,6 @@ impl Gpu {
             f16: features.contains(wgpu::Features::SHADER_F16),
             software: info.device_type == wgpu::DeviceType::Cpu,
             max_binding_bytes: granted.max_storage_buffer_binding_size.min(granted.max_buffer_size),
-            max_invocations: granted.max_compute_invocations_per_workgroup,
         });
         let empty = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("empty"),
