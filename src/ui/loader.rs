@@ -166,7 +166,7 @@ fn share(progress: &LoadProgress) -> Option<f64> {
 }
 
 fn words(progress: &LoadProgress) -> String {
-    let elapsed = format!("{} so far", format::duration_ms(progress.elapsed_ms));
+    let elapsed = format!("{:.0} s so far", progress.elapsed_ms / 1e3);
     let (received, total) = totals(progress);
     match progress.phase {
         LoadPhase::Prepare => format!("Finding the files and the device · {elapsed}"),
