@@ -139,7 +139,11 @@ fn Tools() -> impl IntoView {
                     gloo_timers::future::TimeoutFuture::new(2_000).await;
                     copied.set(false);
                 }
-                Err(_) => state.alert(Task::SpeechToText, not_saved("The browser did not let the page copy."), Remedy::Nothing),
+                Err(_) => state.alert(
+                    Task::SpeechToText,
+                    not_saved("The browser did not let the page copy."),
+                    Remedy::Nothing,
+                ),
             }
         });
     };
