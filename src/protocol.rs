@@ -578,8 +578,17 @@ pub struct BackendReport {
 }
 
 /// Names for [`Command::TestFeature`].
-pub const FEATURES: &[&str] =
-    &["webgpu", "webgpu.f16", "webgpu.timestamps", "webnn", "wasm", "wasm.simd", "wasm.threads", "storage", "microphone"];
+pub const FEATURES: &[&str] = &[
+    "webgpu",
+    "webgpu.f16",
+    "webgpu.timestamps",
+    "webnn",
+    "wasm",
+    "wasm.simd",
+    "wasm.threads",
+    "storage",
+    "microphone",
+];
 
 /// What a feature test found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

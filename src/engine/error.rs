@@ -121,7 +121,9 @@ impl Error {
             Error::Gpu { .. } => {
                 (FailureKind::Backend, "Reload the page; if it happens again, choose the WASM backend in the settings.")
             }
-            Error::DeviceLost(_) => (FailureKind::DeviceLost, "Load the model again; your recording and text are kept."),
+            Error::DeviceLost(_) => {
+                (FailureKind::DeviceLost, "Load the model again; your recording and text are kept.")
+            }
             Error::OutOfMemory { .. } => {
                 (FailureKind::OutOfMemory, "Close other tabs, choose a smaller model, or f16 precision.")
             }
@@ -143,9 +145,10 @@ impl Error {
             Error::Unsupported(_) => (FailureKind::Model, "Choose one of the models in the list."),
             Error::Input(_) => (FailureKind::Input, "Choose another recording, or record again."),
             Error::Cancelled => (FailureKind::Cancelled, ""),
-            Error::Numerics { .. } => {
-                (FailureKind::Backend, "This GPU or driver computes wrong results. Choose the WASM backend in the settings.")
-            }
+            Error::Numerics { .. } => (
+                FailureKind::Backend,
+                "This GPU or driver computes wrong results. Choose the WASM backend in the settings.",
+            ),
             Error::Internal(_) => (FailureKind::Internal, "This is a bug in Rill. Please report it with these words."),
         };
         Failure { kind, message: self.to_string(), hint: hint.to_string() }

@@ -1,5 +1,28 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
+pub mod arena;
+mod cancel;
+pub mod check;
+pub mod cpu;
+pub mod decode;
+pub mod edge;
+pub mod embed;
 pub mod error;
+pub mod gpu;
+pub mod graph;
+pub mod ladder;
+pub mod load;
+pub mod models;
+pub mod nn;
+pub mod op;
+pub mod ops;
+pub mod session;
+pub mod shaders;
+pub mod tensor;
+pub mod text;
+pub mod transcribe;
+pub mod upload;
+pub mod weights;
 
+pub use cancel::CancelFlag;
 pub use error::{Error, Result};

@@ -254,8 +254,12 @@ fn save_text(state: State, kind: Format) {
 
 fn save_recording(state: State) {
     let Some(recording) = state.recording.get_untracked() else { return };
-    let file = wav::encode(&recording.samples, SAMPLE_RATE_HZ);
-    if save::download(&format!("{}.wav", recording.name), "audio/wav", &file).is_err() {
+    let name = format!("{}.wav", recording.name);
+    let file = match wav::encode(&recording.samples, SAMPLE_RATE_HZ) {
+        Ok(file) => file,
+        Err(error) => return state.alert(Task::SpeechToText, error.to_failure(), Remedy::Nothing),
+    };
+    if save::download(&name, "audio/wav", &file).is_err() {
         state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
     }
 }

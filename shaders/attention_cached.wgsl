@@ -1,0 +1,49 @@
+// y[r, :] = softmax(q . k * scale) . v for one head and one new row over the cache and the new rows before it; the row's own
+// key and value go into the cache. qkv: [n_rows, 3 * d], cache: [2 * N_SCORES, d]. Workgroup: head wid.x, row wid.y.
+struct Params { n_heads: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> qkv: array<vec4<x_t>>;
+@group(0) @binding(2) var<storage, read_write> cache: array<vec4<x_t>>;
+@group(0) @binding(3) var<storage, read> state: DecodeState;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<x_t>>;
+var<workgroup> sums: array<vec4<f32>, WG>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let d = params.n_heads * HEAD_VECS;
+    let head = wid.x * HEAD_VECS;
+    let row = wid.y * 3u * d + head;
+    let position = state.position;
+    let mine = min(position + wid.y, N_SCORES - 1u);
+    let n_keys = mine + 1u;
+    for (var j = lid; j < n_keys; j += WG) {
+        var score = 0.0;
+        for (var i = 0u; i < HEAD_VECS; i++) {
+            var k: vec4<x_t>;
+            if (j < position) { k = cache[j * d + head + i]; } else { k = qkv[(j - position) * 3u * d + d + head + i]; }
+            score += dot(vec4<f32>(qkv[row + i]), vec4<f32>(k));
+        }
+        scores[j] = score * params.scale;
+    }
+    let norm = softmax(n_keys, lid);
+    // WG / HEAD_VECS groups of threads take turns with the keys; each thread sums one vector of the head.
+    let n_groups = WG / HEAD_VECS;
+    let group = lid / HEAD_VECS;
+    let i = lid % HEAD_VECS;
+    var sum = vec4<f32>();
+    if (group < n_groups) {
+        for (var j = group; j < n_keys; j += n_groups) {
+            var v: vec4<x_t>;
+            if (j < position) { v = cache[(N_SCORES + j) * d + head + i]; } else { v = qkv[(j - position) * 3u * d + 2u * d + head + i]; }
+            sum += scores[j] * vec4<f32>(v);
+        }
+    }
+    sums[lid] = sum;
+    workgroupBarrier();
+    if (lid < HEAD_VECS) {
+        for (var g = 1u; g < n_groups; g++) { sum += sums[g * HEAD_VECS + lid]; }
+        y[wid.y * d + head + lid] = vec4<x_t>(sum / norm.total);
+        cache[mine * d + head + lid] = qkv[row + d + lid];
+        cache[(N_SCORES + mine) * d + head + lid] = qkv[row + 2u * d + lid];
+    }
+}

@@ -1,0 +1,44 @@
+// One part of the keys for one head and one row: the unnormalised sum of values, then (maximum, sum of weights, 0, 0).
+// q: [n_rows, d], kv: [n_keys, 2 * d], y: [n_rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
+struct Params { n_heads: u32, n_keys: u32, scale: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4<x_t>>;
+@group(0) @binding(2) var<storage, read> kv: array<vec4<kv_t>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+var<workgroup> sums: array<vec4<f32>, WG>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) n_wg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    let d = params.n_heads * HEAD_VECS;
+    let head = wid.y * HEAD_VECS;
+    let row = wid.z * d + head;
+    let first = min(wid.x * N_SCORES, params.n_keys);
+    let n_keys = min(first + N_SCORES, params.n_keys) - first;
+    for (var j = lid; j < n_keys; j += WG) {
+        let key = (first + j) * 2u * d + head;
+        var score = 0.0;
+        for (var i = 0u; i < HEAD_VECS; i++) { score += dot(vec4<f32>(q[row + i]), vec4<f32>(kv[key + i])); }
+        scores[j] = score * params.scale;
+    }
+    let norm = softmax(n_keys, lid);
+    let n_groups = WG / HEAD_VECS;
+    let group = lid / HEAD_VECS;
+    var sum = vec4<f32>();
+    if (group < n_groups) {
+        for (var j = group; j < n_keys; j += n_groups) {
+            sum += scores[j] * vec4<f32>(kv[(first + j) * 2u * d + d + head + lid % HEAD_VECS]);
+        }
+    }
+    sums[lid] = sum;
+    workgroupBarrier();
+    let out = ((wid.z * params.n_heads + wid.y) * n_wg.x + wid.x) * (HEAD_VECS + 1u);
+    if (lid < HEAD_VECS) {
+        for (var g = 1u; g < n_groups; g++) { sum += sums[g * HEAD_VECS + lid]; }
+        y[out + lid] = sum;
+    }
+    if (lid == HEAD_VECS) { y[out + HEAD_VECS] = vec4<f32>(norm.most, norm.total, 0.0, 0.0); }
+}

@@ -1,0 +1,45 @@
+// y[r, :] = (x[r, :] - mean) * inverseSqrt(var + eps) * weight + bias. x, y: [n_rows, n_cols]. One workgroup per row.
+struct Params { n_rows: u32, n_cols: u32, eps: f32 }
+override WG: u32 = 64u; // power of two
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<x_t>;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<y_t>;
+var<workgroup> sums: array<f32, WG>;
+
+// The sum of one value of every thread, known to all of them.
+fn sum_of_all(value: f32, lid: u32) -> f32 {
+    sums[lid] = value;
+    workgroupBarrier();
+    for (var step = WG / 2u; step > 0u; step >>= 1u) {
+        if (lid < step) { sums[lid] += sums[lid + step]; }
+        workgroupBarrier();
+    }
+    let total = sums[0];
+    workgroupBarrier();
+    return total;
+}
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) n_wg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    let row = min(wid.x + wid.y * n_wg.x, params.n_rows - 1u);
+    let n_cols = params.n_cols;
+    let first = row * n_cols;
+    var sum = 0.0;
+    for (var c = lid; c < n_cols; c += WG) { sum += f32(x[first + c]); }
+    let mean = sum_of_all(sum, lid) / f32(n_cols);
+    var squares = 0.0;
+    for (var c = lid; c < n_cols; c += WG) {
+        let d = f32(x[first + c]) - mean;
+        squares += d * d;
+    }
+    let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
+    for (var c = lid; c < n_cols; c += WG) {
+        y[first + c] = y_t((f32(x[first + c]) - mean) * rstd * weight[c] + bias[c]);
+    }
+}

@@ -1,0 +1,112 @@
+// y[r, n] = act(norm(x)[r, :] . w[n, :] + bias[n]) + residual[r, n], for few rows r.
+// One workgroup: row wid.z, WG / LANES columns n; LANES threads share a column.
+struct Params { n_cols: u32, n_out: u32, y_first: u32, y_stride: u32, eps: f32 }
+override WG: u32 = 128u;    // threads of a workgroup
+override LANES: u32 = 16u;  // power of two, divides WG
+override VECTORED: bool = true;
+override HAS_BIAS: bool = false;
+override HAS_RESIDUAL: bool = false;
+override HAS_NORM: bool = false;
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<x_t>;
+// binding 2: w, by weight_f16.wgsl or weight_f32.wgsl
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> residual: array<f32>;
+@group(0) @binding(5) var<storage, read> norm_weight: array<f32>;
+@group(0) @binding(6) var<storage, read> norm_bias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<y_t>;
+var<workgroup> row: array<vec4<f32>, (N_COLS + 3u) / 4u>;
+var<workgroup> sums: array<f32, WG>;
+
+// The sum of one value of every thread, known to all of them.
+fn sum_of_all(value: f32, lid: u32) -> f32 {
+    sums[lid] = value;
+    workgroupBarrier();
+    for (var step = WG / 2u; step > 0u; step >>= 1u) {
+        if (lid < step) { sums[lid] += sums[lid + step]; }
+        workgroupBarrier();
+    }
+    let total = sums[0];
+    workgroupBarrier();
+    return total;
+}
+
+fn row_at(k: u32) -> f32 {
+    return row[k >> 2u][k & 3u];
+}
+
+fn load_row(first: u32, lid: u32) {
+    let n_cols = params.n_cols;
+    for (var k4 = lid; k4 * 4u < n_cols; k4 += WG) {
+        let k = 4u * k4;
+        var four = vec4<f32>(f32(x[first + k]), 0.0, 0.0, 0.0);
+        if (k + 1u < n_cols) { four.y = f32(x[first + k + 1u]); }
+        if (k + 2u < n_cols) { four.z = f32(x[first + k + 2u]); }
+        if (k + 3u < n_cols) { four.w = f32(x[first + k + 3u]); }
+        row[k4] = four;
+    }
+    workgroupBarrier();
+}
+
+fn normalise_row(lid: u32) {
+    let n_cols = params.n_cols;
+    var sum = 0.0;
+    for (var k = lid; k < n_cols; k += WG) { sum += row_at(k); }
+    let mean = sum_of_all(sum, lid) / f32(n_cols);
+    var squares = 0.0;
+    for (var k = lid; k < n_cols; k += WG) { let d = row_at(k) - mean; squares += d * d; }
+    let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
+    for (var k4 = lid; k4 * 4u < n_cols; k4 += WG) {
+        let k = 4u * k4;
+        var four = (row[k4] - mean) * rstd;
+        four.x = four.x * norm_weight[k] + norm_bias[k];
+        if (k + 1u < n_cols) { four.y = four.y * norm_weight[k + 1u] + norm_bias[k + 1u]; }
+        if (k + 2u < n_cols) { four.z = four.z * norm_weight[k + 2u] + norm_bias[k + 2u]; }
+        if (k + 3u < n_cols) { four.w = four.w * norm_weight[k + 3u] + norm_bias[k + 3u]; }
+        row[k4] = four;
+    }
+    workgroupBarrier();
+}
+
+@compute @workgroup_size(WG)
+fn main(
+    @builtin(workgroup_id) wid: vec3<u32>,
+    @builtin(num_workgroups) n_wg: vec3<u32>,
+    @builtin(local_invocation_index) lid: u32,
+) {
+    load_row(wid.z * params.n_cols, lid);
+    if (HAS_NORM) { normalise_row(lid); }
+
+    let n = (wid.x + wid.y * n_wg.x) * (WG / LANES) + lid / LANES;
+    let lane = lid % LANES;
+    let w_row = min(n, params.n_out - 1u); // Threads past the end compute along and store nothing.
+    var sum = 0.0;
+    if (VECTORED) {
+        let n8 = params.n_cols / 8u;
+        for (var k8 = lane; k8 < n8; k8 += LANES) {
+            let eight = w8(w_row * n8 + k8);
+            sum += dot(eight.lo, row[2u * k8]) + dot(eight.hi, row[2u * k8 + 1u]);
+        }
+    } else {
+        for (var k = lane; k < params.n_cols; k += LANES) {
+            sum += w1(w_row * params.n_cols + k) * row_at(k);
+        }
+    }
+    if (LANES > 1u) {
+        sums[lid] = sum;
+        workgroupBarrier();
+        for (var step = LANES / 2u; step > 0u; step >>= 1u) {
+            if (lane < step) { sums[lid] += sums[lid + step]; }
+            workgroupBarrier();
+        }
+        sum = sums[lid];
+    }
+    if (lane == 0u && n < params.n_out) {
+        let col = params.y_first + n;
+        if (HAS_BIAS) { sum += bias[col]; }
+        sum = activate(sum);
+        let at = wid.z * params.y_stride + col;
+        if (HAS_RESIDUAL) { sum += residual[at]; }
+        y[at] = y_t(sum);
+    }
+}

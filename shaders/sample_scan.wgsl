@@ -1,0 +1,116 @@
+// The vocabulary in 64 parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [64, 2, 2] vectors:
+// (greatest score, its token, its logit, greatest logit), (sum of exp(logit - greatest), 0, 0, 0), text before timestamps.
+struct Params { vocab: u32, n_tokens: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> flags: array<u32>;
+@group(0) @binding(3) var<storage, read> tokens: array<u32>;
+@group(0) @binding(4) var<storage, read> state: DecodeState;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+const WG = 64u;
+struct Part { best: vec4<f32>, sum: f32 }
+var<workgroup> parts: array<Part, 128>; // of each thread: text, timestamps
+
+struct History { n_sampled: u32, last_is_timestamp: bool, penultimate_is_timestamp: bool }
+
+fn is_timestamp_at(at: u32) -> bool {
+    return tokens[min(at, params.n_tokens - 1u)] >= state.timestamp_begin;
+}
+
+fn history() -> History {
+    let next = state.position + state.n_rows;
+    let n_sampled = next - min(state.sample_begin, next);
+    var h = History(n_sampled, false, true);
+    if (n_sampled >= 1u) { h.last_is_timestamp = is_timestamp_at(next - 1u); }
+    if (n_sampled >= 2u) { h.penultimate_is_timestamp = is_timestamp_at(next - 2u); }
+    return h;
+}
+
+fn allowed(token: u32, h: History) -> bool {
+    let is_first = h.n_sampled == 0u;
+    let bits = flags[token];
+    if ((bits & 1u) != 0u || (is_first && (bits & 2u) != 0u)) { return false; }
+    if (state.use_timestamps == 0u) { return true; }
+    let is_timestamp = token >= state.timestamp_begin;
+    if (token == state.no_timestamps) { return false; }
+    if (h.last_is_timestamp && h.penultimate_is_timestamp && is_timestamp) { return false; }
+    if (h.last_is_timestamp && !h.penultimate_is_timestamp && token < state.eot) { return false; }
+    if (is_timestamp && state.last_timestamp != 0u) {
+        let repeats = h.last_is_timestamp && !h.penultimate_is_timestamp;
+        if (token < state.last_timestamp + select(1u, 0u, repeats)) { return false; }
+    }
+    return !is_first || (is_timestamp && token - state.timestamp_begin <= state.max_initial_timestamp);
+}
+
+// Uniform in (0, 1).
+fn random(seed: u32, position: u32, token: u32) -> f32 {
+    var hash = seed;
+    for (var i = 0u; i < 2u; i++) {
+        var v = (hash ^ select(token, position, i == 0u)) * 747796405u + 2891336453u;
+        v = ((v >> ((v >> 28u) + 4u)) ^ v) * 277803737u;
+        hash = (v >> 22u) ^ v;
+    }
+    return (f32(hash >> 8u) + 0.5) / 16777216.0;
+}
+
+fn joined(p: Part, score: f32, token: u32, logit: f32) -> Part {
+    var r = p;
+    if (score > r.best.x) { r.best = vec4<f32>(score, f32(token), logit, r.best.w); }
+    if (logit > r.best.w) {
+        r.sum = r.sum * exp(r.best.w - logit) + 1.0;
+        r.best.w = logit;
+    } else {
+        r.sum += exp(logit - r.best.w);
+    }
+    return r;
+}
+
+fn merged(a: Part, b: Part) -> Part {
+    var r = a;
+    // The lower token wins a tie, as in argmax.
+    if (b.best.x > a.best.x || (b.best.x == a.best.x && b.best.y < a.best.y)) {
+        r.best = vec4<f32>(b.best.xyz, a.best.w);
+    }
+    r.best.w = max(a.best.w, b.best.w);
+    r.sum = a.sum * exp(a.best.w - r.best.w) + b.sum * exp(b.best.w - r.best.w);
+    return r;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let h = history();
+    let next = state.position + state.n_rows;
+    let temperature = state.temperature;
+    let size = (params.vocab + 63u) / 64u;
+    let end = min((wid.x + 1u) * size, params.vocab);
+    let nothing = Part(vec4<f32>(-3.0e38, 0.0, -3.0e38, -3.0e38), 0.0);
+    var text = nothing;
+    var times = nothing;
+    for (var token = wid.x * size + lid; token < end; token += WG) {
+        if (!allowed(token, h)) { continue; }
+        let logit = logits[token];
+        var score = logit;
+        if (temperature > 0.0) { score = logit / temperature - log(-log(random(state.seed, next, token))); }
+        if (token >= state.timestamp_begin) {
+            times = joined(times, score, token, logit);
+        } else {
+            text = joined(text, score, token, logit);
+        }
+    }
+    parts[2u * lid] = text;
+    parts[2u * lid + 1u] = times;
+    workgroupBarrier();
+    for (var step = WG / 2u; step > 0u; step >>= 1u) {
+        if (lid < step) {
+            parts[2u * lid] = merged(parts[2u * lid], parts[2u * (lid + step)]);
+            parts[2u * lid + 1u] = merged(parts[2u * lid + 1u], parts[2u * (lid + step) + 1u]);
+        }
+        workgroupBarrier();
+    }
+    if (lid < 2u) {
+        let out = 2u * (2u * wid.x + lid);
+        y[out] = parts[lid].best;
+        y[out + 1u] = vec4<f32>(parts[lid].sum, 0.0, 0.0, 0.0);
+    }
+}

@@ -1,0 +1,23 @@
+// The few numbers that steer decoding; see src/engine/ops/decode_state.rs.
+struct DecodeState {
+    position: u32,
+    n_rows: u32,
+    sample_begin: u32,
+    limit: u32,
+    finished: u32,
+    last_timestamp: u32,
+    sot_row: u32,
+    eot: u32,
+    timestamp_begin: u32,
+    no_timestamps: u32,
+    use_timestamps: u32,
+    max_initial_timestamp: u32,
+    no_speech: u32,
+    language_begin: u32,
+    n_languages: u32,
+    seed: u32,
+    temperature: f32,
+    sum_logprob: f32,
+    no_speech_prob: f32,
+    language: u32,
+}

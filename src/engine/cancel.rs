@@ -1,0 +1,50 @@
+//! Stopping a job that is under way.
+
+use super::{Error, Result};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Says that a job is no longer wanted. Clones share the flag.
+#[derive(Clone, Default)]
+pub struct CancelFlag {
+    cancelled: Rc<Cell<bool>>,
+    on_cancel: Rc<RefCell<Vec<Box<dyn FnOnce()>>>>,
+}
+
+impl CancelFlag {
+    /// Raises the flag and breaks off what waits for the network.
+    pub fn cancel(&self) {
+        self.cancelled.set(true);
+        // Taken out first: a callback may look at the flag again.
+        let callbacks = std::mem::take(&mut *self.on_cancel.borrow_mut());
+        for callback in callbacks {
+            callback();
+        }
+    }
+
+    /// Whether the flag is raised.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
+    }
+
+    /// # Errors
+    /// [`Error::Cancelled`] where the flag is raised.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Calls `callback` when the flag is raised, at once where it is already.
+    pub fn on_cancel(&self, callback: impl FnOnce() + 'static) {
+        if self.is_cancelled() {
+            callback();
+        } else {
+            self.on_cancel.borrow_mut().push(Box::new(callback));
+        }
+    }
+}
+
+impl std::fmt::Debug for CancelFlag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("CancelFlag").field(&self.cancelled.get()).finish()
+    }
+}

@@ -1,0 +1,120 @@
+//! Compares a device with the definitions: the same small program on both, element by element.
+//!
+//! The tests run every op through this, and so does the probe that decides whether a backend may be used: features that
+//! are reported may still not work.
+
+use super::graph::{RecordOptions, Recorder, Tensor};
+use super::ops::linear::LinearOptions;
+use super::ops::math::Activation;
+use super::session::{Device, Session, Watch};
+use super::tensor::{DType, HostTensor, TensorType};
+use super::weights::checkpoint::Checkpoint;
+use super::{CancelFlag, Error, Result};
+use std::rc::Rc;
+
+/// How far apart two numbers may be: `abs + rel * |expected|`.
+#[derive(Debug, Clone, Copy)]
+pub struct Tolerance {
+    /// For numbers near zero.
+    pub abs: f32,
+    /// For large ones.
+    pub rel: f32,
+}
+
+/// Numbers that look random and are the same everywhere, between -1 and 1.
+pub fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut x = seed.wrapping_mul(2_654_435_761).max(1);
+    let mut next = || {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        (x >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// A float constant, rounded to `dtype`.
+pub fn floats(recorder: &Recorder, label: &str, dtype: DType, shape: &[usize], values: &[f32]) -> Tensor {
+    let ty = TensorType::new(dtype, shape);
+    let bytes = HostTensor { ty: ty.clone(), data: super::tensor::HostData::F32(values.to_vec()) }.to_bytes();
+    recorder.constant(label, ty, &bytes)
+}
+
+/// A recorder for programs without a checkpoint.
+pub fn recorder() -> Result<Recorder> {
+    let checkpoint = Checkpoint::parse_header("(none)", b"{}", None)?;
+    Ok(Recorder::new(Rc::new(checkpoint), RecordOptions { activation: DType::F32, keep_f16: true }))
+}
+
+/// Runs what `record` writes down on `device` and on the processor, `times` times, and compares the states it returns.
+pub async fn check(
+    device: &Device,
+    times: u32,
+    tolerance: Tolerance,
+    record: impl Fn(&Recorder) -> Result<Vec<Tensor>>,
+) -> Result<()> {
+    let (states, expected) = run(&Device::Cpu, times, &record).await?;
+    let (_, got) = run(device, times, &record).await?;
+    for ((state, expected), got) in states.iter().zip(&expected).zip(&got) {
+        compare(&state.ty, expected, got, tolerance)?;
+    }
+    Ok(())
+}
+
+/// Records and runs; gives the states and their bytes.
+async fn run(
+    device: &Device,
+    times: u32,
+    record: impl Fn(&Recorder) -> Result<Vec<Tensor>>,
+) -> Result<(Vec<Tensor>, Vec<Vec<u8>>)> {
+    let recorder = recorder()?;
+    let graph = recorder.begin("check");
+    let states = record(&recorder)?;
+    let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
+    let slots: Vec<_> = states.iter().map(Tensor::slot).collect();
+    let mut watch = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
+    let bytes = session.submit(&[(graph, times)], &slots, &mut watch).await?.wait().await?;
+    Ok((states, bytes))
+}
+
+/// Compares two tensors given as bytes; the error names the first elements that are too far apart.
+fn compare(ty: &TensorType, expected: &[u8], got: &[u8], tolerance: Tolerance) -> Result<()> {
+    let as_floats = |bytes: &[u8]| {
+        let mut tensor = HostTensor::zeros(ty.clone());
+        tensor.write_bytes(0, bytes);
+        match tensor.data {
+            super::tensor::HostData::F32(v) => v,
+            super::tensor::HostData::U32(v) => v.into_iter().map(|v| v as f32).collect(),
+        }
+    };
+    let (expected, got) = (as_floats(expected), as_floats(got));
+    let is_near = |e: f32, g: f32| e == g || (e - g).abs() <= tolerance.abs + tolerance.rel * e.abs();
+    let wrong: Vec<String> = expected
+        .iter()
+        .zip(&got)
+        .enumerate()
+        .filter(|(_, (e, g))| !is_near(**e, **g))
+        .take(5)
+        .map(|(idx, (e, g))| format!("[{idx}] is {g}, expected {e}"))
+        .collect();
+    if wrong.is_empty() && expected.len() == got.len() {
+        return Ok(());
+    }
+    Err(Error::Numerics { what: format!("{:?} {:?}", ty.dtype, ty.shape), reason: wrong.join("; ") })
+}
+
+/// A checked computation on a device: a matrix product, a matrix-vector product with normalisation, and an activation.
+pub async fn probe(device: &Device) -> Result<()> {
+    check(device, 1, Tolerance { abs: 1e-4, rel: 1e-4 }, |recorder| {
+        let x = floats(recorder, "x", DType::F32, &[33, 64], &noise(33 * 64, 1));
+        let w = floats(recorder, "w", DType::F16, &[40, 64], &noise(40 * 64, 2));
+        let gelu = LinearOptions { activation: Activation::Gelu, ..Default::default() };
+        let y = recorder.state("y", TensorType::f32([33, 40]));
+        x.linear(&w, gelu)?.store_in(&y)?;
+        let row = floats(recorder, "row", DType::F32, &[1, 64], &noise(64, 3));
+        let z = recorder.state("z", TensorType::f32([1, 40]));
+        row.linear(&w, gelu)?.store_in(&z)?;
+        Ok(vec![y, z])
+    })
+    .await
+}

@@ -1,0 +1,79 @@
+//! Texts to unit vectors: tokens, batches, and the sentence encoder.
+
+use super::models::bert::{Batch, Bert};
+use super::session::{Session, Watch};
+use super::text::{EncodeOptions, Tokenizer};
+use super::{Error, Result};
+
+/// Longest text in tokens where the repository does not say.
+const DEFAULT_MAX_TOKENS: usize = 256;
+
+/// A sentence encoder that is loaded and ready.
+pub struct EmbeddingModel {
+    /// Its graphs on a device.
+    pub session: Session,
+    bert: Bert,
+    tokenizer: Tokenizer,
+    max_tokens: usize,
+}
+
+impl EmbeddingModel {
+    /// A recorded and uploaded encoder; `max_tokens` is `max_seq_length` of `sentence_bert_config.json`.
+    pub fn new(session: Session, bert: Bert, tokenizer: Tokenizer, max_tokens: Option<usize>) -> Self {
+        let longest = bert.batches.iter().map(|batch| batch.seq_len).max().unwrap_or(0);
+        let max_tokens = max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(longest);
+        Self { session, bert, tokenizer, max_tokens }
+    }
+
+    /// One unit vector for each text; longer texts are cut.
+    pub async fn embed(&mut self, texts: &[String], watch: &mut Watch<'_>) -> Result<Vec<Vec<f32>>> {
+        let options = EncodeOptions { add_special_tokens: true, max_length: Some(self.max_tokens) };
+        let ids = texts.iter().map(|text| self.tokenizer.encode(text, options)).collect::<Result<Vec<_>>>()?;
+        // Texts of like length go together, so that little is padding.
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&i| ids[i].len());
+        let mut embeddings = vec![Vec::new(); ids.len()];
+        let mut rest = &order[..];
+        while !rest.is_empty() {
+            watch.progress(1.0 - rest.len() as f32 / order.len() as f32)?;
+            let batch = self.batch_for(rest.iter().map(|&i| ids[i].len()))?;
+            let (now, later) = rest.split_at(rest.len().min(batch.n_seqs));
+            let texts: Vec<&[u32]> = now.iter().map(|&i| &ids[i][..]).collect();
+            for (&i, row) in now.iter().zip(self.run(&batch, &texts, watch).await?) {
+                embeddings[i] = row;
+            }
+            rest = later;
+        }
+        Ok(embeddings)
+    }
+
+    /// The shape for the next texts, whose lengths are ascending.
+    fn batch_for(&self, lengths: impl ExactSizeIterator<Item = usize>) -> Result<Batch> {
+        let lengths: Vec<usize> = lengths.collect();
+        let fits = |batch: &&Batch| lengths.iter().take(batch.n_seqs).all(|&n| n <= batch.seq_len);
+        let useful = |batch: &&Batch| batch.n_seqs == 1 || lengths.len() > batch.n_seqs / 2;
+        let batches = self.bert.batches.iter().filter(fits).filter(useful);
+        let best = batches.min_by_key(|batch| (batch.n_seqs * batch.seq_len) / batch.n_seqs.min(lengths.len()));
+        best.cloned().ok_or_else(|| Error::Internal(format!("no shape holds a text of {:?} tokens", lengths.first())))
+    }
+
+    async fn run(&mut self, batch: &Batch, texts: &[&[u32]], watch: &mut Watch<'_>) -> Result<Vec<Vec<f32>>> {
+        let mut ids = vec![0u32; batch.n_seqs * batch.seq_len];
+        let mut lengths = vec![1u32; batch.n_seqs];
+        for (row, text) in texts.iter().enumerate() {
+            ids[row * batch.seq_len..][..text.len()].copy_from_slice(text);
+            lengths[row] = text.len() as u32;
+        }
+        self.session.write(batch.ids, 0, bytemuck::cast_slice(&ids))?;
+        self.session.write(batch.lengths, 0, bytemuck::cast_slice(&lengths))?;
+        let pending = self.session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
+        let rows: Vec<Vec<f32>> =
+            values.chunks_exact(self.bert.config.hidden_size).take(texts.len()).map(<[f32]>::to_vec).collect();
+        let is_unit = |row: &Vec<f32>| (row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-2;
+        if rows.iter().all(is_unit) {
+            return Ok(rows);
+        }
+        Err(Error::Numerics { what: "embedding".into(), reason: "a vector is not of length one".into() })
+    }
+}

@@ -1,0 +1,13 @@
+//! The GPU as a backend: the only place that knows wgpu.
+//!
+//! [`Gpu`] is an adapter and its device, [`GpuSession`] a program on it: buffers, pipelines and bind groups made once, replayed
+//! as one compute pass per submit.
+
+mod device;
+mod pipeline;
+mod readback;
+mod session;
+
+pub use device::Gpu;
+pub use readback::Readback;
+pub use session::GpuSession;

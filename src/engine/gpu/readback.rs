@@ -1,0 +1,40 @@
+//! Bytes on their way from the GPU, and the ring of buffers that carries them.
+
+use super::device::Gpu;
+use crate::engine::{Error, Result};
+use futures_channel::oneshot;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// Mappable buffers that are free; steady state makes no new ones.
+pub(super) type StagingRing = Rc<RefCell<Vec<wgpu::Buffer>>>;
+
+/// Bytes on their way from the GPU.
+#[derive(Debug)]
+pub struct Readback {
+    pub(super) gpu: Rc<Gpu>,
+    pub(super) staging: wgpu::Buffer,
+    pub(super) ranges: Vec<Range<u64>>,
+    pub(super) mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+    pub(super) ring: StagingRing,
+}
+
+impl Readback {
+    /// The bytes of each slot asked for.
+    pub async fn wait(self) -> Result<Vec<Vec<u8>>> {
+        self.gpu.drive();
+        let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
+        let mapped = self.mapped.await.map_err(|_| failed("the buffer was dropped".into()))?;
+        self.gpu.check()?;
+        mapped.map_err(|e| failed(e.to_string()))?;
+        let mut parts = Vec::with_capacity(self.ranges.len());
+        for range in self.ranges.iter().filter(|range| !range.is_empty()) {
+            let view = self.staging.get_mapped_range(range.clone()).map_err(|e| failed(e.to_string()))?;
+            parts.push(view.to_vec());
+        }
+        self.staging.unmap();
+        self.ring.borrow_mut().push(self.staging);
+        Ok(parts)
+    }
+}

@@ -1,0 +1,363 @@
+//! Recording: running a model's code computes nothing, it writes down a [`Program`].
+//!
+//! A program holds graphs (encoder, decoder step, ...) and the slots that outlive a run: weights, constants, states. Names and
+//! shapes are checked here against the checkpoint's header, so a wrong checkpoint fails before its weights arrive.
+
+use super::op::Op;
+use super::tensor::{DType, TensorType};
+use super::weights::checkpoint::{Checkpoint, CheckpointDType};
+use super::{Error, Result};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Names a slot of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SlotId(pub usize);
+
+/// Names a graph of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GraphId(pub usize);
+
+/// A tensor that outlives a run.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// For error messages and GPU labels.
+    pub label: String,
+    /// Its type.
+    pub ty: TensorType,
+    /// What fills it.
+    pub kind: SlotKind,
+}
+
+/// What fills a slot.
+#[derive(Debug, Clone)]
+pub enum SlotKind {
+    /// Tensors of the checkpoint, one below the other.
+    Weight(Vec<WeightPart>),
+    /// Bytes known while recording.
+    Constant(Vec<u8>),
+    /// Written by the host or by ops; zero at first.
+    State,
+}
+
+/// A checkpoint tensor's place in a weight slot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightPart {
+    /// The checkpoint's name.
+    pub tensor: String,
+    /// First element in the slot.
+    pub first: usize,
+    /// How its elements are ordered there.
+    pub layout: Layout,
+}
+
+/// Order of a weight's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As in the checkpoint.
+    AsStored,
+    /// A 1-D convolution's `[out, in, kernel]` as `[out, kernel, in]`, so that a window of a time-major input is one row.
+    ChannelsLast {
+        /// Input channels.
+        n_in: usize,
+        /// Kernel width.
+        width: usize,
+    },
+}
+
+/// A tensor of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Value {
+    /// One that outlives the run.
+    Slot(SlotId),
+    /// The output of a node of the same graph.
+    Node(usize),
+}
+
+/// One use of an op.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The op.
+    pub op: Rc<dyn Op>,
+    /// Its inputs; `None` where optional and absent.
+    pub inputs: Vec<Option<Value>>,
+    /// The type of its output.
+    pub ty: Option<TensorType>,
+    /// Where the output goes: a slot, or the arena.
+    pub target: Option<SlotId>,
+}
+
+/// A straight list of ops.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    /// For labels and reports.
+    pub name: String,
+    /// In order of execution.
+    pub nodes: Vec<Node>,
+}
+
+/// All that a model needs to run.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// What outlives a run.
+    pub slots: Vec<Slot>,
+    /// What can be run.
+    pub graphs: Vec<Graph>,
+}
+
+impl Program {
+    /// Type of a value in a graph.
+    pub fn type_of<'a>(&'a self, graph: &'a Graph, value: Value) -> &'a TensorType {
+        match value {
+            Value::Slot(id) => &self.slots[id.0].ty,
+            Value::Node(idx) => graph.nodes[idx].ty.as_ref().expect("only ops with an output are used as inputs"),
+        }
+    }
+
+    /// The types a node is used with.
+    pub fn signature<'a>(&'a self, graph: &'a Graph, node: &'a Node) -> super::op::Signature<'a> {
+        let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| self.type_of(graph, v))).collect();
+        let rows = node.op.splittable().map_or(0..0, |idx| 0..inputs[idx].map_or(0, |ty| ty.n_rows()));
+        super::op::Signature { inputs, output: node.ty.as_ref(), rows }
+    }
+
+    /// Multiplications and additions of a graph.
+    pub fn flops(&self, graph: GraphId) -> u64 {
+        let graph = &self.graphs[graph.0];
+        graph.nodes.iter().map(|node| node.op.flops(&self.signature(graph, node))).sum()
+    }
+}
+
+/// How a model is recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecordOptions {
+    /// Type of intermediate tensors off the residual stream.
+    pub activation: DType,
+    /// Keep f16 weights as they are; the processor's definitions want f32.
+    pub keep_f16: bool,
+}
+
+/// Writes a [`Program`] down.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    program: Rc<RefCell<Program>>,
+    checkpoint: Rc<Checkpoint>,
+    /// How.
+    pub options: RecordOptions,
+}
+
+impl Recorder {
+    /// Nothing recorded yet.
+    pub fn new(checkpoint: Rc<Checkpoint>, options: RecordOptions) -> Self {
+        Self { program: Rc::default(), checkpoint, options }
+    }
+
+    /// The ops that follow belong to a new graph.
+    pub fn begin(&self, name: impl Into<String>) -> GraphId {
+        let graphs = &mut self.program.borrow_mut().graphs;
+        graphs.push(Graph { name: name.into(), nodes: Vec::new() });
+        GraphId(graphs.len() - 1)
+    }
+
+    /// A state, zero at first.
+    pub fn state(&self, label: impl Into<String>, ty: TensorType) -> Tensor {
+        self.slot(label.into(), ty, SlotKind::State)
+    }
+
+    /// A constant.
+    pub fn constant<T: bytemuck::NoUninit>(&self, label: &str, ty: TensorType, values: &[T]) -> Tensor {
+        let bytes = bytemuck::cast_slice::<T, u8>(values).to_vec();
+        assert_eq!(bytes.len(), ty.n_bytes(), "constant `{label}` has as many bytes as its type says");
+        self.slot(label.into(), ty, SlotKind::Constant(bytes))
+    }
+
+    /// The checkpoint from its root.
+    pub fn weights(&self) -> Scope {
+        Scope { recorder: self.clone(), path: String::new() }
+    }
+
+    /// The finished program.
+    pub fn finish(&self) -> Program {
+        self.program.borrow().clone()
+    }
+
+    /// A slot; one that has been recorded with the same label is used again.
+    fn slot(&self, label: String, ty: TensorType, kind: SlotKind) -> Tensor {
+        let mut program = self.program.borrow_mut();
+        let known = program.slots.iter().position(|s| s.label == label);
+        let idx = known.unwrap_or_else(|| {
+            program.slots.push(Slot { label, ty: ty.clone(), kind });
+            program.slots.len() - 1
+        });
+        assert_eq!(program.slots[idx].ty, ty, "slot `{}` keeps its type", program.slots[idx].label);
+        Tensor { recorder: self.clone(), value: Value::Slot(SlotId(idx)), ty }
+    }
+}
+
+/// A place in the checkpoint's tree of names.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    recorder: Recorder,
+    path: String,
+}
+
+impl Scope {
+    /// A place below this one.
+    pub fn scope(&self, name: impl std::fmt::Display) -> Scope {
+        Scope { recorder: self.recorder.clone(), path: self.name(name) }
+    }
+
+    /// The recorder behind it.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Whether the checkpoint has this tensor.
+    pub fn has(&self, name: &str) -> bool {
+        self.recorder.checkpoint.get(&self.name(name)).is_some()
+    }
+
+    /// A matrix, in the checkpoint's own width.
+    pub fn matrix(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        self.stacked(&[name], n_rows, n_cols)
+    }
+
+    /// Matrices of `n_rows` rows each, one below the other.
+    pub fn stacked(&self, names: &[impl AsRef<str>], n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        for (idx, name) in names.iter().enumerate() {
+            let tensor = self.check(name.as_ref(), &[n_rows, n_cols])?;
+            parts.push(WeightPart { tensor, first: idx * n_rows * n_cols, layout: Layout::AsStored });
+        }
+        let ty = TensorType::new(self.width(&parts), [names.len() * n_rows, n_cols]);
+        Ok(self.recorder.slot(self.label(names), ty, SlotKind::Weight(parts)))
+    }
+
+    /// A matrix, in f32 whatever the checkpoint has: for tables that are added to the residual stream.
+    pub fn matrix_f32(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n_rows, n_cols])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n_rows, n_cols]), SlotKind::Weight(parts)))
+    }
+
+    /// The first row of a matrix, in f32.
+    pub fn first_row(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n_rows, n_cols])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        let label = format!("{}[0]", self.label(&[name]));
+        Ok(self.recorder.slot(label, TensorType::f32([n_cols]), SlotKind::Weight(parts)))
+    }
+
+    /// A vector, in f32.
+    pub fn vector(&self, name: &str, n: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n]), SlotKind::Weight(parts)))
+    }
+
+    /// Vectors of `n` elements each, one behind the other, in f32; zeros where the checkpoint has none.
+    pub fn stacked_vectors(&self, names: &[impl AsRef<str>], n: usize) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        for (idx, name) in names.iter().enumerate().filter(|(_, name)| self.has(name.as_ref())) {
+            let tensor = self.check(name.as_ref(), &[n])?;
+            parts.push(WeightPart { tensor, first: idx * n, layout: Layout::AsStored });
+        }
+        Ok(self.recorder.slot(self.label(names), TensorType::f32([names.len() * n]), SlotKind::Weight(parts)))
+    }
+
+    /// A 1-D convolution's kernel `[n_out, n_in, width]` as a matrix `[n_out, width * n_in]`.
+    pub fn conv_matrix(&self, name: &str, n_out: usize, n_in: usize, width: usize) -> Result<Tensor> {
+        let tensor = self.check(name, &[n_out, n_in, width])?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::ChannelsLast { n_in, width } }];
+        let ty = TensorType::new(self.width(&parts), [n_out, width * n_in]);
+        Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
+    }
+
+    fn name(&self, name: impl std::fmt::Display) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn label(&self, names: &[impl AsRef<str>]) -> String {
+        self.name(names.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("+"))
+    }
+
+    /// The full name of a tensor that is there in the expected shape.
+    fn check(&self, name: &str, expected: &[usize]) -> Result<String> {
+        let name = self.name(name);
+        let entry = self.recorder.checkpoint.get(&name).ok_or_else(|| Error::MissingTensor { name: name.clone() })?;
+        if entry.shape != expected {
+            return Err(Error::Shape { name, expected: expected.to_vec(), got: entry.shape.clone() });
+        }
+        match entry.dtype {
+            CheckpointDType::F32 | CheckpointDType::F16 | CheckpointDType::BF16 => Ok(name),
+            other => Err(Error::Unsupported(format!("tensor `{name}` has type {other:?}, expected f32, f16 or bf16"))),
+        }
+    }
+
+    /// f16 where every part is f16 and may stay so.
+    fn width(&self, parts: &[WeightPart]) -> DType {
+        let checkpoint = &self.recorder.checkpoint;
+        let f16 = |p: &WeightPart| checkpoint.get(&p.tensor).is_some_and(|e| e.dtype == CheckpointDType::F16);
+        if self.recorder.options.keep_f16 && parts.iter().all(f16) { DType::F16 } else { DType::F32 }
+    }
+}
+
+/// A tensor while recording. The ops add their own methods in their files.
+#[derive(Debug, Clone)]
+pub struct Tensor {
+    recorder: Recorder,
+    /// What it is in the graph.
+    pub value: Value,
+    /// Its type.
+    pub ty: TensorType,
+}
+
+impl Tensor {
+    /// The recorder behind it.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// The slot behind it. Panics on an intermediate tensor, which has none.
+    pub fn slot(&self) -> SlotId {
+        match self.value {
+            Value::Slot(id) => id,
+            Value::Node(_) => panic!("an intermediate tensor has no slot"),
+        }
+    }
+
+    /// Makes the op that computed this tensor write it into `state` instead of the arena.
+    pub fn store_in(&self, state: &Tensor) -> Result<()> {
+        let Value::Node(idx) = self.value else {
+            return Err(Error::Internal("only an op's output can be stored".into()));
+        };
+        if self.ty.n_elements() != state.ty.n_elements() || self.ty.dtype != state.ty.dtype {
+            return Err(Error::Shape {
+                name: "store".into(),
+                expected: state.ty.shape.clone(),
+                got: self.ty.shape.clone(),
+            });
+        }
+        let mut program = self.recorder.program.borrow_mut();
+        let graph = program.graphs.last_mut().expect("a graph was begun");
+        graph.nodes[idx].target = Some(state.slot());
+        Ok(())
+    }
+}
+
+/// Adds an op to the current graph; `None` where it has no output.
+pub fn record(op: impl Op + 'static, recorder: &Recorder, inputs: &[Option<&Tensor>]) -> Result<Option<Tensor>> {
+    let types: Vec<_> = inputs.iter().map(|t| t.map(|t| &t.ty)).collect();
+    let ty = op.output(&types)?;
+    let mut program = recorder.program.borrow_mut();
+    let graph = program.graphs.last_mut().ok_or_else(|| Error::Internal("no graph was begun".into()))?;
+    let inputs = inputs.iter().map(|t| t.map(|t| t.value)).collect();
+    graph.nodes.push(Node { op: Rc::new(op), inputs, ty: ty.clone(), target: None });
+    let value = Value::Node(graph.nodes.len() - 1);
+    Ok(ty.map(|ty| Tensor { recorder: recorder.clone(), value, ty }))
+}
+
+/// Adds an op that has an output.
+pub fn record_one(op: impl Op + 'static, recorder: &Recorder, inputs: &[Option<&Tensor>]) -> Result<Tensor> {
+    record(op, recorder, inputs)?.ok_or_else(|| Error::Internal("an op without an output was used as a value".into()))
+}

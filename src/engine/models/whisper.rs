@@ -1,0 +1,326 @@
+//! Whisper (Radford et al. 2022, arXiv 2212.04356), after `model.py` of openai/whisper and under the names of Hugging Face's
+//! checkpoints (`modeling_whisper.py`).
+//!
+//! T frames of the encoder (1500 for 30 s), C positions of the decoder (448), D model size, V vocabulary. This file only says
+//! what is computed; when and from which audio is the business of `transcribe`.
+
+use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
+use crate::engine::nn::{LayerNorm, Linear};
+use crate::engine::ops::conv1d::Conv1dOptions;
+use crate::engine::ops::decode_state::DecodeState;
+use crate::engine::ops::embed::Positions;
+use crate::engine::ops::linear::LinearOptions;
+use crate::engine::ops::log_mel::{HOP, N_FFT};
+use crate::engine::ops::math::Activation;
+use crate::engine::ops::row_at::Row;
+use crate::engine::tensor::TensorType;
+use crate::engine::text::whisper::WhisperTokens;
+use crate::engine::{Error, Result};
+use serde::Deserialize;
+
+/// PyTorch's default, which the reference keeps.
+const EPS: f32 = 1e-5;
+
+/// Rows of the prompt graphs; a prompt runs in the smallest that holds it.
+const PROMPT_ROWS: [usize; 4] = [4, 16, 64, 256];
+
+/// `config.json`, under its own names.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[expect(missing_docs, reason = "the names are the checkpoint's own and say it all")]
+pub struct Config {
+    pub d_model: usize,
+    pub encoder_layers: usize,
+    pub encoder_attention_heads: usize,
+    pub encoder_ffn_dim: usize,
+    pub decoder_layers: usize,
+    pub decoder_attention_heads: usize,
+    pub decoder_ffn_dim: usize,
+    pub num_mel_bins: usize,
+    pub max_source_positions: usize,
+    pub max_target_positions: usize,
+    pub vocab_size: usize,
+    #[serde(default = "gelu")]
+    pub activation_function: String,
+    #[serde(default)]
+    pub scale_embedding: bool,
+}
+
+fn gelu() -> String {
+    "gelu".into()
+}
+
+impl Config {
+    /// Samples of a window.
+    pub fn n_samples(&self) -> usize {
+        2 * self.max_source_positions * HOP
+    }
+
+    /// Reads and checks `config.json`.
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        let corrupt = |reason: String| Error::Corrupt { file: "config.json".into(), reason };
+        let config: Config =
+            serde_json::from_slice(json).map_err(|e| corrupt(format!("not a Whisper configuration ({e})")))?;
+        if config.activation_function != "gelu" || config.scale_embedding {
+            return Err(Error::Unsupported(format!(
+                "activation `{}`, scaled embedding {}; Whisper has `gelu` and no scaling",
+                config.activation_function, config.scale_embedding
+            )));
+        }
+        for (heads, what) in [(config.encoder_attention_heads, "encoder"), (config.decoder_attention_heads, "decoder")]
+        {
+            if heads == 0 || !config.d_model.is_multiple_of(4 * heads) {
+                return Err(corrupt(format!(
+                    "d_model {} does not divide by {heads} {what} heads of vectors",
+                    config.d_model
+                )));
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// The graphs of a recorded Whisper and the slots to reach them by.
+#[derive(Debug, Clone)]
+pub struct Whisper {
+    /// Its configuration.
+    pub config: Config,
+    /// Audio to features.
+    pub mel: GraphId,
+    /// Features to the keys and values that the decoder looks at.
+    pub encoder: GraphId,
+    /// A prompt to its first token, by number of rows.
+    pub prompts: Vec<(usize, GraphId)>,
+    /// A token to the next.
+    pub step: GraphId,
+    /// `[2 T * 160 + 400]` samples, with margins.
+    pub audio: SlotId,
+    /// `[2 T, M]` features.
+    pub features: SlotId,
+    /// `[T, D]` output of the encoder.
+    pub encoded: SlotId,
+    /// `[1, V]` logits of the last row.
+    pub logits: SlotId,
+    /// `[C]` tokens, prompt first.
+    pub tokens: SlotId,
+    /// The decoder's state.
+    pub state: SlotId,
+}
+
+impl Whisper {
+    /// Records every graph.
+    pub fn record(recorder: &Recorder, config: Config, tokens: &WhisperTokens) -> Result<Self> {
+        let weights = recorder.weights().scope("model");
+        let (n_frames, d, n_mels) = (config.max_source_positions, config.d_model, config.num_mel_bins);
+        let audio = recorder.state("audio", TensorType::f32([config.n_samples() + N_FFT]));
+        let features = recorder.state("features", TensorType::f32([2 * n_frames, n_mels]));
+        let encoded = recorder.state("encoded", TensorType::f32([n_frames, d]));
+
+        let mel = recorder.begin("mel");
+        let logs = audio.log_mel(n_mels)?;
+        logs.mel_scale(&logs.max_parts()?)?.store_in(&features)?;
+
+        let decoder = Decoder::load(&weights.scope("decoder"), &config, tokens)?;
+        let encoder = recorder.begin("encoder");
+        encode(&weights.scope("encoder"), &config, &features)?.store_in(&encoded)?;
+        decoder.keep_encoded(&encoded)?;
+
+        let rows = PROMPT_ROWS.into_iter().filter(|&n| n <= config.max_target_positions);
+        let prompts = rows.map(|n| Ok((n, decoder.prompt(n)?))).collect::<Result<_>>()?;
+        let step = decoder.step()?;
+        Ok(Self {
+            mel,
+            encoder,
+            prompts,
+            step,
+            audio: audio.slot(),
+            features: features.slot(),
+            encoded: encoded.slot(),
+            logits: decoder.logits.slot(),
+            tokens: decoder.tokens.slot(),
+            state: decoder.state.slot(),
+            config,
+        })
+    }
+}
+
+/// `WhisperEncoder`: features `[2 T, M]` to `[T, D]`.
+fn encode(weights: &Scope, config: &Config, features: &Tensor) -> Result<Tensor> {
+    let d = config.d_model;
+    let bias = weights.vector("conv1.bias", d)?;
+    let stem = Conv1dOptions { bias: &bias, residual: None, stride: 1, width: 3, activation: Activation::Gelu };
+    let x = features.conv1d(&weights.conv_matrix("conv1.weight", d, config.num_mel_bins, 3)?, stem)?;
+    let (bias, positions) = (
+        weights.vector("conv2.bias", d)?,
+        weights.matrix_f32("embed_positions.weight", config.max_source_positions, d)?,
+    );
+    let half = Conv1dOptions { bias: &bias, residual: Some(&positions), stride: 2, ..stem };
+    let mut x = x.conv1d(&weights.conv_matrix("conv2.weight", d, d, 3)?, half)?;
+    for i in 0..config.encoder_layers {
+        x = encoder_layer(&weights.scope(format!("layers.{i}")), config, &x)?;
+    }
+    LayerNorm::load(weights, "layer_norm", d, EPS)?.forward_f32(&x)
+}
+
+/// `WhisperEncoderLayer`
+fn encoder_layer(weights: &Scope, config: &Config, x: &Tensor) -> Result<Tensor> {
+    let (d, ffn) = (config.d_model, config.encoder_ffn_dim);
+    let inner = LinearOptions { output: x.recorder().options.activation, ..Default::default() };
+    let attn = weights.scope("self_attn");
+    let qkv = Linear::load_stacked(&attn, &["q_proj", "k_proj", "v_proj"], d, d)?;
+    let h = LayerNorm::load(weights, "self_attn_layer_norm", d, EPS)?.forward(x)?;
+    let h = qkv.forward(&h, inner)?.attention(None, config.encoder_attention_heads, config.max_source_positions)?;
+    let x = Linear::load(&attn, "out_proj", d, d)?
+        .forward(&h, LinearOptions { residual: Some(x), ..Default::default() })?;
+    let h = LayerNorm::load(weights, "final_layer_norm", d, EPS)?.forward(&x)?;
+    let h =
+        Linear::load(weights, "fc1", ffn, d)?.forward(&h, LinearOptions { activation: Activation::Gelu, ..inner })?;
+    Linear::load(weights, "fc2", d, ffn)?.forward(&h, LinearOptions { residual: Some(&x), ..Default::default() })
+}
+
+/// `WhisperDecoder` with its output projection, which is tied to the token table.
+struct Decoder {
+    layers: Vec<DecoderLayer>,
+    table: Tensor,
+    positions: Tensor,
+    norm: LayerNorm,
+    flags: Tensor,
+    logits: Tensor,
+    sot_logits: Tensor,
+    tokens: Tensor,
+    state: Tensor,
+}
+
+impl Decoder {
+    fn load(weights: &Scope, config: &Config, tokens: &WhisperTokens) -> Result<Self> {
+        let (d, vocab) = (config.d_model, config.vocab_size);
+        let recorder = weights.recorder();
+        let layers =
+            (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config)).collect::<Result<_>>()?;
+        Ok(Self {
+            layers,
+            table: weights.matrix("embed_tokens.weight", vocab, d)?,
+            positions: weights.matrix_f32("embed_positions.weight", config.max_target_positions, d)?,
+            norm: LayerNorm::load(weights, "layer_norm", d, EPS)?,
+            flags: recorder.constant("suppression", TensorType::u32([vocab]), &suppression(tokens, vocab)),
+            logits: recorder.state("logits", TensorType::f32([1, vocab])),
+            sot_logits: recorder.state("logits at start of transcript", TensorType::f32([1, vocab])),
+            tokens: recorder.state("tokens", TensorType::u32([config.max_target_positions])),
+            state: recorder.state("decode state", DecodeState::ty()),
+        })
+    }
+
+    /// Keys and values of the encoder's output for every layer.
+    fn keep_encoded(&self, encoded: &Tensor) -> Result<()> {
+        self.layers.iter().try_for_each(|layer| layer.keep_encoded(encoded))
+    }
+
+    /// `n_rows` rows from the state's position on, through all layers.
+    fn rows(&self, n_rows: usize) -> Result<Tensor> {
+        let at = Positions::Decode { state: &self.state, n_rows };
+        let x = self.tokens.embed(&self.table, &self.positions, None, at)?;
+        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x, &self.state))
+    }
+
+    /// Logits of one row, and the token they choose.
+    fn choose(&self, row: &Tensor) -> Result<()> {
+        row.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?
+            .store_in(&self.logits)?;
+        self.logits.sample_scan(&self.flags, &self.tokens, &self.state)?.sample_pick(&self.tokens, &self.state)
+    }
+
+    fn prompt(&self, n_rows: usize) -> Result<GraphId> {
+        let graph = self.state.recorder().begin(format!("prompt {n_rows}"));
+        let x = self.rows(n_rows)?;
+        let sot = x.row_at(Row::Sot, &self.state)?;
+        let logits = sot.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?;
+        logits.store_in(&self.sot_logits)?;
+        self.sot_logits.sot_stats(&self.state)?;
+        self.choose(&x.row_at(Row::Last, &self.state)?)?;
+        Ok(graph)
+    }
+
+    fn step(&self) -> Result<GraphId> {
+        let graph = self.state.recorder().begin("step");
+        self.choose(&self.rows(1)?)?;
+        Ok(graph)
+    }
+}
+
+/// Bit 0: never; bit 1: not as the first token.
+fn suppression(tokens: &WhisperTokens, vocab: usize) -> Vec<u32> {
+    let mut flags = vec![0u32; vocab];
+    let mut set = |ids: &[u32], bit: u32| {
+        for &id in ids {
+            if let Some(flag) = flags.get_mut(id as usize) {
+                *flag |= bit;
+            }
+        }
+    };
+    set(&tokens.suppress, 1);
+    set(&tokens.begin_suppress, 2);
+    flags
+}
+
+/// `WhisperDecoderLayer` with its caches.
+struct DecoderLayer {
+    n_heads: usize,
+    norm1: LayerNorm,
+    qkv: Linear,
+    out: Linear,
+    norm2: LayerNorm,
+    cross_q: Linear,
+    cross_kv: Linear,
+    cross_out: Linear,
+    norm3: LayerNorm,
+    fc1: Linear,
+    fc2: Linear,
+    /// `[2 C, D]`, keys above values.
+    cache: Tensor,
+    /// `[T, 2 D]`, keys beside values.
+    encoded_kv: Tensor,
+}
+
+impl DecoderLayer {
+    fn load(weights: &Scope, i: usize, config: &Config) -> Result<Self> {
+        let weights = weights.scope(format!("layers.{i}"));
+        let (d, ffn) = (config.d_model, config.decoder_ffn_dim);
+        let (attn, cross) = (weights.scope("self_attn"), weights.scope("encoder_attn"));
+        let recorder = weights.recorder();
+        let activation = recorder.options.activation;
+        let cache = TensorType::new(activation, [2 * config.max_target_positions, d]);
+        let encoded_kv = TensorType::new(activation, [config.max_source_positions, 2 * d]);
+        Ok(Self {
+            n_heads: config.decoder_attention_heads,
+            norm1: LayerNorm::load(&weights, "self_attn_layer_norm", d, EPS)?,
+            qkv: Linear::load_stacked(&attn, &["q_proj", "k_proj", "v_proj"], d, d)?,
+            out: Linear::load(&attn, "out_proj", d, d)?,
+            norm2: LayerNorm::load(&weights, "encoder_attn_layer_norm", d, EPS)?,
+            cross_q: Linear::load(&cross, "q_proj", d, d)?,
+            cross_kv: Linear::load_stacked(&cross, &["k_proj", "v_proj"], d, d)?,
+            cross_out: Linear::load(&cross, "out_proj", d, d)?,
+            norm3: LayerNorm::load(&weights, "final_layer_norm", d, EPS)?,
+            fc1: Linear::load(&weights, "fc1", ffn, d)?,
+            fc2: Linear::load(&weights, "fc2", d, ffn)?,
+            cache: recorder.state(format!("kv cache {i}"), cache),
+            encoded_kv: recorder.state(format!("encoded kv {i}"), encoded_kv),
+        })
+    }
+
+    fn keep_encoded(&self, encoded: &Tensor) -> Result<()> {
+        let output = encoded.recorder().options.activation;
+        self.cross_kv.forward(encoded, LinearOptions { output, ..Default::default() })?.store_in(&self.encoded_kv)
+    }
+
+    fn forward(&self, x: &Tensor, state: &Tensor) -> Result<Tensor> {
+        let activation = x.recorder().options.activation;
+        let after = |norm| LinearOptions { norm, output: activation, ..Default::default() };
+        let onto = |x| LinearOptions { residual: Some(x), ..Default::default() };
+        let h = self.qkv.forward(x, after(self.norm1.before()))?.attention_cached(&self.cache, state, self.n_heads)?;
+        let x = &self.out.forward(&h, onto(x))?;
+        let q = self.cross_q.forward(x, after(self.norm2.before()))?;
+        let h = q.attention_cross(&self.encoded_kv, self.n_heads)?.attention_combine(self.n_heads, activation)?;
+        let x = &self.cross_out.forward(&h, onto(x))?;
+        let h = self.fc1.forward(x, LinearOptions { activation: Activation::Gelu, ..after(self.norm3.before()) })?;
+        self.fc2.forward(&h, onto(x))
+    }
+}

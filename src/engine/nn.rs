@@ -1,0 +1,65 @@
+//! Ops with their weights, under the checkpoint's names.
+
+use super::Result;
+use super::graph::{Scope, Tensor};
+use super::ops::linear::{LinearOptions, Norm};
+
+/// A layer normalisation's weights.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f32,
+}
+
+impl LayerNorm {
+    /// `NAME.weight` and `NAME.bias`, `[d]` each.
+    pub fn load(scope: &Scope, name: &str, d: usize, eps: f32) -> Result<Self> {
+        let scope = scope.scope(name);
+        Ok(Self { weight: scope.vector("weight", d)?, bias: scope.vector("bias", d)?, eps })
+    }
+
+    /// On its own, in the activations' type.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let output = x.recorder().options.activation;
+        x.layer_norm(&self.weight, &self.bias, self.eps, output)
+    }
+
+    /// On its own, in f32: onto the residual stream.
+    pub fn forward_f32(&self, x: &Tensor) -> Result<Tensor> {
+        x.layer_norm(&self.weight, &self.bias, self.eps, super::tensor::DType::F32)
+    }
+
+    /// In front of a linear map.
+    pub fn before(&self) -> Option<Norm<'_>> {
+        Some(Norm { weight: &self.weight, bias: &self.bias, eps: self.eps })
+    }
+}
+
+/// A linear map's weights; several maps of the same input may be stacked into one.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// `NAME.weight`, `[n_out, n_in]`, and `NAME.bias`, `[n_out]`.
+    pub fn load(scope: &Scope, name: &str, n_out: usize, n_in: usize) -> Result<Self> {
+        Self::load_stacked(scope, &[name], n_out, n_in)
+    }
+
+    /// The same for several names of `n_out` outputs each; a missing bias is zero.
+    pub fn load_stacked(scope: &Scope, names: &[&str], n_out: usize, n_in: usize) -> Result<Self> {
+        let all = |suffix: &str| names.iter().map(|name| format!("{name}.{suffix}")).collect::<Vec<_>>();
+        Ok(Self {
+            weight: scope.stacked(&all("weight"), n_out, n_in)?,
+            bias: scope.stacked_vectors(&all("bias"), n_out)?,
+        })
+    }
+
+    /// `x . weight + bias`, and whatever else the options say.
+    pub fn forward(&self, x: &Tensor, options: LinearOptions) -> Result<Tensor> {
+        x.linear(&self.weight, LinearOptions { bias: Some(&self.bias), ..options })
+    }
+}

@@ -1,0 +1,173 @@
+//! What an operation is: a shape rule, a plain definition on the processor, and a kernel on the GPU.
+//!
+//! The definition ([`Op::cpu`]) is the truth that every other version is tested against. [`Op::kernel`] is a pure function
+//! from types to a [`Kernel`], a plain description that only `gpu` turns into objects.
+
+use super::Result;
+use super::tensor::{DType, HostTensor, TensorType};
+use std::ops::Range;
+
+/// One operation of a graph, one dispatch on a GPU.
+pub trait Op: std::fmt::Debug {
+    /// The stem that its file, its shader, its label and its tests share.
+    fn name(&self) -> &'static str;
+
+    /// The type of the output, `None` for an op that only writes states. Errors where the inputs do not fit together.
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>>;
+
+    /// Which inputs are states that it writes in place.
+    fn writes(&self) -> &'static [usize] {
+        &[]
+    }
+
+    /// The definition.
+    fn cpu(&self, args: CpuArgs);
+
+    /// The GPU version.
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel;
+
+    /// The input whose rows may be spread over several buffers, where it is larger than one binding may be.
+    fn splittable(&self) -> Option<usize> {
+        None
+    }
+
+    /// Multiplications and additions, for budgets and reports. Small ops need not count.
+    fn flops(&self, _signature: &Signature) -> u64 {
+        0
+    }
+}
+
+/// What [`Op::cpu`] works on.
+pub struct CpuArgs<'a> {
+    /// The inputs in the op's order; `None` where optional and absent, or where the op writes it (see `states`).
+    pub inputs: Vec<Option<&'a HostTensor>>,
+    /// The inputs named by [`Op::writes`], in that order.
+    pub states: &'a mut [HostTensor],
+    /// The output, zeroed.
+    pub output: Option<&'a mut HostTensor>,
+}
+
+/// The types an op is used with.
+#[derive(Debug, Clone)]
+pub struct Signature<'a> {
+    /// In the op's order; `None` where optional and absent.
+    pub inputs: Vec<Option<&'a TensorType>>,
+    /// The output.
+    pub output: Option<&'a TensorType>,
+    /// The rows of the splittable input that this dispatch handles.
+    pub rows: Range<usize>,
+}
+
+impl Signature<'_> {
+    /// Type of an input that must be there.
+    pub fn input(&self, idx: usize) -> &TensorType {
+        self.inputs[idx].expect("the op's shape rule demands this input")
+    }
+
+    /// Whether an optional input is there.
+    pub fn has(&self, idx: usize) -> bool {
+        self.inputs[idx].is_some()
+    }
+
+    /// Type of an output that must be there.
+    pub fn output(&self) -> &TensorType {
+        self.output.expect("the op's shape rule gives an output")
+    }
+}
+
+/// What a GPU can do, as far as the choice of kernels depends on it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GpuCaps {
+    /// Arithmetic and storage in f16.
+    pub f16: bool,
+    /// The adapter computes on the processor: barriers and workgroup memory are slow there.
+    pub software: bool,
+    /// Bytes of one storage binding at most.
+    pub max_binding_bytes: u64,
+    /// Threads of a workgroup at most.
+    pub max_invocations: u32,
+}
+
+/// A dispatch, described.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kernel {
+    /// File name in `shaders/` without its ending.
+    pub shader: &'static str,
+    /// The inputs that it binds, in order; `None` for all.
+    pub bound: Option<&'static [usize]>,
+    /// Files of `shaders/shared/` that it uses.
+    pub shared: Vec<&'static str>,
+    /// Element types: `alias NAME = TYPE;`.
+    pub types: Vec<(&'static str, DType)>,
+    /// Sizes of register arrays, which WGSL wants as constants.
+    pub consts: Vec<(&'static str, u32)>,
+    /// Pipeline-overridable constants: tile sizes and switches.
+    pub overrides: Vec<(&'static str, f64)>,
+    /// The uniform at binding 0.
+    pub params: Vec<u8>,
+    /// Workgroups to dispatch.
+    pub workgroups: [u32; 3],
+}
+
+impl Kernel {
+    /// A kernel without variants; the builders below add them.
+    pub fn new(shader: &'static str, params: impl bytemuck::NoUninit, workgroups: [u32; 3]) -> Self {
+        Self {
+            shader,
+            bound: None,
+            shared: Vec::new(),
+            types: Vec::new(),
+            consts: Vec::new(),
+            overrides: Vec::new(),
+            params: bytemuck::bytes_of(&params).to_vec(),
+            workgroups,
+        }
+    }
+
+    /// Binds only these inputs.
+    pub fn binds(mut self, inputs: &'static [usize]) -> Self {
+        self.bound = Some(inputs);
+        self
+    }
+
+    /// Adds a file of `shaders/shared/`.
+    pub fn shared(mut self, file: &'static str) -> Self {
+        self.shared.push(file);
+        self
+    }
+
+    /// Adds an element type.
+    pub fn alias(mut self, name: &'static str, dtype: DType) -> Self {
+        self.types.push((name, dtype));
+        self
+    }
+
+    /// Adds a constant.
+    pub fn constant(mut self, name: &'static str, value: usize) -> Self {
+        self.consts.push((name, value as u32));
+        self
+    }
+
+    /// Adds an override.
+    pub fn set(mut self, name: &'static str, value: impl Into<f64>) -> Self {
+        self.overrides.push((name, value.into()));
+        self
+    }
+
+    /// Adds a switch.
+    pub fn flag(self, name: &'static str, on: bool) -> Self {
+        self.set(name, u32::from(on))
+    }
+
+    /// The inputs that it binds, of `n_inputs`.
+    pub fn bound_inputs(&self, n_inputs: usize) -> Vec<usize> {
+        self.bound.map_or_else(|| (0..n_inputs).collect(), <[usize]>::to_vec)
+    }
+}
+
+/// `n` workgroups folded into two dimensions, since one may hold 65,535. The shader adds `wid.x + wid.y * n_wg.x` up.
+pub fn fold_workgroups(n: usize) -> [u32; 3] {
+    const MOST: usize = 65_535;
+    let y = n.div_ceil(MOST).max(1);
+    [n.div_ceil(y).max(1) as u32, y as u32, 1]
+}

@@ -1,0 +1,90 @@
+//! Causal self-attention of new positions over all earlier ones, keeping their keys and values.
+//!
+//! qkv: `[R, 3 * D]`, rows from `state.position` on; cache: `[2 * C, D]`, keys of C positions above their values, written in
+//! place; state: the decoder's. y: `[R, D]`. Each row sees the cache and the rows before it, which it reads from qkv itself, so no
+//! workgroup waits for another. Rows past the prompt's end write rubbish behind it, which later rows overwrite before anybody reads it.
+
+use super::decode_state::DecodeState;
+use super::linear::expect_shape;
+use super::math::{dot, softmax};
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+impl Tensor {
+    /// See the module.
+    pub fn attention_cached(&self, cache: &Tensor, state: &Tensor, n_heads: usize) -> Result<Tensor> {
+        record_one(AttentionCached { n_heads }, self.recorder(), &[Some(self), Some(cache), Some(state)])
+    }
+}
+
+#[derive(Debug)]
+struct AttentionCached {
+    n_heads: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_heads: u32,
+    scale: f32,
+}
+
+impl Op for AttentionCached {
+    fn name(&self) -> &'static str {
+        "attention_cached"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(qkv), Some(cache), Some(_state)] = inputs else {
+            return Err(Error::Internal("attention_cached takes qkv, a cache and a state".into()));
+        };
+        let d = qkv.n_cols() / 3;
+        expect_shape("attention_cached cache", cache, &[cache.n_rows(), d])?;
+        expect_shape("attention_cached qkv", qkv, &[qkv.n_rows(), 3 * self.n_heads * (d / self.n_heads)])?;
+        Ok(Some(TensorType::new(qkv.dtype, [qkv.n_rows(), d])))
+    }
+
+    fn writes(&self) -> &'static [usize] {
+        &[1]
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(qkv), _, Some(state)] = args.inputs[..] else { unreachable!() };
+        let position = DecodeState::from_host(state).position as usize;
+        let cache = &mut args.states[0];
+        let (d, capacity) = (cache.ty.n_cols(), cache.ty.n_rows() / 2);
+        let e = d / self.n_heads;
+        let y = args.output.expect("attention_cached has an output").f32_mut();
+        for (r, row) in qkv.f32().chunks_exact(3 * d).enumerate() {
+            let at = (position + r).min(capacity - 1);
+            let cache = cache.f32_mut();
+            cache[at * d..][..d].copy_from_slice(&row[d..2 * d]);
+            cache[(capacity + at) * d..][..d].copy_from_slice(&row[2 * d..]);
+            for head in 0..self.n_heads {
+                let cols = head * e..(head + 1) * e;
+                let scale = 1.0 / (e as f64).sqrt();
+                let key = |j: usize| &cache[j * d..][..d][cols.clone()];
+                let value = |j: usize| &cache[(capacity + j) * d..][..d][cols.clone()];
+                let mut scores: Vec<f64> = (0..=at).map(|j| dot(&row[cols.clone()], key(j)) * scale).collect();
+                softmax(&mut scores);
+                for (c, out) in y[r * d..][..d][cols.clone()].iter_mut().enumerate() {
+                    *out = scores.iter().enumerate().map(|(j, w)| w * f64::from(value(j)[c])).sum::<f64>() as f32;
+                }
+            }
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let qkv = signature.input(0);
+        let head_size = qkv.n_cols() / 3 / self.n_heads;
+        let params = Params { n_heads: self.n_heads as u32, scale: 1.0 / (head_size as f32).sqrt() };
+        Kernel::new("attention_cached", params, [self.n_heads as u32, qkv.n_rows() as u32, 1])
+            .shared("decode_state")
+            .shared("softmax")
+            .alias("x_t", qkv.dtype)
+            .constant("HEAD_VECS", head_size / 4)
+            .constant("N_SCORES", signature.input(1).n_rows() / 2)
+    }
+}

@@ -1,0 +1,64 @@
+//! Puts the parts of `attention_cross` together: `y = sum over p of exp(max_p - max) sum_p / sum over p of exp(max_p - max) total_p`.
+//!
+//! parts: `[R * H * P, E + 4]`, y: `[R, D]`.
+
+use super::attention_cross::N_PARTS;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::{DType, TensorType};
+use crate::engine::{Error, Result};
+
+impl Tensor {
+    /// See the module.
+    pub fn attention_combine(&self, n_heads: usize, output: DType) -> Result<Tensor> {
+        record_one(AttentionCombine { n_heads, output }, self.recorder(), &[Some(self)])
+    }
+}
+
+#[derive(Debug)]
+struct AttentionCombine {
+    n_heads: usize,
+    output: DType,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_parts: u32,
+    n_vecs: u32,
+    n_out: u32,
+}
+
+impl Op for AttentionCombine {
+    fn name(&self) -> &'static str {
+        "attention_combine"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(parts)] = inputs else { return Err(Error::Internal("attention_combine takes parts".into())) };
+        let d = self.n_heads * (parts.n_cols() - 4);
+        Ok(Some(TensorType::new(self.output, [parts.n_rows() / self.n_heads / N_PARTS, d])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(parts)] = args.inputs[..] else { unreachable!() };
+        let e = parts.ty.n_cols() - 4;
+        let y = args.output.expect("attention_combine has an output");
+        for (head, out) in parts.f32().chunks_exact(N_PARTS * (e + 4)).zip(y.f32_mut().chunks_exact_mut(e)) {
+            let parts: Vec<_> = head.chunks_exact(e + 4).collect();
+            let most = parts.iter().map(|p| f64::from(p[e])).fold(f64::NEG_INFINITY, f64::max);
+            let shares: Vec<f64> = parts.iter().map(|p| (f64::from(p[e]) - most).exp()).collect();
+            let total: f64 = parts.iter().zip(&shares).map(|(p, s)| f64::from(p[e + 1]) * s).sum();
+            for (c, v) in out.iter_mut().enumerate() {
+                *v = (parts.iter().zip(&shares).map(|(p, s)| f64::from(p[c]) * s).sum::<f64>() / total) as f32;
+            }
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let n_vecs = signature.input(0).n_cols() / 4 - 1;
+        let n_out = signature.output().n_elements() / 4;
+        let params = Params { n_parts: N_PARTS as u32, n_vecs: n_vecs as u32, n_out: n_out as u32 };
+        Kernel::new("attention_combine", params, [n_out.div_ceil(64) as u32, 1, 1]).alias("y_t", self.output)
+    }
+}

@@ -1,0 +1,90 @@
+//! Attention of decoder rows over the encoder's keys and values, split over the keys.
+//!
+//! q: `[R, D]`, kv: `[S, 2 * D]`, keys beside values. y: `[R * H * P, E + 4]`, f32: for each row, head and part of the keys the
+//! unnormalised sum of values, then the part's maximal score and sum of weights (and two unused). `attention_combine` puts the
+//! parts together. One query over 1500 keys would keep a handful of a GPU's cores busy: undivided it was measured elsewhere as half of a token's time.
+
+use super::linear::expect_shape;
+use super::math::dot;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+use std::ops::Range;
+
+/// Parts of the keys: 12 x 6 heads fill a GPU's cores, and 1500 keys divide evenly.
+pub(super) const N_PARTS: usize = 12;
+
+impl Tensor {
+    /// See the module.
+    pub fn attention_cross(&self, kv: &Tensor, n_heads: usize) -> Result<Tensor> {
+        record_one(AttentionCross { n_heads }, self.recorder(), &[Some(self), Some(kv)])
+    }
+}
+
+#[derive(Debug)]
+struct AttentionCross {
+    n_heads: usize,
+}
+
+/// The keys of one part of `n_keys`.
+fn part_of(n_keys: usize, part: usize) -> Range<usize> {
+    let size = n_keys.div_ceil(N_PARTS);
+    (part * size).min(n_keys)..((part + 1) * size).min(n_keys)
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_heads: u32,
+    n_keys: u32,
+    scale: f32,
+}
+
+impl Op for AttentionCross {
+    fn name(&self) -> &'static str {
+        "attention_cross"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(q), Some(kv)] = inputs else { return Err(Error::Internal("attention_cross takes q and kv".into())) };
+        let (n_rows, d) = (q.n_rows(), q.n_cols());
+        expect_shape("attention_cross kv", kv, &[kv.n_rows(), 2 * d])?;
+        Ok(Some(TensorType::f32([n_rows * self.n_heads * N_PARTS, d / self.n_heads + 4])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(q), Some(kv)] = args.inputs[..] else { unreachable!() };
+        let d = q.ty.n_cols();
+        let e = d / self.n_heads;
+        let y = args.output.expect("attention_cross has an output");
+        for (at, out) in y.f32_mut().chunks_exact_mut(e + 4).enumerate() {
+            let (row, head, part) = (at / N_PARTS / self.n_heads, at / N_PARTS % self.n_heads, at % N_PARTS);
+            let q = &q.f32()[row * d + head * e..][..e];
+            let keys = part_of(kv.ty.n_rows(), part);
+            let key = |j: usize| &kv.f32()[j * 2 * d + head * e..][..e];
+            let value = |j: usize| &kv.f32()[j * 2 * d + d + head * e..][..e];
+            let scores: Vec<f64> = keys.clone().map(|j| dot(q, key(j)) / (e as f64).sqrt()).collect();
+            let most = scores.iter().copied().fold(-3.0e38, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+            for (c, v) in out[..e].iter_mut().enumerate() {
+                *v = weights.iter().zip(keys.clone()).map(|(w, j)| w * f64::from(value(j)[c])).sum::<f64>() as f32;
+            }
+            out[e] = most as f32;
+            out[e + 1] = weights.iter().sum::<f64>() as f32;
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let (q, kv) = (signature.input(0), signature.input(1));
+        let head_size = q.n_cols() / self.n_heads;
+        let params =
+            Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: 1.0 / (head_size as f32).sqrt() };
+        Kernel::new("attention_cross", params, [N_PARTS as u32, self.n_heads as u32, q.n_rows() as u32])
+            .shared("softmax")
+            .alias("x_t", q.dtype)
+            .alias("kv_t", kv.dtype)
+            .constant("HEAD_VECS", head_size / 4)
+            .constant("N_SCORES", part_of(kv.n_rows(), 0).len())
+    }
+}

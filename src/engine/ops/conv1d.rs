@@ -1,0 +1,105 @@
+//! `y[t, o] = act(sum over j, c of x[stride * t + j - pad, c] * w[o, j, c] + bias[o]) + residual[t, o]`, zeros beyond the ends.
+//!
+//! x: `[T, C]`, time-major, so that a window is one contiguous row and the convolution is a matrix product over overlapping
+//! rows. w: `[O, width * C]` (`Scope::conv_matrix`), bias: `[O]`, residual: `[T / stride, O]`. `pad` is `width / 2`, as in Whisper's stem.
+
+use super::linear::{Rows, expect_shape, matmul};
+use super::math::{Activation, dot};
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+/// What surrounds the convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv1dOptions<'a> {
+    /// `[O]`
+    pub bias: &'a Tensor,
+    /// `[T / stride, O]`, added after the activation.
+    pub residual: Option<&'a Tensor>,
+    /// Steps between windows.
+    pub stride: usize,
+    /// Width of a window; odd.
+    pub width: usize,
+    /// After the sum and the bias.
+    pub activation: Activation,
+}
+
+impl Tensor {
+    /// See the module.
+    pub fn conv1d(&self, weight: &Tensor, options: Conv1dOptions) -> Result<Tensor> {
+        let op = Conv1d { stride: options.stride, width: options.width, activation: options.activation };
+        record_one(op, self.recorder(), &[Some(self), Some(weight), Some(options.bias), options.residual])
+    }
+}
+
+#[derive(Debug)]
+struct Conv1d {
+    stride: usize,
+    width: usize,
+    activation: Activation,
+}
+
+impl Conv1d {
+    /// The windows of x as rows of a matrix.
+    fn rows(&self, x: &TensorType) -> Rows {
+        let (n_frames, n_channels) = (x.n_rows(), x.n_cols());
+        Rows {
+            n_rows: n_frames.div_ceil(self.stride),
+            n_cols: self.width * n_channels,
+            stride: self.stride * n_channels,
+            first: -((self.width / 2 * n_channels) as isize),
+            len: n_frames * n_channels,
+        }
+    }
+}
+
+impl Op for Conv1d {
+    fn name(&self) -> &'static str {
+        "conv1d"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(x), Some(w), Some(bias), residual] = inputs else {
+            return Err(Error::Internal("conv1d takes x, a weight and a bias".into()));
+        };
+        let (rows, n_out) = (self.rows(x), w.n_rows());
+        expect_shape("conv1d weight", w, &[n_out, rows.n_cols])?;
+        expect_shape("conv1d bias", bias, &[n_out])?;
+        if let Some(residual) = residual {
+            expect_shape("conv1d residual", residual, &[rows.n_rows, n_out])?;
+        }
+        Ok(Some(TensorType::f32([rows.n_rows, n_out])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(x), Some(w), Some(bias), residual] = args.inputs[..] else { unreachable!() };
+        let (rows, n_out) = (self.rows(&x.ty), w.ty.n_rows());
+        let y = args.output.expect("conv1d has an output");
+        let out = y.f32_mut();
+        let mut window = vec![0.0f32; rows.n_cols];
+        for t in 0..rows.n_rows {
+            for (k, v) in window.iter_mut().enumerate() {
+                let at = rows.first + (t * rows.stride + k) as isize;
+                *v = usize::try_from(at).ok().and_then(|at| x.f32().get(at)).copied().unwrap_or(0.0);
+            }
+            for o in 0..n_out {
+                let sum = dot(&window, &w.f32()[o * rows.n_cols..][..rows.n_cols]) + f64::from(bias.f32()[o]);
+                let residual = residual.map_or(0.0, |r| f64::from(r.f32()[t * n_out + o]));
+                out[t * n_out + o] = (self.activation.apply(sum) + residual) as f32;
+            }
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
+        matmul(signature, caps, self.activation, self.rows(signature.input(0)))
+    }
+
+    fn splittable(&self) -> Option<usize> {
+        Some(1)
+    }
+
+    fn flops(&self, signature: &Signature) -> u64 {
+        2 * (self.rows(signature.input(0)).n_rows * signature.input(1).n_elements()) as u64
+    }
+}

@@ -1,0 +1,112 @@
+//! `y[r, :] = table[id, :] + positions[p, :] + extra`, the entrance of a text model.
+//!
+//! ids: u32; table: `[V, D]`; positions: `[P, D]`, f32; extra: `[D]`, f32, optional (BERT's token type). In a whole sequence
+//! of length T row r has id `ids[r]` and position `r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
+//! positions past the end are clamped: padding rows are computed and ignored.
+
+use super::decode_state::DecodeState;
+use super::linear::expect_shape;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::{DType, TensorType};
+use crate::engine::{Error, Result};
+
+/// Which row of the tables belongs to row r.
+#[derive(Debug, Clone, Copy)]
+pub enum Positions<'a> {
+    /// Whole sequences of this length, one below the other.
+    Sequence(usize),
+    /// This many rows from the decoder's position on.
+    Decode {
+        /// The decoder's state.
+        state: &'a Tensor,
+        /// R
+        n_rows: usize,
+    },
+}
+
+impl Tensor {
+    /// Looks the ids up; see the module.
+    pub fn embed(&self, table: &Tensor, positions: &Tensor, extra: Option<&Tensor>, at: Positions) -> Result<Tensor> {
+        let (op, state) = match at {
+            Positions::Sequence(seq_len) => (Embed { seq_len, n_rows: self.ty.n_elements() }, None),
+            Positions::Decode { state, n_rows } => (Embed { seq_len: 0, n_rows }, Some(state)),
+        };
+        record_one(op, self.recorder(), &[Some(self), Some(table), Some(positions), extra, state])
+    }
+}
+
+#[derive(Debug)]
+struct Embed {
+    seq_len: usize,
+    n_rows: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_cols: u32,
+    seq_len: u32,
+    n_ids: u32,
+    n_positions: u32,
+    vocab: u32,
+    first_id: u32,
+    end_id: u32,
+}
+
+impl Op for Embed {
+    fn name(&self) -> &'static str {
+        "embed"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(_ids), Some(table), Some(positions), extra, _state] = inputs else {
+            return Err(Error::Internal("embed takes ids, a table and positions".into()));
+        };
+        let d = table.n_cols();
+        expect_shape("embed positions", positions, &[positions.n_rows(), d])?;
+        if let Some(extra) = extra {
+            expect_shape("embed extra", extra, &[d])?;
+        }
+        Ok(Some(TensorType::f32([self.n_rows, d])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
+        let first = state.map_or(0, |s| DecodeState::from_host(s).position as usize);
+        let d = table.ty.n_cols();
+        let y = args.output.expect("embed has an output");
+        for (r, out) in y.f32_mut().chunks_exact_mut(d).enumerate() {
+            let id = ids.u32()[(first + r).min(ids.ty.n_elements() - 1)] as usize;
+            let position = if state.is_some() { first + r } else { r % self.seq_len };
+            let token = &table.f32()[id.min(table.ty.n_rows() - 1) * d..][..d];
+            let place = &positions.f32()[position.min(positions.ty.n_rows() - 1) * d..][..d];
+            for (c, v) in out.iter_mut().enumerate() {
+                *v = token[c] + place[c] + extra.map_or(0.0, |e| e.f32()[c]);
+            }
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let table = signature.input(1);
+        let params = Params {
+            n_cols: table.n_cols() as u32,
+            seq_len: self.seq_len as u32,
+            n_ids: signature.input(0).n_elements() as u32,
+            n_positions: signature.input(2).n_rows() as u32,
+            vocab: table.n_rows() as u32,
+            first_id: signature.rows.start as u32,
+            end_id: signature.rows.end as u32,
+        };
+        let file = if table.dtype == DType::F16 { "weight_f16" } else { "weight_f32" };
+        Kernel::new("embed", params, [self.n_rows as u32, 1, 1])
+            .shared(file)
+            .shared("decode_state")
+            .flag("HAS_EXTRA", signature.has(3))
+            .flag("HAS_STATE", signature.has(4))
+    }
+
+    fn splittable(&self) -> Option<usize> {
+        Some(1)
+    }
+}

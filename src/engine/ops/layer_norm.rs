@@ -1,0 +1,68 @@
+//! `y[r, :] = (x[r, :] - mean) / sqrt(var + eps) * weight + bias`, row by row.
+//!
+//! x: `[R, C]` in f32 (a residual stream reaches hundreds, its squares overflow f16), weight and bias: `[C]`, y: `[R, C]`.
+
+use super::linear::expect_shape;
+use super::math::mean_and_rstd;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature, fold_workgroups};
+use crate::engine::tensor::{DType, TensorType};
+use crate::engine::{Error, Result};
+
+impl Tensor {
+    /// See the module.
+    pub fn layer_norm(&self, weight: &Tensor, bias: &Tensor, eps: f32, output: DType) -> Result<Tensor> {
+        record_one(LayerNorm { eps, output }, self.recorder(), &[Some(self), Some(weight), Some(bias)])
+    }
+}
+
+#[derive(Debug)]
+struct LayerNorm {
+    eps: f32,
+    output: DType,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_rows: u32,
+    n_cols: u32,
+    eps: f32,
+}
+
+impl Op for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(x), Some(weight), Some(bias)] = inputs else {
+            return Err(Error::Internal("layer_norm takes x, a weight and a bias".into()));
+        };
+        expect_shape("layer_norm weight", weight, &[x.n_cols()])?;
+        expect_shape("layer_norm bias", bias, &[x.n_cols()])?;
+        Ok(Some(TensorType::new(self.output, x.shape.clone())))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(x), Some(weight), Some(bias)] = args.inputs[..] else { unreachable!() };
+        let n_cols = x.ty.n_cols();
+        let y = args.output.expect("layer_norm has an output");
+        for (row, out) in x.f32().chunks_exact(n_cols).zip(y.f32_mut().chunks_exact_mut(n_cols)) {
+            let (mean, rstd) = mean_and_rstd(row, self.eps);
+            for (i, v) in out.iter_mut().enumerate() {
+                let unit = (f64::from(row[i]) - mean) * rstd;
+                *v = (unit * f64::from(weight.f32()[i]) + f64::from(bias.f32()[i])) as f32;
+            }
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let x = signature.input(0);
+        let params = Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, eps: self.eps };
+        Kernel::new("layer_norm", params, fold_workgroups(x.n_rows()))
+            .alias("x_t", x.dtype)
+            .alias("y_t", self.output)
+            .set("WG", 64.0)
+    }
+}

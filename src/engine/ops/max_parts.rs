@@ -1,0 +1,46 @@
+//! The maxima of 64 equal parts of a tensor: the first half of a maximum over all.
+//!
+//! x: any shape, f32; y: `[64]`. What uses the maximum takes that of the 64 itself.
+
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+/// How many parts.
+pub(super) const N_PARTS: usize = 64;
+
+impl Tensor {
+    /// See the module.
+    pub fn max_parts(&self) -> Result<Tensor> {
+        record_one(MaxParts, self.recorder(), &[Some(self)])
+    }
+}
+
+#[derive(Debug)]
+struct MaxParts;
+
+impl Op for MaxParts {
+    fn name(&self) -> &'static str {
+        "max_parts"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(_x)] = inputs else { return Err(Error::Internal("max_parts takes x".into())) };
+        Ok(Some(TensorType::f32([N_PARTS])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(x)] = args.inputs[..] else { unreachable!() };
+        let size = x.ty.n_elements().div_ceil(N_PARTS);
+        let y = args.output.expect("max_parts has an output");
+        y.f32_mut().fill(-3.0e38);
+        for (out, part) in y.f32_mut().iter_mut().zip(x.f32().chunks(size)) {
+            *out = part.iter().copied().fold(-3.0e38, f32::max);
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1])
+    }
+}

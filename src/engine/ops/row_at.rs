@@ -1,0 +1,66 @@
+//! `y = x[r, :]` for a row that only the device knows.
+//!
+//! x: `[R, D]`, f32, state: the decoder's; y: `[1, D]`. After a prompt only two rows matter: the last real one, which decides the
+//! first token, and that of start-of-transcript, which tells the language and whether anybody speaks.
+
+use super::decode_state::DecodeState;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+/// Which row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// The last real one.
+    Last,
+    /// That of start-of-transcript.
+    Sot,
+}
+
+impl Tensor {
+    /// See the module.
+    pub fn row_at(&self, row: Row, state: &Tensor) -> Result<Tensor> {
+        record_one(RowAt { row }, self.recorder(), &[Some(self), Some(state)])
+    }
+}
+
+#[derive(Debug)]
+struct RowAt {
+    row: Row,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_rows: u32,
+    n_cols: u32,
+    sot: u32,
+}
+
+impl Op for RowAt {
+    fn name(&self) -> &'static str {
+        "row_at"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(x), Some(_state)] = inputs else { return Err(Error::Internal("row_at takes x and a state".into())) };
+        Ok(Some(TensorType::f32([1, x.n_cols()])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(x), Some(state)] = args.inputs[..] else { unreachable!() };
+        let state = DecodeState::from_host(state);
+        let row = if self.row == Row::Sot { state.sot_row } else { state.n_rows - 1 } as usize;
+        let n_cols = x.ty.n_cols();
+        let row = row.min(x.ty.n_rows() - 1);
+        args.output.expect("row_at has an output").f32_mut().copy_from_slice(&x.f32()[row * n_cols..][..n_cols]);
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let x = signature.input(0);
+        let params =
+            Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, sot: u32::from(self.row == Row::Sot) };
+        Kernel::new("row_at", params, [x.n_cols().div_ceil(64) as u32, 1, 1]).shared("decode_state")
+    }
+}

@@ -1,0 +1,155 @@
+//! The first half of choosing a token: the vocabulary in 64 parts, each under the suppression and timestamp rules.
+//!
+//! logits: `[1, V]`; flags: `[V]`, u32, bit 0 "never", bit 1 "not as the first token"; tokens: `[C]`, u32; state: the
+//! decoder's. y: `[128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
+//! token's logit, greatest logit, sum of exp(logit - greatest), and three unused). The score is the logit, or while sampling the logit
+//! over the temperature plus Gumbel noise, whose maximum is a sample of the softmax. Rules: `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` in
+//! openai/whisper `decoding.py`; that timestamps outweigh text only the whole vocabulary can tell, so `sample_pick` decides it.
+
+use super::decode_state::DecodeState;
+use super::linear::expect_shape;
+use crate::engine::graph::{Tensor, record_one};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+/// How many parts.
+pub(super) const N_PARTS: usize = 64;
+/// Floats of a part.
+pub(super) const PART_SIZE: usize = 8;
+
+impl Tensor {
+    /// See the module; `self` are the logits.
+    pub fn sample_scan(&self, flags: &Tensor, tokens: &Tensor, state: &Tensor) -> Result<Tensor> {
+        record_one(SampleScan, self.recorder(), &[Some(self), Some(flags), Some(tokens), Some(state)])
+    }
+}
+
+#[derive(Debug)]
+struct SampleScan;
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    vocab: u32,
+    n_tokens: u32,
+}
+
+/// The last two tokens, as far as the rules ask for them.
+struct History {
+    n_sampled: u32,
+    last_is_timestamp: bool,
+    penultimate_is_timestamp: bool,
+}
+
+impl History {
+    fn of(state: &DecodeState, tokens: &[u32]) -> Self {
+        let next = state.position + state.n_rows;
+        let is_timestamp = |at: u32| tokens.get(at as usize).is_some_and(|&t| t >= state.timestamp_begin);
+        let n_sampled = next.saturating_sub(state.sample_begin);
+        Self {
+            n_sampled,
+            last_is_timestamp: n_sampled >= 1 && is_timestamp(next.wrapping_sub(1)),
+            penultimate_is_timestamp: n_sampled < 2 || is_timestamp(next.wrapping_sub(2)),
+        }
+    }
+}
+
+/// Whether the rules allow `token` next.
+fn allowed(token: u32, flags: u32, state: &DecodeState, history: &History) -> bool {
+    let is_first = history.n_sampled == 0;
+    if flags & 1 != 0 || (is_first && flags & 2 != 0) {
+        return false;
+    }
+    if state.use_timestamps == 0 {
+        return true;
+    }
+    let is_timestamp = token >= state.timestamp_begin;
+    if token == state.no_timestamps {
+        return false;
+    }
+    // Timestamps come in pairs, the end of a segment and the start of the next, except before the end of text.
+    if history.last_is_timestamp && history.penultimate_is_timestamp && is_timestamp {
+        return false;
+    }
+    if history.last_is_timestamp && !history.penultimate_is_timestamp && token < state.eot {
+        return false;
+    }
+    // They never go back, and a segment is never empty.
+    if is_timestamp && state.last_timestamp != 0 {
+        let repeats = history.last_is_timestamp && !history.penultimate_is_timestamp;
+        if token < state.last_timestamp + u32::from(!repeats) {
+            return false;
+        }
+    }
+    // The first token is a timestamp, and an early one.
+    !is_first || (is_timestamp && token <= state.timestamp_begin.saturating_add(state.max_initial_timestamp))
+}
+
+/// Uniform in (0, 1), by PCG (O'Neill 2014) over seed, position and token.
+fn random(seed: u32, position: u32, token: u32) -> f32 {
+    let mut hash = seed;
+    for word in [position, token] {
+        let v = (hash ^ word).wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let v = ((v >> ((v >> 28) + 4)) ^ v).wrapping_mul(277_803_737);
+        hash = (v >> 22) ^ v;
+    }
+    ((hash >> 8) as f32 + 0.5) / 16_777_216.0
+}
+
+impl Op for SampleScan {
+    fn name(&self) -> &'static str {
+        "sample_scan"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(logits), Some(flags), Some(_tokens), Some(_state)] = inputs else {
+            return Err(Error::Internal("sample_scan takes logits, flags, tokens and a state".into()));
+        };
+        expect_shape("sample_scan flags", flags, &[logits.n_elements()])?;
+        Ok(Some(TensorType::f32([2 * N_PARTS, PART_SIZE])))
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(logits), Some(flags), Some(tokens), Some(state)] = args.inputs[..] else { unreachable!() };
+        let state = DecodeState::from_host(state);
+        let history = History::of(&state, tokens.u32());
+        let next = state.position + state.n_rows;
+        let size = logits.ty.n_elements().div_ceil(N_PARTS);
+        let y = args.output.expect("sample_scan has an output");
+        for (at, out) in y.f32_mut().chunks_exact_mut(PART_SIZE).enumerate() {
+            let (part, want_timestamps) = (at / 2, at % 2 == 1);
+            let mut best = (-3.0e38f32, 0u32, -3.0e38f32);
+            let mut allowed_logits = Vec::new();
+            let start = (part * size).min(logits.ty.n_elements());
+            let end = (start + size).min(logits.ty.n_elements());
+            for token in start as u32..end as u32 {
+                let logit = logits.f32()[token as usize];
+                if (token >= state.timestamp_begin) != want_timestamps
+                    || !allowed(token, flags.u32()[token as usize], &state, &history)
+                {
+                    continue;
+                }
+                allowed_logits.push(f64::from(logit));
+                let score = if state.temperature > 0.0 {
+                    let u = f64::from(random(state.seed, next, token));
+                    (f64::from(logit / state.temperature) - (-u.ln()).ln()) as f32
+                } else {
+                    logit
+                };
+                if score > best.0 {
+                    best = (score, token, logit);
+                }
+            }
+            let most = allowed_logits.iter().copied().fold(-3.0e38, f64::max);
+            let sum: f64 = allowed_logits.iter().map(|l| (l - most).exp()).sum();
+            out.copy_from_slice(&[best.0, best.1 as f32, best.2, most as f32, sum as f32, 0.0, 0.0, 0.0]);
+        }
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        let params =
+            Params { vocab: signature.input(0).n_elements() as u32, n_tokens: signature.input(2).n_elements() as u32 };
+        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1]).shared("decode_state")
+    }
+}

@@ -1,0 +1,58 @@
+//! What the logits at start-of-transcript tell: the probability that nobody speaks, and the language.
+//!
+//! logits: `[1, V]`; state: the decoder's, written in place. No output. openai/whisper `decoding.py`: `no_speech_prob` is a
+//! softmax over the whole vocabulary, the language the greatest logit among the language tokens.
+
+use super::decode_state::DecodeState;
+use crate::engine::graph::{Tensor, record};
+use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
+
+impl Tensor {
+    /// See the module; `self` are the logits.
+    pub fn sot_stats(&self, state: &Tensor) -> Result<()> {
+        record(SotStats, self.recorder(), &[Some(self), Some(state)]).map(|_| ())
+    }
+}
+
+#[derive(Debug)]
+struct SotStats;
+
+impl Op for SotStats {
+    fn name(&self) -> &'static str {
+        "sot_stats"
+    }
+
+    fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
+        let [Some(_logits), Some(_state)] = inputs else {
+            return Err(Error::Internal("sot_stats takes logits and a state".into()));
+        };
+        Ok(None)
+    }
+
+    fn writes(&self) -> &'static [usize] {
+        &[1]
+    }
+
+    fn cpu(&self, args: CpuArgs) {
+        let [Some(logits), _] = args.inputs[..] else { unreachable!() };
+        let mut state = DecodeState::from_host(&args.states[0]);
+        let logits = logits.f32();
+        let most = logits.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
+        if let Some(logit) = logits.get(state.no_speech as usize) {
+            state.no_speech_prob = (f64::from(logit - most).exp() / sum) as f32;
+        }
+        let languages = state.language_begin..state.language_begin + state.n_languages;
+        let best = languages
+            .filter(|&t| (t as usize) < logits.len())
+            .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
+        state.language = best.unwrap_or(0);
+        state.to_host(&mut args.states[0]);
+    }
+
+    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+        Kernel::new("sot_stats", signature.input(0).n_elements() as u32, [1, 1, 1]).shared("decode_state")
+    }
+}

@@ -1,0 +1,133 @@
+//! A program on a backend: slots filled, plans compiled, ready to be replayed.
+
+use super::cpu::CpuSession;
+use super::gpu::{Gpu, GpuSession};
+use super::graph::{GraphId, Program, SlotId};
+use super::{CancelFlag, Result};
+use std::rc::Rc;
+
+/// Watches a long run: learns how far it is, and may stop it.
+pub struct Watch<'a> {
+    /// Stops the run.
+    pub cancel: &'a CancelFlag,
+    /// Hears the share that is done, 0 to 1.
+    pub on_progress: &'a mut dyn FnMut(f32),
+}
+
+impl Watch<'_> {
+    /// Reports progress, then checks for a stop.
+    pub fn progress(&mut self, done: f32) -> Result<()> {
+        (self.on_progress)(done);
+        self.cancel.check()
+    }
+}
+
+/// What computes.
+#[derive(Debug, Clone)]
+pub enum Device {
+    /// A GPU.
+    Gpu(Rc<Gpu>),
+    /// The processor.
+    Cpu,
+}
+
+/// A program on a device.
+#[derive(Debug)]
+pub enum Session {
+    /// On a GPU.
+    Gpu(GpuSession),
+    /// On the processor.
+    Cpu(CpuSession),
+}
+
+/// Bytes on their way back.
+#[derive(Debug)]
+pub enum Pending {
+    /// From a GPU.
+    Gpu(super::gpu::Readback),
+    /// Here already.
+    Cpu(Vec<Vec<u8>>),
+}
+
+impl Pending {
+    /// The bytes of each slot asked for.
+    pub async fn wait(self) -> Result<Vec<Vec<u8>>> {
+        match self {
+            Pending::Gpu(readback) => readback.wait().await,
+            Pending::Cpu(bytes) => Ok(bytes),
+        }
+    }
+}
+
+impl Session {
+    /// Compiles `program` for `device`. `on_pipeline` hears how many pipelines are made, of how many.
+    pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
+        Ok(match device {
+            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
+            Device::Cpu => Session::Cpu(CpuSession::new(program)),
+        })
+    }
+
+    /// Bytes in the device's memory.
+    pub fn memory_bytes(&self) -> u64 {
+        match self {
+            Session::Gpu(session) => session.memory_bytes(),
+            Session::Cpu(session) => session.memory_bytes(),
+        }
+    }
+
+    /// Dispatches of one run of a graph; nodes on the processor.
+    pub fn n_dispatches(&self, graph: GraphId) -> u32 {
+        match self {
+            Session::Gpu(session) => session.n_dispatches(graph),
+            Session::Cpu(_) => 0,
+        }
+    }
+
+    /// Overwrites part of a slot.
+    pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
+        match self {
+            Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
+            Session::Cpu(session) => {
+                session.write(slot, offset_bytes, bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// A slot's bytes.
+    pub async fn read(&mut self, slot: SlotId) -> Result<Vec<u8>> {
+        let bytes =
+            self.submit(&[], &[slot], &mut Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () }).await?;
+        Ok(bytes.wait().await?.remove(0))
+    }
+
+    /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
+    /// this returns at once; the processor has finished when it returns.
+    pub async fn submit(
+        &mut self,
+        runs: &[(GraphId, u32)],
+        reads: &[SlotId],
+        watch: &mut Watch<'_>,
+    ) -> Result<Pending> {
+        match self {
+            Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Cpu(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        session.run(graph, watch).await?;
+                    }
+                }
+                Ok(Pending::Cpu(reads.iter().map(|&slot| session.read(slot)).collect()))
+            }
+        }
+    }
+
+    /// Runs one large graph to its end, in submits short enough for the page's own drawing and for a stop.
+    pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
+        match self {
+            Session::Gpu(session) => session.run_watched(graph, watch).await,
+            Session::Cpu(session) => session.run(graph, watch).await,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a tensor is: element type and shape. Where its bytes live is each backend's own matter.
+
+use half::f16;
+
+/// Element types that kernels read and write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// 32-bit float.
+    F32,
+    /// 16-bit float; on the processor it is held as f32.
+    F16,
+    /// Token ids, positions, lengths.
+    U32,
+}
+
+impl DType {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            DType::F32 | DType::U32 => 4,
+            DType::F16 => 2,
+        }
+    }
+
+    /// The type's name in WGSL.
+    pub fn wgsl(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::F16 => "f16",
+            DType::U32 => "u32",
+        }
+    }
+}
+
+/// Element type and shape, row-major and contiguous.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorType {
+    /// Element type.
+    pub dtype: DType,
+    /// Sizes, outermost first.
+    pub shape: Vec<usize>,
+}
+
+impl TensorType {
+    /// A type from its parts.
+    pub fn new(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
+        Self { dtype, shape: shape.into() }
+    }
+
+    /// An f32 tensor.
+    pub fn f32(shape: impl Into<Vec<usize>>) -> Self {
+        Self::new(DType::F32, shape)
+    }
+
+    /// A u32 tensor.
+    pub fn u32(shape: impl Into<Vec<usize>>) -> Self {
+        Self::new(DType::U32, shape)
+    }
+
+    /// How many elements.
+    pub fn n_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// How many bytes, unpadded.
+    pub fn n_bytes(&self) -> usize {
+        self.n_elements() * self.dtype.size()
+    }
+
+    /// Size of the last dimension (1 for a scalar).
+    pub fn n_cols(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Product of all other dimensions.
+    pub fn n_rows(&self) -> usize {
+        self.n_elements().checked_div(self.n_cols()).unwrap_or(0)
+    }
+}
+
+/// A tensor on the processor. f16 tensors are held as f32.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// Its type.
+    pub ty: TensorType,
+    /// Its elements.
+    pub data: HostData,
+}
+
+/// The elements of a [`HostTensor`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum HostData {
+    /// Floats, whatever their width on a GPU.
+    F32(Vec<f32>),
+    /// Integers.
+    U32(Vec<u32>),
+}
+
+impl HostTensor {
+    /// All zeros.
+    pub fn zeros(ty: TensorType) -> Self {
+        let n = ty.n_elements();
+        let data = match ty.dtype {
+            DType::U32 => HostData::U32(vec![0; n]),
+            DType::F32 | DType::F16 => HostData::F32(vec![0.0; n]),
+        };
+        Self { ty, data }
+    }
+
+    /// The floats. Panics on an integer tensor: the graph has checked the types.
+    pub fn f32(&self) -> &[f32] {
+        match &self.data {
+            HostData::F32(v) => v,
+            HostData::U32(_) => panic!("a float tensor was promised by the graph"),
+        }
+    }
+
+    /// The floats, to write. Panics on an integer tensor.
+    pub fn f32_mut(&mut self) -> &mut [f32] {
+        match &mut self.data {
+            HostData::F32(v) => v,
+            HostData::U32(_) => panic!("a float tensor was promised by the graph"),
+        }
+    }
+
+    /// The integers. Panics on a float tensor.
+    pub fn u32(&self) -> &[u32] {
+        match &self.data {
+            HostData::U32(v) => v,
+            HostData::F32(_) => panic!("an integer tensor was promised by the graph"),
+        }
+    }
+
+    /// The integers, to write. Panics on a float tensor.
+    pub fn u32_mut(&mut self) -> &mut [u32] {
+        match &mut self.data {
+            HostData::U32(v) => v,
+            HostData::F32(_) => panic!("an integer tensor was promised by the graph"),
+        }
+    }
+
+    /// The elements as a GPU holds them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match (&self.data, self.ty.dtype) {
+            (HostData::F32(v), DType::F16) => bytemuck::pod_collect_to_vec::<f16, u8>(&to_f16(v)),
+            (HostData::F32(v), _) => bytemuck::pod_collect_to_vec(v),
+            (HostData::U32(v), _) => bytemuck::pod_collect_to_vec(v),
+        }
+    }
+
+    /// Overwrites elements from `offset_bytes` on with bytes as a GPU holds them.
+    pub fn write_bytes(&mut self, offset_bytes: usize, bytes: &[u8]) {
+        let first = offset_bytes / self.ty.dtype.size();
+        match (&mut self.data, self.ty.dtype) {
+            (HostData::F32(v), DType::F16) => {
+                for (to, from) in v[first..].iter_mut().zip(bytes.chunks_exact(2)) {
+                    *to = f16::from_le_bytes([from[0], from[1]]).to_f32();
+                }
+            }
+            (HostData::F32(v), _) => {
+                for (to, from) in v[first..].iter_mut().zip(bytes.chunks_exact(4)) {
+                    *to = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);
+                }
+            }
+            (HostData::U32(v), _) => {
+                for (to, from) in v[first..].iter_mut().zip(bytes.chunks_exact(4)) {
+                    *to = u32::from_le_bytes([from[0], from[1], from[2], from[3]]);
+                }
+            }
+        }
+    }
+}
+
+/// Rounds to f16.
+pub fn to_f16(values: &[f32]) -> Vec<f16> {
+    values.iter().map(|&v| f16::from_f32(v)).collect()
+}

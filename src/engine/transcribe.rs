@@ -1,0 +1,426 @@
+//! Recordings of any length to text: the policy of `transcribe.py` in openai/whisper.
+//!
+//! Windows of 30 s follow each other by the last timestamp that the model wrote. A window is decoded greedily, and again at
+//! higher temperatures where the text repeats itself or is improbable; windows without speech are skipped; each window is
+//! conditioned on the text before it. How a window is computed is the business of `models::whisper` and `decode`.
+
+use super::decode::{DecodeLoop, Decoded, DecoderGraphs};
+use super::models::whisper::Whisper;
+use super::ops::decode_state::DecodeState;
+use super::ops::log_mel::{HOP, N_FFT, with_margins};
+use super::session::{Session, Watch};
+use super::text::whisper::{TIMESTAMP_STEP_S, WhisperTokens};
+use super::text::{TextStream, Tokenizer};
+use super::{Error, Result, edge};
+use crate::protocol::{RunStage, Segment, SpeechTask, TranscribeOptions};
+use std::io::Write as _;
+
+/// Samples of a second.
+pub const SAMPLE_RATE_HZ: usize = 16_000;
+/// Text that zlib shrinks by more than this repeats itself.
+const COMPRESSION_RATIO_THRESHOLD: f32 = 2.4;
+/// Text of a lower mean log-probability is improbable.
+const LOGPROB_THRESHOLD: f32 = -1.0;
+/// A window of a higher no-speech probability and improbable text holds no speech.
+const NO_SPEECH_THRESHOLD: f32 = 0.6;
+/// A recording shorter than this holds no word.
+const SHORTEST_S: f64 = 0.1;
+
+/// A Whisper that is loaded and ready.
+pub struct SpeechModel {
+    /// Its graphs on a device.
+    pub session: Session,
+    /// Which graph and slot is which.
+    pub whisper: Whisper,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Its special tokens.
+    pub tokens: WhisperTokens,
+    decode: DecodeLoop,
+}
+
+/// What happens while a recording is transcribed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SpeechEvent {
+    /// A stage began or went on; the share of it that is done, where known.
+    Stage(RunStage, Option<f32>),
+    /// The text of the window in hand so far, and the tokens that are new.
+    Tentative(String, Vec<u32>),
+    /// Finished stretches; they replace the tentative text.
+    Segments(Vec<Segment>),
+}
+
+/// Milliseconds by stage, summed over windows, and what came out.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SpeechTimings {
+    /// Log-mel features.
+    pub mel_ms: f64,
+    /// Encoder and cross-attention keys and values.
+    pub encode_ms: f64,
+    /// Prompts and tokens.
+    pub decode_ms: f64,
+    /// From the start to the first token.
+    pub first_token_ms: f64,
+    /// Tokens chosen, rejected attempts included.
+    pub n_tokens: u64,
+}
+
+/// A transcription in progress.
+#[derive(Debug)]
+pub struct Transcription {
+    options: TranscribeOptions,
+    /// Given or detected.
+    pub language: Option<String>,
+    /// First sample whose text is not final.
+    pub seek: usize,
+    /// Final stretches.
+    pub segments: Vec<Segment>,
+    /// What it took so far.
+    pub timings: SpeechTimings,
+    started: edge::Instant,
+    /// Text tokens that later windows are conditioned on.
+    context: Vec<u32>,
+}
+
+/// What may be done with the text of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finality {
+    /// It is final as far as its last timestamp, or to the end of the recording.
+    Final,
+    /// More of the recording is coming: the text is only shown.
+    Tentative,
+}
+
+/// One attempt at a window.
+struct Attempt {
+    decoded: Decoded,
+    temperature: f32,
+    avg_logprob: f32,
+}
+
+impl SpeechModel {
+    /// A recorded and uploaded Whisper.
+    pub fn new(session: Session, whisper: Whisper, tokenizer: Tokenizer, tokens: WhisperTokens) -> Self {
+        let graphs = DecoderGraphs {
+            prompts: whisper.prompts.clone(),
+            step: whisper.step,
+            tokens: whisper.tokens,
+            state: whisper.state,
+        };
+        Self { session, whisper, tokenizer, tokens, decode: DecodeLoop::new(graphs) }
+    }
+
+    /// Language codes that the model knows.
+    pub fn languages(&self) -> Vec<String> {
+        if self.tokens.is_multilingual {
+            self.tokens.languages.iter().map(|(code, _)| code.clone()).collect()
+        } else {
+            vec!["en".into()]
+        }
+    }
+
+    /// Dispatches of one decoded token.
+    pub fn dispatches_per_token(&self) -> u32 {
+        self.session.n_dispatches(self.whisper.step)
+    }
+
+    /// Begins a transcription. Errors where the options ask for what the model cannot do.
+    pub fn begin(&self, options: TranscribeOptions) -> Result<Transcription> {
+        let language = match (&options.language, self.tokens.is_multilingual) {
+            (Some(code), true) if self.tokens.language(code).is_none() => {
+                return Err(Error::Input(format!(
+                    "this model does not know the language `{code}`; choose one of its list"
+                )));
+            }
+            (Some(code), false) if code != "en" => {
+                return Err(Error::Input(format!(
+                    "this model knows English only, not `{code}`; choose a multilingual one"
+                )));
+            }
+            (_, false) if options.task == SpeechTask::Translate => {
+                return Err(Error::Input(
+                    "this model knows English only and cannot translate; choose a multilingual one".into(),
+                ));
+            }
+            (_, false) => Some("en".to_string()),
+            (code, true) => code.clone(),
+        };
+        let context = match &options.prompt {
+            Some(prompt) => self.tokenizer.encode(&format!(" {}", prompt.trim()), Default::default())?,
+            None => Vec::new(),
+        };
+        Ok(Transcription {
+            options,
+            language,
+            seek: 0,
+            segments: Vec::new(),
+            timings: SpeechTimings::default(),
+            started: edge::Instant::now(),
+            context,
+        })
+    }
+
+    /// Transcribes a whole recording.
+    pub async fn transcribe(
+        &mut self,
+        recording: &[f32],
+        job: &mut Transcription,
+        watch: &mut Watch<'_>,
+        emit: &mut dyn FnMut(SpeechEvent),
+    ) -> Result<()> {
+        check_recording(recording)?;
+        while job.seek < recording.len() {
+            self.window(recording, job, Finality::Final, watch, emit).await?;
+        }
+        Ok(())
+    }
+
+    /// Decodes the window at `job.seek`; final text moves `job.seek` on.
+    pub async fn window(
+        &mut self,
+        recording: &[f32],
+        job: &mut Transcription,
+        finality: Finality,
+        watch: &mut Watch<'_>,
+        emit: &mut dyn FnMut(SpeechEvent),
+    ) -> Result<()> {
+        self.encode(recording, job, watch, emit).await?;
+        if job.language.is_none() {
+            job.language = Some(self.detect_language(watch).await?);
+        }
+        emit(SpeechEvent::Stage(RunStage::Decode, None));
+        let is_long = recording.len() > self.whisper.config.n_samples();
+        let attempt = self.attempts(job, is_long, finality, watch, emit).await?;
+        if finality == Finality::Tentative {
+            return Ok(());
+        }
+        let n_samples = (recording.len() - job.seek).min(self.whisper.config.n_samples());
+        let state = &attempt.decoded.state;
+        let is_silent = state.no_speech_prob > NO_SPEECH_THRESHOLD && attempt.avg_logprob <= LOGPROB_THRESHOLD;
+        if is_silent {
+            job.seek += n_samples;
+            return Ok(());
+        }
+        let (segments, n_done) = self.segments(job, &attempt, n_samples)?;
+        job.seek += n_done;
+        job.context.extend(segments.iter().flat_map(|s| s.tokens.iter().copied()));
+        if !job.options.condition_on_previous_text || attempt.temperature > 0.5 {
+            job.context.clear();
+        }
+        job.segments.extend(segments.iter().cloned());
+        emit(SpeechEvent::Segments(segments));
+        Ok(())
+    }
+
+    /// Features, encoder, keys and values of the window at `job.seek`.
+    async fn encode(
+        &mut self,
+        recording: &[f32],
+        job: &mut Transcription,
+        watch: &mut Watch<'_>,
+        emit: &mut dyn FnMut(SpeechEvent),
+    ) -> Result<()> {
+        emit(SpeechEvent::Stage(RunStage::Mel, None));
+        let start = edge::Instant::now();
+        let n_samples = self.whisper.config.n_samples();
+        let end = recording.len().min(job.seek + n_samples + N_FFT);
+        let audio = with_margins(&recording[..end], job.seek, n_samples);
+        self.session.write(self.whisper.audio, 0, bytemuck::cast_slice(&audio))?;
+        self.session.run_watched(self.whisper.mel, watch).await?;
+        job.timings.mel_ms += edge::ms_since(start);
+
+        emit(SpeechEvent::Stage(RunStage::Encode, Some(0.0)));
+        let start = edge::Instant::now();
+        let mut on_progress = |done| emit(SpeechEvent::Stage(RunStage::Encode, Some(done)));
+        let mut encoder_watch = Watch { cancel: watch.cancel, on_progress: &mut on_progress };
+        self.session.run_watched(self.whisper.encoder, &mut encoder_watch).await?;
+        job.timings.encode_ms += edge::ms_since(start);
+        Ok(())
+    }
+
+    /// The most probable language of the encoded window.
+    async fn detect_language(&mut self, watch: &mut Watch<'_>) -> Result<String> {
+        let begin = DecodeState { limit: 2, ..self.rules(false) };
+        let decoded = self.decode.run(&mut self.session, &[self.tokens.sot], begin, watch, &mut |_| ()).await?;
+        let known = self.tokens.languages.iter().find(|(_, id)| *id == decoded.state.language);
+        known.map(|(code, _)| code.clone()).ok_or_else(|| Error::Numerics {
+            what: "language detection".into(),
+            reason: format!("token {} is no language", decoded.state.language),
+        })
+    }
+
+    /// Decodes the encoded window at rising temperatures until the text passes.
+    async fn attempts(
+        &mut self,
+        job: &mut Transcription,
+        is_long: bool,
+        finality: Finality,
+        watch: &mut Watch<'_>,
+        emit: &mut dyn FnMut(SpeechEvent),
+    ) -> Result<Attempt> {
+        let use_timestamps = job.options.timestamps || is_long;
+        let (prompt, sot_row) = self.prompt(job, use_timestamps);
+        let temperatures = match (finality, job.options.temperatures.is_empty()) {
+            (Finality::Final, false) => job.options.temperatures.clone(),
+            _ => vec![0.0],
+        };
+        let mut last = None;
+        for (idx, temperature) in temperatures.into_iter().enumerate() {
+            let n_text = self.whisper.config.max_target_positions;
+            let most = job.options.max_tokens.map_or(n_text / 2, |most| (most as usize).clamp(1, n_text / 2));
+            let begin = DecodeState {
+                sot_row: sot_row as u32,
+                limit: (prompt.len() + most).min(n_text) as u32,
+                temperature,
+                seed: (job.seek as u32).wrapping_mul(31).wrapping_add(idx as u32 + 1),
+                ..self.rules(use_timestamps)
+            };
+            let start = edge::Instant::now();
+            let mut stream = TextStream::new(&self.tokenizer, Some(self.tokens.eot));
+            let before_ms = edge::ms_since(job.started);
+            let mut on_tokens = |tokens: &[u32]| {
+                for &token in tokens {
+                    // A token that is no text only fails to show; the final text is decoded as a whole.
+                    let _ = stream.push(token);
+                }
+                emit(SpeechEvent::Tentative(stream.text().to_string(), tokens.to_vec()));
+            };
+            let decoded = self.decode.run(&mut self.session, &prompt, begin, watch, &mut on_tokens).await?;
+            job.timings.decode_ms += edge::ms_since(start);
+            job.timings.n_tokens += decoded.tokens.len() as u64;
+            if job.timings.first_token_ms == 0.0 {
+                job.timings.first_token_ms = before_ms + decoded.first_token_ms;
+            }
+            let avg_logprob = decoded.state.sum_logprob / (decoded.tokens.len() + 1) as f32;
+            let text = self.tokens.text(&self.tokenizer, &decoded.tokens)?;
+            let is_silent = decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && avg_logprob < LOGPROB_THRESHOLD;
+            let fails = compression_ratio(text.trim()) > COMPRESSION_RATIO_THRESHOLD || avg_logprob < LOGPROB_THRESHOLD;
+            last = Some(Attempt { decoded, temperature, avg_logprob });
+            if is_silent || !fails {
+                break;
+            }
+        }
+        last.ok_or_else(|| Error::Internal("no temperature was tried".into()))
+    }
+
+    /// The prompt of a window and the row of start-of-transcript in it.
+    fn prompt(&self, job: &Transcription, use_timestamps: bool) -> (Vec<u32>, usize) {
+        let mut prompt = Vec::new();
+        if !job.context.is_empty() {
+            let most = self.whisper.config.max_target_positions / 2 - 1;
+            prompt.push(self.tokens.sot_prev);
+            prompt.extend(&job.context[job.context.len().saturating_sub(most)..]);
+        }
+        let sot_row = prompt.len();
+        prompt.push(self.tokens.sot);
+        if self.tokens.is_multilingual {
+            prompt.extend(job.language.as_deref().and_then(|code| self.tokens.language(code)));
+            prompt.push(match job.options.task {
+                SpeechTask::Transcribe => self.tokens.transcribe,
+                SpeechTask::Translate => self.tokens.translate,
+            });
+        }
+        if !use_timestamps {
+            prompt.push(self.tokens.no_timestamps);
+        }
+        (prompt, sot_row)
+    }
+
+    /// The rules that hold in every window.
+    fn rules(&self, use_timestamps: bool) -> DecodeState {
+        let tokens = &self.tokens;
+        DecodeState {
+            eot: tokens.eot,
+            timestamp_begin: tokens.timestamp_begin,
+            no_timestamps: tokens.no_timestamps,
+            use_timestamps: u32::from(use_timestamps),
+            max_initial_timestamp: tokens.max_initial_timestamp.unwrap_or(u32::MAX),
+            no_speech: tokens.no_speech,
+            language_begin: tokens.languages.first().map_or(0, |(_, id)| *id),
+            n_languages: tokens.languages.len() as u32,
+            ..bytemuck::Zeroable::zeroed()
+        }
+    }
+
+    /// Cuts a window's tokens into segments, and says how many samples they settle.
+    fn segments(&self, job: &Transcription, attempt: &Attempt, n_samples: usize) -> Result<(Vec<Segment>, usize)> {
+        let tokens = &attempt.decoded.tokens;
+        let offset_s = job.seek as f64 / SAMPLE_RATE_HZ as f64;
+        let is_timestamp = |t: &u32| *t >= self.tokens.timestamp_begin;
+        let seconds = |t: u32| f64::from(t - self.tokens.timestamp_begin) * TIMESTAMP_STEP_S;
+        let segment = |tokens: &[u32], start: f64, end: f64| -> Result<Option<Segment>> {
+            let text = self.tokens.text(&self.tokenizer, tokens)?;
+            // A segment without length or words is one that the model only began.
+            if start == end || text.trim().is_empty() {
+                return Ok(None);
+            }
+            Ok(Some(Segment {
+                start: offset_s + start,
+                end: offset_s + end,
+                text,
+                tokens: tokens.to_vec(),
+                avg_logprob: attempt.avg_logprob,
+                no_speech_prob: attempt.decoded.state.no_speech_prob,
+                temperature: attempt.temperature,
+            }))
+        };
+        let mut cuts: Vec<usize> =
+            (1..tokens.len()).filter(|&i| is_timestamp(&tokens[i - 1]) && is_timestamp(&tokens[i])).collect();
+        let ends_with_one =
+            tokens.len() >= 2 && is_timestamp(&tokens[tokens.len() - 1]) && !is_timestamp(&tokens[tokens.len() - 2]);
+        if cuts.is_empty() {
+            let mut duration = n_samples as f64 / SAMPLE_RATE_HZ as f64;
+            if let Some(&last) = tokens.iter().rfind(|t| is_timestamp(t)).filter(|&&t| t != self.tokens.timestamp_begin)
+            {
+                duration = seconds(last);
+            }
+            return Ok((segment(tokens, 0.0, duration)?.into_iter().collect(), n_samples));
+        }
+        if ends_with_one {
+            cuts.push(tokens.len());
+        }
+        let mut segments = Vec::new();
+        let mut from = 0;
+        for &cut in &cuts {
+            let part = &tokens[from..cut];
+            let (first, last) = (part[0], part[part.len() - 1]);
+            if is_timestamp(&first) && is_timestamp(&last) {
+                segments.extend(segment(part, seconds(first), seconds(last))?);
+            }
+            from = cut;
+        }
+        let done = if ends_with_one {
+            n_samples // Nothing is said after the last timestamp.
+        } else {
+            let frames = 2 * (tokens[from - 1] - self.tokens.timestamp_begin) as usize;
+            // Never stand still: a window that ends where it began would be decoded for ever.
+            (frames * HOP).clamp(HOP, n_samples)
+        };
+        Ok((segments, done))
+    }
+}
+
+/// Refuses what cannot hold a word.
+pub fn check_recording(recording: &[f32]) -> Result<()> {
+    let seconds = recording.len() as f64 / SAMPLE_RATE_HZ as f64;
+    if recording.is_empty() {
+        return Err(Error::Input("the recording is empty: it has no samples".into()));
+    }
+    if seconds <= SHORTEST_S {
+        return Err(Error::Input(format!(
+            "the recording is {seconds:.2} s long; at least {SHORTEST_S} s are needed for a word"
+        )));
+    }
+    if recording.iter().any(|s| !s.is_finite()) {
+        return Err(Error::Input("the recording holds samples that are no numbers".into()));
+    }
+    Ok(())
+}
+
+/// How much zlib shrinks a text: length over compressed length.
+fn compression_ratio(text: &str) -> f32 {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    // Writing into memory cannot fail.
+    let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+    text.len() as f32 / compressed.len().max(1) as f32
+}

@@ -1,0 +1,25 @@
+//! A model's files: where they come from, how they are kept, and the tensors in them.
+//!
+//! Reading order: [`files`] is the one interface, [`checkpoint`] a file's header, [`stream`] its tensors; the rest is
+//! how files get here. Nothing here knows a model or a backend: tensors are handed on as named bytes while they arrive.
+
+#[cfg(target_arch = "wasm32")]
+pub mod cache;
+pub mod checkpoint;
+#[cfg(target_arch = "wasm32")]
+mod fetch;
+pub mod files;
+pub mod list;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
+pub mod stream;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+#[cfg(target_arch = "wasm32")]
+pub use cache::ModelCache;
+pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
+pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use stream::{TensorPart, TensorStream};
+#[cfg(target_arch = "wasm32")]
+pub use web::WebSource;

@@ -1,1 +1,0 @@
-//! The engine in its Web Worker.

@@ -1,0 +1,107 @@
+//! A recording that is transcribed while it is made.
+//!
+//! Windows that are full are final, as in a file. What is left is decoded again and again and only shown, as fast as the machine
+//! allows; the end of the recording breaks that off, and the rest is decoded as in a file: the text of a live recording is that
+//! of the same recording as a file.
+
+use super::{Worker, seconds, speech, transcript};
+use crate::engine::session::Watch;
+use crate::engine::transcribe::{Finality, SpeechEvent, check_recording};
+use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::protocol::{JobId, PipelineId, TranscribeOptions, Transcript};
+use std::cell::{Cell, RefCell};
+
+/// New speech that is worth another look, in samples.
+const WORTH_A_LOOK: usize = 16_000;
+/// How often a waiting job looks for new samples.
+const PAUSE_MS: u32 = 50;
+
+/// The samples of a recording in the making.
+pub(super) struct LiveRecording {
+    /// Samples that the job has not taken yet.
+    inbox: RefCell<Vec<f32>>,
+    is_ended: Cell<bool>,
+    /// Stops the whole job.
+    cancel: CancelFlag,
+    /// Stops the look that is under way.
+    look: RefCell<CancelFlag>,
+}
+
+impl LiveRecording {
+    pub fn new(cancel: CancelFlag) -> Self {
+        Self { inbox: RefCell::default(), is_ended: Cell::new(false), cancel, look: RefCell::default() }
+    }
+
+    /// More samples.
+    pub fn push(&self, samples: &[f32]) {
+        self.inbox.borrow_mut().extend_from_slice(samples);
+    }
+
+    /// No more samples.
+    pub fn end(&self) {
+        self.is_ended.set(true);
+        self.look.borrow().cancel();
+    }
+
+    fn take_into(&self, recording: &mut Vec<f32>) {
+        recording.append(&mut self.inbox.borrow_mut());
+    }
+
+    /// A flag for one look, raised by the recording's end and by the job's cancel.
+    fn begin_look(&self) -> CancelFlag {
+        let look = CancelFlag::default();
+        *self.look.borrow_mut() = look.clone();
+        let raised = look.clone();
+        self.cancel.on_cancel(move || raised.cancel());
+        look
+    }
+}
+
+impl Worker {
+    pub(super) async fn transcribe_live(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        options: TranscribeOptions,
+        live: &LiveRecording,
+    ) -> Result<Transcript> {
+        let loaded = self.model(pipeline)?;
+        let mut model = self.lock(job, &loaded, 0.0).await;
+        let model = speech(&mut model)?;
+        let window = model.whisper.config.n_samples();
+        let mut run = model.begin(options)?;
+        let mut recording = Vec::new();
+        let mut looked_at = 0;
+        let done = Cell::new(0.0);
+        while !live.is_ended.get() {
+            live.cancel.check()?;
+            live.take_into(&mut recording);
+            let total_s = seconds(recording.len());
+            let mut emit = |event| self.emit_speech(job, event, &done, total_s);
+            if recording.len() - run.seek >= window {
+                let mut watch = Watch { cancel: &live.cancel, on_progress: &mut |_| () };
+                model.window(&recording, &mut run, Finality::Final, &mut watch, &mut emit).await?;
+                looked_at = run.seek;
+            } else if recording.len() - looked_at >= WORTH_A_LOOK {
+                looked_at = recording.len();
+                let look = live.begin_look();
+                let mut watch = Watch { cancel: &look, on_progress: &mut |_| () };
+                match model.window(&recording, &mut run, Finality::Tentative, &mut watch, &mut emit).await {
+                    Err(Error::Cancelled) if live.is_ended.get() => (),
+                    other => other?,
+                }
+            } else {
+                edge::sleep(PAUSE_MS).await;
+            }
+        }
+        // What counts from here is how long the speaker waits for the text.
+        let ended = edge::Instant::now();
+        live.take_into(&mut recording);
+        check_recording(&recording)?;
+        let total_s = seconds(recording.len());
+        let mut emit = |event: SpeechEvent| self.emit_speech(job, event, &done, total_s);
+        let mut watch = Watch { cancel: &live.cancel, on_progress: &mut |_| () };
+        model.transcribe(&recording, &mut run, &mut watch, &mut emit).await?;
+        Ok(transcript(model, &loaded.choice, run, recording.len(), edge::ms_since(ended)))
+    }
+}

@@ -1,0 +1,241 @@
+//! The engine behind its messages: each [`Command`] becomes engine calls, each result [`Event`]s.
+//!
+//! [`Worker::handle`] is a plain async function that also runs natively; `web` is the wiring to `postMessage`. A model does one job at
+//! a time, in the order of asking; loads and probes go on beside it.
+
+mod features;
+mod live;
+mod loads;
+#[cfg(target_arch = "wasm32")]
+mod web;
+
+#[cfg(target_arch = "wasm32")]
+pub use web::start;
+
+use crate::engine::ladder::{Choice, Ladder};
+use crate::engine::load::Model;
+use crate::engine::models::MODELS;
+use crate::engine::session::Watch;
+use crate::engine::transcribe::{SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Transcription};
+use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::protocol::{
+    BackendChoice, Command, Event, JobId, PipelineId, RunProgress, RunStage, Timings, TranscribeOptions, Transcript,
+};
+use live::LiveRecording;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// Where events go.
+pub type Emit = Rc<dyn Fn(Event)>;
+
+/// The engine and everything that is under way in it.
+pub struct Worker {
+    emit: Emit,
+    /// Address of the app, that its own models folder is relative to. Natively a folder.
+    app_url: String,
+    ladder: Ladder,
+    models: RefCell<HashMap<PipelineId, Rc<Loaded>>>,
+    jobs: RefCell<HashMap<JobId, CancelFlag>>,
+    live: RefCell<HashMap<JobId, Rc<LiveRecording>>>,
+    next_pipeline: Cell<u32>,
+}
+
+/// A loaded model and what it runs on.
+struct Loaded {
+    model: async_lock::Mutex<Model>,
+    choice: Choice,
+}
+
+impl Worker {
+    /// A worker that sends its events to `emit`.
+    pub fn new(app_url: String, emit: impl Fn(Event) + 'static) -> Rc<Self> {
+        Rc::new(Self {
+            emit: Rc::new(emit),
+            app_url,
+            ladder: Ladder::default(),
+            models: RefCell::default(),
+            jobs: RefCell::default(),
+            live: RefCell::default(),
+            next_pipeline: Cell::new(1),
+        })
+    }
+
+    /// Says that commands are welcome.
+    pub fn ready(&self) {
+        (self.emit)(Event::Ready { models: MODELS.iter().map(|card| card.info()).collect() });
+    }
+
+    /// Carries a command out. Whatever happens, a command with a job is closed by one event.
+    pub async fn handle(self: &Rc<Self>, command: Command, samples: Option<Vec<f32>>) {
+        let (job, result) = match command {
+            Command::Cancel { job } => return self.cancel(job),
+            Command::Dispose { pipeline } => {
+                self.models.borrow_mut().remove(&pipeline);
+                return;
+            }
+            Command::StreamAudio { job } => {
+                if let (Some(recording), Some(samples)) = (self.live.borrow().get(&job), samples) {
+                    recording.push(&samples);
+                }
+                return;
+            }
+            Command::StreamEnd { job } => {
+                if let Some(recording) = self.live.borrow().get(&job) {
+                    recording.end();
+                }
+                return;
+            }
+            Command::ProbeBackends { job } => (job, Ok(Event::Backends { job, backends: self.ladder.report().await })),
+            Command::TestFeature { job, name } => {
+                let report = features::test(&self.ladder, &name).await;
+                (job, report.map(|report| Event::Feature { job, report }))
+            }
+            Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),
+            Command::RemoveCached { job, model } => {
+                (job, loads::cached(Some(&model)).await.map(|models| Event::Cached { job, models }))
+            }
+            Command::Load { job, request } => {
+                let cancel = self.begin(job);
+                let loaded = self.load(job, &request, &cancel).await;
+                (job, loaded.map(|pipeline| Event::Loaded { job, pipeline }))
+            }
+            Command::Transcribe { job, pipeline, options } => {
+                let cancel = self.begin(job);
+                let done = self.transcribe(job, pipeline, options, &samples.unwrap_or_default(), &cancel).await;
+                (job, done.map(|transcript| Event::Transcribed { job, transcript }))
+            }
+            Command::StreamStart { job, pipeline, options } => {
+                let cancel = self.begin(job);
+                let recording = Rc::new(LiveRecording::new(cancel.clone()));
+                self.live.borrow_mut().insert(job, recording.clone());
+                let done = self.transcribe_live(job, pipeline, options, &recording).await;
+                self.live.borrow_mut().remove(&job);
+                (job, done.map(|transcript| Event::Transcribed { job, transcript }))
+            }
+            Command::Embed { job, pipeline, texts } => {
+                let cancel = self.begin(job);
+                (job, self.embed(job, pipeline, &texts, &cancel).await)
+            }
+        };
+        self.jobs.borrow_mut().remove(&job);
+        (self.emit)(result.unwrap_or_else(|error| self.failed(job, error)));
+    }
+
+    fn begin(&self, job: JobId) -> CancelFlag {
+        let cancel = CancelFlag::default();
+        self.jobs.borrow_mut().insert(job, cancel.clone());
+        cancel
+    }
+
+    fn cancel(&self, job: JobId) {
+        let cancel = self.jobs.borrow().get(&job).cloned();
+        if let Some(cancel) = cancel {
+            cancel.cancel();
+        }
+    }
+
+    /// The closing event of a failure. A lost GPU takes its models with it.
+    fn failed(&self, job: JobId, error: Error) -> Event {
+        if let Error::DeviceLost(reason) = &error {
+            let on_gpu = |loaded: &Rc<Loaded>| loaded.choice.backend == BackendChoice::WebGpu;
+            self.models.borrow_mut().retain(|_, loaded| !on_gpu(loaded));
+            (self.emit)(Event::DeviceLost { reason: reason.clone() });
+        }
+        Event::Failed { job, failure: error.to_failure() }
+    }
+
+    fn model(&self, pipeline: PipelineId) -> Result<Rc<Loaded>> {
+        let loaded = self.models.borrow().get(&pipeline).cloned();
+        loaded.ok_or_else(|| Error::Input("this model is no longer loaded; load it again".into()))
+    }
+
+    /// The model for this job alone; says so where it has to wait for another.
+    async fn lock<'a>(&self, job: JobId, loaded: &'a Loaded, total_s: f64) -> async_lock::MutexGuard<'a, Model> {
+        if let Some(model) = loaded.model.try_lock() {
+            return model;
+        }
+        let progress = RunProgress { stage: RunStage::Queued, stage_done: None, done_s: 0.0, total_s };
+        (self.emit)(Event::RunProgress { job, progress });
+        loaded.model.lock().await
+    }
+
+    async fn embed(&self, job: JobId, pipeline: PipelineId, texts: &[String], cancel: &CancelFlag) -> Result<Event> {
+        let start = edge::Instant::now();
+        let loaded = self.model(pipeline)?;
+        let mut model = self.lock(job, &loaded, 0.0).await;
+        let Model::Embedding(model) = &mut *model else {
+            return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
+        };
+        let embeddings = model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await?;
+        Ok(Event::Embedded { job, embeddings, total_ms: edge::ms_since(start) })
+    }
+
+    async fn transcribe(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        options: TranscribeOptions,
+        recording: &[f32],
+        cancel: &CancelFlag,
+    ) -> Result<Transcript> {
+        let start = edge::Instant::now();
+        let loaded = self.model(pipeline)?;
+        let mut model = self.lock(job, &loaded, seconds(recording.len())).await;
+        let model = speech(&mut model)?;
+        let mut run = model.begin(options)?;
+        let done = Cell::new(0.0);
+        let mut emit = |event| self.emit_speech(job, event, &done, seconds(recording.len()));
+        model.transcribe(recording, &mut run, &mut Watch { cancel, on_progress: &mut |_| () }, &mut emit).await?;
+        Ok(transcript(model, &loaded.choice, run, recording.len(), edge::ms_since(start)))
+    }
+
+    fn emit_speech(&self, job: JobId, event: SpeechEvent, done_s: &Cell<f64>, total_s: f64) {
+        (self.emit)(match event {
+            SpeechEvent::Stage(stage, stage_done) => {
+                Event::RunProgress { job, progress: RunProgress { stage, stage_done, done_s: done_s.get(), total_s } }
+            }
+            SpeechEvent::Tentative(text, new_tokens) => Event::Tentative { job, text, new_tokens },
+            SpeechEvent::Segments(segments) => {
+                done_s.set(segments.last().map_or(done_s.get(), |segment| segment.end));
+                Event::Segments { job, segments }
+            }
+        });
+    }
+}
+
+fn speech(model: &mut Model) -> Result<&mut SpeechModel> {
+    match model {
+        Model::Speech(model) => Ok(model),
+        Model::Embedding(_) => Err(Error::Input("this model is for sentences; choose one for speech".into())),
+    }
+}
+
+fn seconds(n_samples: usize) -> f64 {
+    n_samples as f64 / SAMPLE_RATE_HZ as f64
+}
+
+/// A finished run as one value.
+fn transcript(model: &SpeechModel, choice: &Choice, run: Transcription, n_samples: usize, total_ms: f64) -> Transcript {
+    let text: String = run.segments.iter().map(|segment| segment.text.as_str()).collect();
+    let audio_s = seconds(n_samples);
+    let timings = Timings {
+        audio_s,
+        mel_ms: run.timings.mel_ms,
+        encode_ms: run.timings.encode_ms,
+        decode_ms: run.timings.decode_ms,
+        total_ms,
+        first_token_ms: run.timings.first_token_ms,
+        tokens_per_s: run.timings.n_tokens as f64 * 1e3 / run.timings.decode_ms.max(1e-3),
+        rtf: total_ms / 1e3 / audio_s.max(1e-3),
+    };
+    Transcript {
+        text: text.trim().to_string(),
+        language: run.language.or_else(|| model.languages().first().cloned()).unwrap_or_default(),
+        tokens: run.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect(),
+        segments: run.segments,
+        timings,
+        backend: choice.backend,
+        adapter: choice.adapter.clone(),
+    }
+}

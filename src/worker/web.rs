@@ -1,0 +1,47 @@
+//! The wiring to `postMessage`: `{message, samples}` in both directions, see `ui::client`.
+
+use super::Worker;
+use crate::protocol::{Command, Event};
+use js_sys::{Float32Array, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Url};
+
+/// Starts the worker: listens, then says that it does.
+pub fn start() {
+    console_error_panic_hook::set_once();
+    let scope: DedicatedWorkerGlobalScope = js_sys::global().unchecked_into();
+    // The worker's own file lies beside the page.
+    let here = Reflect::get(&scope, &"location".into()).and_then(|location| Reflect::get(&location, &"href".into()));
+    let here = here.ok().and_then(|href| href.as_string()).unwrap_or_default();
+    let app_url = Url::new_with_base("./", &here).map_or(here, |url| url.href());
+    let poster = scope.clone();
+    let worker = Worker::new(app_url, move |event| post(&poster, &event));
+    let listener = worker.clone();
+    let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
+        let data = message.data();
+        let part = |name: &str| Reflect::get(&data, &name.into()).unwrap_or(JsValue::UNDEFINED);
+        let samples = part("samples").dyn_into::<Float32Array>().ok().map(|samples| samples.to_vec());
+        match serde_wasm_bindgen::from_value::<Command>(part("message")) {
+            Ok(command) => {
+                let worker = listener.clone();
+                wasm_bindgen_futures::spawn_local(async move { worker.handle(command, samples).await });
+            }
+            // Page and worker are built together: this is a stale file in a cache.
+            Err(error) => web_sys::console::error_1(&format!("a command was not understood: {error}").into()),
+        }
+    });
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    on_message.forget();
+    worker.ready();
+}
+
+fn post(scope: &DedicatedWorkerGlobalScope, event: &Event) {
+    let envelope = Object::new();
+    let sent = serde_wasm_bindgen::to_value(event)
+        .map_err(JsValue::from)
+        .and_then(|message| Reflect::set(&envelope, &"message".into(), &message))
+        .and_then(|_| scope.post_message(&envelope));
+    if let Err(error) = sent {
+        web_sys::console::error_2(&"an event could not be sent".into(), &error);
+    }
+}

@@ -1,0 +1,321 @@
+//! Every op against its definition: the list that the native tests and the browser tests share.
+
+use rill::engine::check::{Tolerance, check, floats, noise};
+use rill::engine::graph::{Recorder, Tensor};
+use rill::engine::ops::conv1d::Conv1dOptions;
+use rill::engine::ops::decode_state::DecodeState;
+use rill::engine::ops::embed::Positions;
+use rill::engine::ops::linear::{LinearOptions, Norm};
+use rill::engine::ops::math::Activation;
+use rill::engine::ops::row_at::Row;
+use rill::engine::session::Device;
+use rill::engine::tensor::{DType, TensorType};
+use rill::engine::{Error, Result};
+
+/// f32 arithmetic in another order.
+const F32: Tolerance = Tolerance { abs: 2e-5, rel: 2e-5 };
+/// Results stored as f16, which has eleven bits.
+const F16: Tolerance = Tolerance { abs: 2e-3, rel: 2e-3 };
+
+fn at<const N: usize>(recorder: &Recorder, label: &str, shape: [usize; N], seed: u32) -> Tensor {
+    floats(recorder, label, DType::F32, &shape, &noise(shape.iter().product(), seed))
+}
+
+/// Stores `tensor` in a state of its own, to be compared.
+fn kept(tensor: Tensor) -> Result<Vec<Tensor>> {
+    let state = tensor.recorder().state("kept", tensor.ty.clone());
+    tensor.store_in(&state)?;
+    Ok(vec![state])
+}
+
+/// `x . w` with everything around it that the parameters ask for.
+async fn linear(device: &Device, [m, k, n]: [usize; 3], weight: DType, dressed: bool) -> Result<()> {
+    check(device, 1, F32, |r| {
+        let x = at(r, "x", [m, k], 1);
+        let w = floats(r, "w", weight, &[n, k], &noise(n * k, 2));
+        let (bias, residual) = (at(r, "bias", [n], 3), at(r, "residual", [m, n], 4));
+        let options = LinearOptions {
+            bias: dressed.then_some(&bias),
+            residual: dressed.then_some(&residual),
+            activation: if dressed { Activation::Gelu } else { Activation::Identity },
+            ..Default::default()
+        };
+        kept(x.linear(&w, options)?)
+    })
+    .await
+    .map_err(|e| named(e, format!("[{m}, {k}] . [{n}, {k}] {weight:?} dressed {dressed}")))
+}
+
+fn named(error: Error, case: String) -> Error {
+    Error::Internal(format!("{case}: {error}"))
+}
+
+/// Sizes around every tile and vector width, and one that is none of them.
+pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
+    for m in [1, 7, 9, 64, 65] {
+        for (k, n) in [(1, 1), (7, 5), (8, 64), (65, 33), (384, 70), (1757, 3)] {
+            linear(device, [m, k, n], DType::F32, m == 7).await?;
+            linear(device, [m, k, n], DType::F16, m != 7).await?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn linear_normalises_rows_with_outliers(device: &Device) -> Result<()> {
+    for (m, k) in [(1, 7), (1, 64), (2, 384), (3, 1536)] {
+        check(device, 1, Tolerance { abs: 1e-4, rel: 1e-4 }, |r| {
+            let mut values = noise(m * k, 5);
+            values[k / 2] = 631.0; // What the residual stream of whisper-tiny.en reaches.
+            let x = floats(r, "x", DType::F32, &[m, k], &values);
+            let w = floats(r, "w", DType::F16, &[96, k], &noise(96 * k, 6));
+            let (weight, bias) = (at(r, "norm weight", [k], 7), at(r, "norm bias", [k], 8));
+            let norm = Some(Norm { weight: &weight, bias: &bias, eps: 1e-5 });
+            kept(x.linear(&w, LinearOptions { norm, ..Default::default() })?)
+        })
+        .await
+        .map_err(|e| named(e, format!("norm [{m}, {k}]")))?;
+    }
+    Ok(())
+}
+
+pub async fn conv1d_pads_and_strides(device: &Device) -> Result<()> {
+    for (t, c, o, stride) in [(16, 8, 12, 1), (50, 80, 64, 1), (64, 16, 40, 2), (7, 3, 5, 2)] {
+        check(device, 1, F32, |r| {
+            let x = at(r, "x", [t, c], 1);
+            let w = floats(r, "w", DType::F16, &[o, 3 * c], &noise(o * 3 * c, 2));
+            let bias = at(r, "bias", [o], 3);
+            let residual = at(r, "residual", [t.div_ceil(stride), o], 4);
+            let residual = (stride == 2).then_some(&residual);
+            let activation = Activation::Gelu;
+            kept(x.conv1d(&w, Conv1dOptions { bias: &bias, residual, stride, width: 3, activation })?)
+        })
+        .await
+        .map_err(|e| named(e, format!("conv1d [{t}, {c}] -> {o} / {stride}")))?;
+    }
+    Ok(())
+}
+
+pub async fn layer_norm_survives_outliers(device: &Device) -> Result<()> {
+    for (m, k) in [(1, 1), (3, 7), (65, 64), (4, 1757)] {
+        check(device, 1, Tolerance { abs: 1e-4, rel: 1e-4 }, |r| {
+            let mut values = noise(m * k, 9);
+            values[m * k / 2] = -539.0;
+            let x = floats(r, "x", DType::F32, &[m, k], &values);
+            kept(x.layer_norm(&at(r, "weight", [k], 1), &at(r, "bias", [k], 2), 1e-5, DType::F32)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("layer_norm [{m}, {k}]")))?;
+    }
+    Ok(())
+}
+
+pub async fn attention_ignores_what_is_padding(device: &Device) -> Result<()> {
+    for (n_seqs, t, heads, e) in [(1, 1, 1, 4), (1, 65, 2, 64), (3, 33, 3, 32), (1, 100, 6, 64)] {
+        check(device, 1, F32, |r| {
+            let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
+            let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(7 * b).max(1)).collect();
+            let lengths = r.constant("lengths", TensorType::u32([n_seqs]), &lengths);
+            kept(qkv.attention((n_seqs > 1).then_some(&lengths), heads, t)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("attention {n_seqs} x {t}, {heads} heads")))?;
+    }
+    Ok(())
+}
+
+fn decode_state(recorder: &Recorder, state: DecodeState) -> Tensor {
+    let words: Vec<u32> = bytemuck::cast_slice(&[state]).to_vec();
+    recorder.constant("decode state", DecodeState::ty(), &words)
+}
+
+fn state_at(position: u32, n_rows: u32) -> DecodeState {
+    DecodeState { position, n_rows, ..bytemuck::Zeroable::zeroed() }
+}
+
+pub async fn attention_cached_sees_cache_and_new_rows(device: &Device) -> Result<()> {
+    for (position, n_rows) in [(0, 1), (0, 4), (5, 1), (60, 4)] {
+        check(device, 1, F32, |r| {
+            let qkv = at(r, "qkv", [n_rows, 3 * 128], 1);
+            let cache = at(r, "cache", [2 * 64, 128], 2);
+            let state = decode_state(r, state_at(position, n_rows as u32));
+            let mut states = kept(qkv.attention_cached(&cache, &state, 2)?)?;
+            states.push(cache);
+            Ok(states)
+        })
+        .await
+        .map_err(|e| named(e, format!("attention_cached at {position}, {n_rows} rows")))?;
+    }
+    Ok(())
+}
+
+pub async fn attention_cross_agrees_in_parts_and_whole(device: &Device) -> Result<()> {
+    for (n_rows, n_keys) in [(1, 5), (1, 1500), (4, 77)] {
+        check(device, 1, F32, |r| {
+            let q = at(r, "q", [n_rows, 128], 1);
+            let kv = at(r, "kv", [n_keys, 256], 2);
+            kept(q.attention_cross(&kv, 2)?.attention_combine(2, DType::F32)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("attention_cross {n_rows} over {n_keys}")))?;
+    }
+    Ok(())
+}
+
+pub async fn embed_looks_up_sequences_and_positions(device: &Device) -> Result<()> {
+    for decoding in [false, true] {
+        check(device, 1, F32, |r| {
+            let ids = r.constant("ids", TensorType::u32([10]), &[3u32, 0, 99, 7, 7, 1, 2, 98, 50, 4_000_000]);
+            let table = floats(r, "table", DType::F16, &[100, 24], &noise(2400, 1));
+            let (places, extra) = (at(r, "positions", [10, 24], 2), at(r, "extra", [24], 3));
+            let state = decode_state(r, state_at(7, 1));
+            let (extra, at) = match decoding {
+                true => (None, Positions::Decode { state: &state, n_rows: 3 }),
+                false => (Some(&extra), Positions::Sequence(5)),
+            };
+            kept(ids.embed(&table, &places, extra, at)?)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn row_at_takes_the_last_real_row(device: &Device) -> Result<()> {
+    for row in [Row::Last, Row::Sot] {
+        check(device, 1, F32, |r| {
+            let state = decode_state(r, DecodeState { sot_row: 1, ..state_at(0, 3) });
+            kept(at(r, "x", [5, 70], 1).row_at(row, &state)?)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn log_mel_equals_the_plain_transform(device: &Device) -> Result<()> {
+    // Logarithms of power: 1e-4 is a relative error of 2e-4 in a bin's power, 40 dB above what f32 sums lose.
+    check(device, 1, Tolerance { abs: 1e-4, rel: 0.0 }, |r| {
+        let n = 17 * 160 + 400;
+        let tone = |i: usize| (i as f32 * 0.31).sin() * 0.5 + (i as f32 * 0.013).sin();
+        let audio: Vec<f32> = noise(n, 1).iter().enumerate().map(|(i, v)| tone(i) + 0.1 * v).collect();
+        kept(floats(r, "audio", DType::F32, &[n], &audio).log_mel(80)?)
+    })
+    .await?;
+    check(device, 1, F32, |r| {
+        let x = at(r, "x", [37, 80], 1);
+        kept(x.mel_scale(&x.max_parts()?)?)
+    })
+    .await
+}
+
+pub async fn mean_pool_gives_unit_vectors(device: &Device) -> Result<()> {
+    check(device, 1, F32, |r| {
+        let lengths = r.constant("lengths", TensorType::u32([3]), &[1u32, 5, 9]);
+        kept(at(r, "x", [27, 100], 1).mean_pool(&lengths, 9)?)
+    })
+    .await
+}
+
+/// A vocabulary of 1000 with timestamps from 900 on.
+fn rules() -> DecodeState {
+    DecodeState {
+        sample_begin: 3,
+        limit: 30,
+        eot: 850,
+        timestamp_begin: 900,
+        no_timestamps: 899,
+        use_timestamps: 1,
+        max_initial_timestamp: 50,
+        no_speech: 898,
+        language_begin: 860,
+        n_languages: 20,
+        seed: 11,
+        ..state_at(0, 3)
+    }
+}
+
+/// Chooses `times` tokens from the same logits and compares tokens and state.
+async fn sample(device: &Device, begin: DecodeState, tokens: &[u32], times: u32, seed: u32) -> Result<()> {
+    check(device, times, Tolerance { abs: 1e-3, rel: 1e-4 }, |r| {
+        let mut logits = noise(1000, seed);
+        logits.iter_mut().for_each(|l| *l *= 8.0);
+        logits[17] = f32::NEG_INFINITY.max(-1e30); // A masked logit must neither win nor poison the sums.
+        let logits = floats(r, "logits", DType::F32, &[1, 1000], &logits);
+        let flags: Vec<u32> = (0..1000).map(|t| u32::from(t % 9 == 0) + 2 * u32::from(t % 7 == 0)).collect();
+        let flags = r.constant("flags", TensorType::u32([1000]), &flags);
+        let mut all = vec![0u32; 32];
+        all[..tokens.len()].copy_from_slice(tokens);
+        let tokens = r.constant("tokens", TensorType::u32([32]), &all);
+        let words: Vec<u32> = bytemuck::cast_slice(&[begin]).to_vec();
+        let state = r.constant("state", DecodeState::ty(), &words);
+        logits.sot_stats(&state)?;
+        logits.sample_scan(&flags, &tokens, &state)?.sample_pick(&tokens, &state)?;
+        let first_words = tokens; // The floats in the state are compared through their effect and by the state itself below.
+        Ok(vec![first_words])
+    })
+    .await
+}
+
+pub async fn sample_follows_the_timestamp_rules(device: &Device) -> Result<()> {
+    for seed in 1..6 {
+        sample(device, rules(), &[1, 2, 3], 12, seed).await?;
+        sample(device, DecodeState { use_timestamps: 0, ..rules() }, &[1, 2, 3], 12, seed).await?;
+        sample(device, DecodeState { temperature: 0.7, seed, ..rules() }, &[1, 2, 3], 12, seed).await?;
+        let mid = DecodeState { position: 5, n_rows: 1, last_timestamp: 930, ..rules() };
+        sample(device, mid, &[1, 2, 3, 910, 40, 930], 6, seed).await?;
+        sample(device, DecodeState { limit: 8, ..rules() }, &[1, 2, 3], 12, seed).await?;
+    }
+    Ok(())
+}
+
+/// f16 storage and arithmetic, where the adapter has it.
+pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
+    let Device::Gpu(gpu) = device else { return Ok(()) };
+    if !gpu.caps.f16 {
+        return Ok(());
+    }
+    check(device, 1, F16, |r| {
+        let x = floats(r, "x", DType::F16, &[40, 64], &noise(40 * 64, 1));
+        let w = floats(r, "w", DType::F16, &[70, 64], &noise(70 * 64, 2));
+        kept(x.linear(&w, LinearOptions { output: DType::F16, ..Default::default() })?)
+    })
+    .await?;
+    check(device, 1, F16, |r| {
+        let qkv = floats(r, "qkv", DType::F16, &[40, 3 * 64], &noise(3 * 40 * 64, 1));
+        kept(qkv.attention(None, 2, 40)?)
+    })
+    .await?;
+    check(device, 1, F16, |r| {
+        let qkv = floats(r, "qkv", DType::F16, &[2, 3 * 128], &noise(2 * 3 * 128, 2));
+        let cache = floats(r, "cache", DType::F16, &[64, 128], &noise(64 * 128, 3));
+        let mut states = kept(qkv.attention_cached(&cache, &decode_state(r, state_at(9, 2)), 2)?)?;
+        states.push(cache);
+        Ok(states)
+    })
+    .await?;
+    check(device, 1, F16, |r| {
+        let q = floats(r, "q", DType::F16, &[2, 128], &noise(256, 1));
+        let kv = floats(r, "kv", DType::F16, &[50, 256], &noise(50 * 256, 4));
+        kept(q.attention_cross(&kv, 2)?.attention_combine(2, DType::F16)?)
+    })
+    .await?;
+    check(device, 1, F16, |r| {
+        let x = at(r, "x", [5, 64], 1);
+        kept(x.layer_norm(&at(r, "weight", [64], 2), &at(r, "bias", [64], 3), 1e-5, DType::F16)?)
+    })
+    .await
+}
+
+/// A comparison that cannot fail proves nothing: the same program with one changed number must be reported.
+pub async fn a_wrong_result_is_noticed(device: &Device) -> Result<()> {
+    let is_reference = std::cell::Cell::new(true);
+    let checked = check(device, 1, F32, |r| {
+        let mut values = noise(9 * 64, 1);
+        values[300] += if is_reference.replace(false) { 0.0 } else { 1e-3 };
+        let x = floats(r, "x", DType::F32, &[9, 64], &values);
+        kept(x.linear(&at(r, "w", [33, 64], 2), LinearOptions::default())?)
+    })
+    .await;
+    match checked {
+        Err(Error::Numerics { .. }) => Ok(()),
+        other => Err(Error::Internal(format!("a wrong result went unnoticed: {other:?}"))),
+    }
+}

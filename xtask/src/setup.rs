@@ -1,0 +1,58 @@
+//! `cargo xtask setup`: brings a machine to the point where the page builds and the tests run. Orders the steps; the
+//! work is in `toolchain` (wasm32), `tools` (cargo and npm tools) and `system` (what the distribution installs).
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::toolchain::Toolchain;
+use crate::{paths, process, report, system, toolchain, tools};
+
+/// How much has to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The page builds.
+    Build,
+    /// The page builds and every test can run.
+    Test,
+}
+
+/// Where the tools are, for the commands that build and test.
+pub struct Environment {
+    toolchain: Toolchain,
+    path: OsString,
+}
+
+impl Environment {
+    /// A program with the tools on its PATH, started in the repository's root.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = process::command(program);
+        command.env("PATH", &self.path).current_dir(paths::root());
+        command
+    }
+
+    /// As `command`, with the Rust toolchain that can build for wasm32.
+    pub fn wasm_command(&self, program: &str) -> Command {
+        let mut command = self.command(program);
+        self.toolchain.select(&mut command);
+        command
+    }
+}
+
+/// Installs what is missing for `scope`; quick when nothing is.
+pub fn run(scope: Scope) -> Result<Environment> {
+    let toolchain = report::step("Rust for wasm32-unknown-unknown", toolchain::ensure)?;
+    let mut dirs: Vec<PathBuf> = report::step("wasm-bindgen and trunk", tools::ensure_cargo_tools)?;
+    dirs.push(report::step("wasm-opt and Playwright (npm)", tools::ensure_npm_tools)?);
+    if scope == Scope::Test {
+        report::step("Chromium, its driver and a Vulkan driver", system::ensure_test_packages)?;
+        tools::check_node_for_playwright()?;
+    }
+    let old_path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths(dirs.into_iter().chain(env::split_paths(&old_path)))
+        .context("a tool folder has a character that the PATH cannot hold: set RILL_TOOLS to another folder")?;
+    Ok(Environment { toolchain, path })
+}
