@@ -213,6 +213,7 @@ fn CapabilityLine() -> impl IntoView {
     view! {
         <p class="capability" class=("capability--good", move || found.get().tone == Tone::Good) class=("capability--bad", move || found.get().tone == Tone::Bad)>
             <span class="capability__line">{move || found.get().line}</span>
+            " "
             <span class="capability__cost">{cost}</span>
         </p>
     }

@@ -44,7 +44,9 @@ pub fn TranscriptPanel() -> impl IntoView {
                 <p class="tentative" hidden=move || state.tentative.with(String::is_empty)>
                     {move || state.tentative.with(|text| text.trim().to_string())}
                 </p>
-                <p class="transcript__placeholder" hidden=move || !empty()>{move || placeholder(state)}</p>
+                <Show when=empty>
+                    <p class="transcript__placeholder">{move || placeholder(state)}</p>
+                </Show>
             </div>
         </section>
     }
@@ -73,9 +75,11 @@ fn Status() -> impl IntoView {
             .then(|| format!("{} of {}", format::clock(progress.done_s), format::clock(progress.total_s)))
     };
     let recording = move || state.recorder.get() != Recorder::Off;
+    // Before the first window is through, the share of its stage is the best that is known.
     let done = move || {
         let progress = state.run.with(|run| run.progress)?;
-        (progress.total_s > 0.0).then(|| progress.done_s / progress.total_s)
+        let in_windows = (progress.done_s > 0.0 && progress.total_s > 0.0).then(|| progress.done_s / progress.total_s);
+        in_windows.or(progress.stage_done.map(f64::from))
     };
     let busy = move || state.run.with(Run::is_busy) && !recording();
     view! {
