@@ -14,7 +14,7 @@ const PHASES: [(LoadPhase, &str); 5] = [
     (LoadPhase::Download, "Download"),
     (LoadPhase::Verify, "Check"),
     (LoadPhase::Compile, "Compile"),
-    (LoadPhase::WarmUp, "Warm up"),
+    (LoadPhase::WarmUp, "Test"),
 ];
 
 /// The panel for one task's model.
