@@ -4,11 +4,13 @@ use super::{Error, Result};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+type Callback = Box<dyn FnOnce()>;
+
 /// Says that a job is no longer wanted. Clones share the flag.
 #[derive(Clone, Default)]
 pub struct CancelFlag {
     cancelled: Rc<Cell<bool>>,
-    on_cancel: Rc<RefCell<Vec<Box<dyn FnOnce()>>>>,
+    on_cancel: Rc<RefCell<Vec<Callback>>>,
 }
 
 impl CancelFlag {

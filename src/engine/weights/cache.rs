@@ -56,13 +56,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Whether something is kept that a load can begin with.
+    pub fn is_usable(&self) -> bool {
+        self.kept == Kept::Whole || (self.kept == Kept::Partly && self.chunks_done > 0)
+    }
+
     /// Bytes of the file that are kept.
     pub fn kept_bytes(&self) -> u64 {
         let bytes = u64::from(self.chunks_done) * u64::from(self.chunk_bytes);
         self.total.map_or(bytes, |total| bytes.min(total))
     }
 
-    /// Length that a kept chunk must have; `None` where it is the last of a file of unknown length.
+    /// Length that a chunk must have.
     pub fn chunk_len(&self, idx: u32) -> u64 {
         let begin = u64::from(idx) * u64::from(self.chunk_bytes);
         let rest = self.total.map_or(u64::MAX, |total| total.saturating_sub(begin));

@@ -188,7 +188,7 @@ impl Checkpoint {
 pub fn header_len(file: &str, prefix: [u8; PREFIX_BYTES], file_len: Option<u64>) -> Result<usize> {
     let corrupt = |reason: String| Err(Error::Corrupt { file: file.to_string(), reason });
     let len = u64::from_le_bytes(prefix);
-    if len < 2 || len > MAX_HEADER_BYTES {
+    if !(2..=MAX_HEADER_BYTES).contains(&len) {
         return corrupt(format!(
             "it does not begin like a safetensors file: a header of {len} bytes, 2 to {MAX_HEADER_BYTES} were expected"
         ));

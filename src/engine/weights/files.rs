@@ -1,7 +1,7 @@
 //! A model's files, wherever they are: one interface over a folder (natively) and the network with the browser's own
 //! store (in a browser).
 //!
-//! [`ModelFiles`] and [`FileStream`] are the types of [`super::native`] or of [`super::web`]; both have
+//! [`ModelFiles`] and [`FileStream`] are the types of `native` or of `web` and `download`; both have
 //! - `read(name)`: a small file, whole, `None` where the model has no such file;
 //! - `open(name)`: a large file as a stream of chunks.
 
@@ -13,7 +13,7 @@ use crate::protocol::FileProgress;
 #[cfg(not(target_arch = "wasm32"))]
 pub use super::native::{FileStream, ModelFiles};
 #[cfg(target_arch = "wasm32")]
-pub use super::web::{FileStream, ModelFiles};
+pub use super::{download::FileStream, web::ModelFiles};
 
 /// Largest file that [`ModelFiles::read`] takes: a tokenizer has a few megabytes, weights are streamed.
 pub const MAX_SMALL_FILE_BYTES: u64 = 64 << 20;

@@ -7,19 +7,23 @@
 pub mod cache;
 pub mod checkpoint;
 #[cfg(target_arch = "wasm32")]
+mod download;
+#[cfg(target_arch = "wasm32")]
 mod fetch;
 pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod native;
+mod native;
+#[cfg(target_arch = "wasm32")]
+mod source;
 pub mod stream;
 #[cfg(target_arch = "wasm32")]
-pub mod web;
+mod web;
 
 #[cfg(target_arch = "wasm32")]
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{FileStream, LoadHooks, ModelFiles};
-pub use stream::{TensorPart, TensorStream};
 #[cfg(target_arch = "wasm32")]
-pub use web::WebSource;
+pub use source::WebSource;
+pub use stream::{TensorPart, TensorStream};

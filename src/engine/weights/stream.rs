@@ -189,7 +189,7 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(seed, &(name, len))| {
-                let bytes = (0..len).map(|i| (i.wrapping_mul(31) ^ (i >> 8) ^ seed * 77) as u8).collect();
+                let bytes = (0..len).map(|i| (i.wrapping_mul(31) ^ (i >> 8) ^ (seed * 77)) as u8).collect();
                 (name.to_string(), bytes)
             })
             .collect();

@@ -1,0 +1,442 @@
+//! The loader in a real browser: its IndexedDB, and a server that breaks in every way a server can.
+//!
+//! The browser is real, the server is a few lines of JavaScript in place of `fetch`: it answers by a plan and writes
+//! down what it was asked. Run with `cargo test --target wasm32-unknown-unknown --test web_cache`.
+#![cfg(target_arch = "wasm32")]
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rill::engine::weights::cache::{Kept, ModelCache};
+use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
+use rill::engine::{CancelFlag, Error, Result};
+use rill::protocol::{FileProgress, Source};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_dedicated_worker);
+
+const APP: &str = "http://app.test/sub/";
+const CHUNK: usize = 10_000;
+const WEIGHTS: &str = "model.safetensors";
+
+/// `server.plan` holds what the next requests for weights get; an empty plan means `ok`. Other files are always `ok`.
+const SERVER: &str = r#"
+globalThis.server = { files: {}, etags: {}, plan: [], log: [], ignoresRanges: false, offline: false };
+globalThis.fetch = async (url, init) => {
+  const range = new Headers(init.headers).get('range');
+  const short = url.replace(/^.*\/(?=[^/]*$)/, '');
+  server.log.push(short + (range ? ' ' + range.slice(6) : ''));
+  if (server.offline) throw new TypeError('Failed to fetch');
+  if (init.signal.aborted) throw new DOMException('aborted', 'AbortError');
+  const step = short.endsWith('.safetensors') ? server.plan.shift() ?? 'ok' : 'ok';
+  if (step === 'hang') return new Promise((_, reject) =>
+    init.signal.addEventListener('abort', () => reject(new DOMException('aborted', 'AbortError'))));
+  if (step === 'drop') throw new TypeError('Failed to fetch');
+  if (/^\d+$/.test(step)) return new Response('sorry', { status: Number(step) });
+  const file = server.files[url];
+  if (file === 'html') return new Response('<!doctype html>', { headers: { 'content-type': 'text/html; charset=utf-8' } });
+  if (file === undefined) return new Response('', { status: 404 });
+  let [begin, end] = [0, file.length];
+  const headers = { etag: server.etags[url] ?? '"1"', 'content-type': 'application/octet-stream' };
+  if (range && !server.ignoresRanges) {
+    const [first, last] = range.slice(6).split('-').map(Number);
+    [begin, end] = [first, Math.min(last + 1, file.length)];
+    headers['content-range'] = `bytes ${begin}-${end - 1}/${file.length}`;
+  }
+  headers['content-length'] = String(end - begin);
+  const [kind, after] = step.split(':');
+  const stop = kind === 'ok' ? end : begin + Number(after);
+  let at = begin;
+  const body = new ReadableStream({ pull(controller) {
+    if (at >= stop) return kind === 'break' ? controller.error(new TypeError('network error')) : controller.close();
+    const next = Math.min(at + 1700, stop);
+    controller.enqueue(file.slice(at, next));
+    at = next;
+  } });
+  return new Response(body, { status: headers['content-range'] ? 206 : 200, headers });
+};
+"#;
+
+fn js(code: &str) -> JsValue {
+    js_sys::eval(code).unwrap_or_else(|error| panic!("{code}: {error:?}"))
+}
+
+fn bytes(len: usize, seed: usize) -> Vec<u8> {
+    (0..len).map(|i| (i.wrapping_mul(2_654_435_761) >> 7) as u8 ^ seed as u8).collect()
+}
+
+/// Puts a file on the server.
+fn serve(url: &str, content: &[u8]) {
+    let array = js_sys::Uint8Array::from(content);
+    let files = js("server.files");
+    js_sys::Reflect::set(&files, &url.into(), &array).expect("an object");
+}
+
+fn serve_weights(model: &str, content: &[u8]) {
+    serve(&format!("{APP}models/{model}/{WEIGHTS}"), content);
+}
+
+fn serve_list(model: &str, content: &[u8], sha256: &str) {
+    let list = format!(r#"{{"files":[{{"name":"{WEIGHTS}","size":{},"sha256":"{sha256}"}}]}}"#, content.len());
+    serve(&format!("{APP}models/{model}/rill.json"), list.as_bytes());
+}
+
+fn sha256(content: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the server was asked since the last call.
+fn asked() -> Vec<String> {
+    let log = js("server.log.splice(0).join('\\n')").as_string().expect("a string");
+    log.lines().map(String::from).collect()
+}
+
+#[derive(Default)]
+struct Heard {
+    progress: RefCell<Vec<FileProgress>>,
+    notices: RefCell<Vec<Error>>,
+}
+
+async fn files(model: &str, source: Source) -> (ModelFiles, Rc<Heard>, CancelFlag) {
+    let heard = Rc::new(Heard::default());
+    let cancel = CancelFlag::default();
+    let (progress, notices) = (heard.clone(), heard.clone());
+    let hooks = LoadHooks {
+        cancel: cancel.clone(),
+        on_progress: Rc::new(move |report| progress.progress.borrow_mut().push(report)),
+        on_notice: Rc::new(move |notice| notices.notices.borrow_mut().push(notice)),
+    };
+    let source = WebSource {
+        model: model.into(),
+        hub_id: format!("someone/{model}"),
+        source,
+        app_url: APP.into(),
+        chunk_bytes: CHUNK as u32,
+    };
+    (ModelFiles::new(source, hooks).await.expect("a good address"), heard, cancel)
+}
+
+async fn own(model: &str) -> ModelFiles {
+    files(model, Source::Own).await.0
+}
+
+async fn drain(stream: &mut FileStream) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    while let Some(chunk) = stream.next_chunk().await? {
+        content.extend_from_slice(&chunk);
+    }
+    Ok(content)
+}
+
+async fn weights(files: &ModelFiles) -> Result<Vec<u8>> {
+    drain(&mut files.open(WEIGHTS).await?).await
+}
+
+/// A fresh server and an empty store for a model.
+async fn start(model: &str) {
+    js(SERVER);
+    ModelCache::open().await.expect("IndexedDB").remove(model).await.expect("removed");
+}
+
+fn fetch_reason(error: &Error) -> String {
+    assert!(matches!(error, Error::Fetch { .. }), "{error}");
+    error.to_string()
+}
+
+#[wasm_bindgen_test]
+async fn second_visit_loads_without_a_single_request() {
+    let model = "second-visit";
+    start(model).await;
+    let content = bytes(3 * CHUNK + 123, 1);
+    serve_weights(model, &content);
+    serve(&format!("{APP}models/{model}/config.json"), b"{}");
+    let (first, heard, _) = files(model, Source::Own).await;
+    assert_eq!(first.read("config.json").await.unwrap().unwrap(), b"{}");
+    assert_eq!(first.read("generation_config.json").await.unwrap(), None);
+    let mut stream = first.open(WEIGHTS).await.unwrap();
+    assert_eq!(stream.total_bytes(), Some(content.len() as u64));
+    assert_eq!(drain(&mut stream).await.unwrap(), content);
+    let weights_requests: Vec<String> = asked().into_iter().filter(|line| line.starts_with(WEIGHTS)).collect();
+    assert_eq!(
+        weights_requests,
+        ["0-9999", "10000-19999", "20000-29999", "30000-30122"].map(|range| format!("{WEIGHTS} {range}"))
+    );
+    let last = heard.progress.borrow().last().cloned().unwrap();
+    assert_eq!((last.received_bytes, last.total_bytes, last.cached), (30_123, 30_123, false));
+
+    js("server.offline = true");
+    let (second, heard, _) = files(model, Source::Own).await;
+    assert_eq!(second.read("config.json").await.unwrap().unwrap(), b"{}");
+    assert_eq!(second.read("generation_config.json").await.unwrap(), None);
+    assert_eq!(weights(&second).await.unwrap(), content);
+    assert_eq!(asked(), [""; 0]);
+    assert!(heard.progress.borrow().iter().all(|report| report.cached));
+    assert!(heard.notices.borrow().is_empty());
+
+    let cache = ModelCache::open().await.unwrap();
+    let listed = cache.list().await.unwrap().into_iter().find(|kept| kept.model == model).unwrap();
+    assert_eq!((listed.complete, listed.bytes), (true, 30_125));
+    cache.remove(model).await.unwrap();
+    assert!(cache.list().await.unwrap().iter().all(|kept| kept.model != model));
+    assert!(weights(&own(model).await).await.is_err());
+}
+
+#[wasm_bindgen_test]
+async fn server_without_ranges_is_read_in_one_go_and_kept_in_chunks() {
+    let model = "no-ranges";
+    start(model).await;
+    js("server.ignoresRanges = true");
+    let content = bytes(2 * CHUNK + 5_000, 2);
+    serve_weights(model, &content);
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    assert_eq!(asked(), ["rill.json".to_string(), format!("{WEIGHTS} 0-9999")]);
+    js("server.offline = true");
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+}
+
+#[wasm_bindgen_test]
+async fn broken_requests_go_on_at_the_byte_they_reached() {
+    let model = "broken";
+    start(model).await;
+    let content = bytes(2 * CHUNK, 3);
+    serve_weights(model, &content);
+    js("server.plan = ['503', 'break:4000', 'drop', 'close:1000', 'ok', '500', 'ok']");
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    let ranges = ["0-9999", "0-9999", "4000-9999", "4000-9999", "5000-9999", "10000-19999", "10000-19999"];
+    assert_eq!(asked()[1..], ranges.map(|range| format!("{WEIGHTS} {range}")));
+
+    // A server without ranges gives the file from its start; what is here already is passed over.
+    start(model).await;
+    serve_weights(model, &content);
+    js("server.ignoresRanges = true; server.plan = ['break:12345']");
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+}
+
+#[wasm_bindgen_test]
+async fn interrupted_download_resumes_at_the_first_missing_chunk() {
+    let model = "interrupted";
+    start(model).await;
+    let content = bytes(4 * CHUNK, 4);
+    serve_weights(model, &content);
+    serve_list(model, &content, &sha256(&content));
+    let first = own(model).await;
+    let mut stream = first.open(WEIGHTS).await.unwrap();
+    stream.next_chunk().await.unwrap();
+    stream.next_chunk().await.unwrap();
+    drop(stream);
+    let listed = ModelCache::open().await.unwrap().list().await.unwrap();
+    let kept = listed.iter().find(|kept| kept.model == model).unwrap();
+    assert_eq!((kept.complete, kept.bytes), (false, 20_000));
+    asked();
+
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    assert_eq!(asked()[1..], ["20000-29999", "30000-39999"].map(|range| format!("{WEIGHTS} {range}")));
+
+    // A published hash that changed in between makes what is kept worthless.
+    start(model).await;
+    serve_weights(model, &content);
+    let mut stream = own(model).await.open(WEIGHTS).await.unwrap();
+    stream.next_chunk().await.unwrap();
+    drop(stream);
+    let other = bytes(4 * CHUNK, 44);
+    serve_weights(model, &other);
+    serve_list(model, &other, &sha256(&other));
+    assert_eq!(weights(&own(model).await).await.unwrap(), other);
+}
+
+#[wasm_bindgen_test]
+async fn server_that_keeps_failing_ends_the_load_with_its_words() {
+    let model = "failing";
+    start(model).await;
+    serve_weights(model, &bytes(CHUNK, 5));
+    js("server.plan = Array(9).fill('500')");
+    let message = fetch_reason(&weights(&own(model).await).await.unwrap_err());
+    assert!(message.contains("500") && message.contains("5 times in a row"), "{message}");
+    js("server.plan = ['403']");
+    let message = fetch_reason(&weights(&own(model).await).await.unwrap_err());
+    assert!(message.contains("not public"), "{message}");
+    js("server.plan = []");
+    assert!(weights(&own(model).await).await.is_ok());
+}
+
+#[wasm_bindgen_test]
+async fn wrong_hash_is_an_error_and_is_not_kept() {
+    let model = "hash";
+    start(model).await;
+    let content = bytes(2 * CHUNK + 1, 6);
+    let mut damaged = content.clone();
+    damaged[15_000] ^= 1;
+    serve_weights(model, &damaged);
+    serve_list(model, &content, &sha256(&content));
+    let error = weights(&own(model).await).await.unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { file, .. } if file == WEIGHTS), "{error}");
+    assert!(ModelCache::open().await.unwrap().list().await.unwrap().iter().all(|kept| kept.model != model));
+    serve_weights(model, &content);
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+
+    // A list with another length than the server's file.
+    start(model).await;
+    serve_weights(model, &content);
+    serve_list(model, &content[1..], &sha256(&content));
+    let message = fetch_reason(&weights(&own(model).await).await.unwrap_err());
+    assert!(message.contains("20001 bytes, 20000 were expected"), "{message}");
+}
+
+#[wasm_bindgen_test]
+async fn damaged_chunk_in_the_store_is_fetched_again() {
+    let model = "damaged";
+    start(model).await;
+    let content = bytes(3 * CHUNK, 7);
+    serve_weights(model, &content);
+    weights(&own(model).await).await.unwrap();
+    let cache = ModelCache::open().await.unwrap();
+    let url = format!("{APP}models/{model}/{WEIGHTS}");
+    let manifest = cache.manifest(&url).await.unwrap().unwrap();
+    assert_eq!((manifest.kept, manifest.chunks_done), (Kept::Whole, 3));
+    cache.put(&manifest, Some((1, b"half written"))).await.unwrap();
+    asked();
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    assert_eq!(asked(), ["10000-19999", "20000-29999"].map(|range| format!("{WEIGHTS} {range}")));
+    js("server.offline = true");
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+}
+
+#[wasm_bindgen_test]
+async fn file_replaced_on_the_server_is_never_mixed_with_the_old_one() {
+    let model = "replaced";
+    start(model).await;
+    let url = format!("{APP}models/{model}/{WEIGHTS}");
+    serve_weights(model, &bytes(3 * CHUNK, 8));
+    let mut stream = own(model).await.open(WEIGHTS).await.unwrap();
+    stream.next_chunk().await.unwrap();
+    drop(stream);
+    let new = bytes(3 * CHUNK, 88);
+    serve_weights(model, &new);
+    js(&format!("server.etags['{url}'] = '\"2\"'"));
+    let error = weights(&own(model).await).await.unwrap_err();
+    assert!(error.to_string().contains("replaced on the server"), "{error}");
+    assert_eq!(weights(&own(model).await).await.unwrap(), new);
+}
+
+#[wasm_bindgen_test]
+async fn auto_takes_the_hub_where_the_own_folder_answers_with_a_page() {
+    let model = "auto";
+    start(model).await;
+    for name in ["rill.json", "config.json", WEIGHTS] {
+        js(&format!("server.files['{APP}models/{model}/{name}'] = 'html'"));
+    }
+    let hub = format!("https://huggingface.co/someone/{model}/resolve/main");
+    let content = bytes(CHUNK + 9, 9);
+    serve(&format!("{hub}/config.json"), b"{\"hub\":1}");
+    serve(&format!("{hub}/{WEIGHTS}"), &content);
+    let (auto, _, _) = files(model, Source::Auto).await;
+    assert_eq!(auto.read_required("config.json").await.unwrap(), b"{\"hub\":1}");
+    assert_eq!(weights(&auto).await.unwrap(), content);
+    assert!(auto.address(WEIGHTS).starts_with("https://huggingface.co/someone/auto/resolve/main/"));
+    js("server.offline = true");
+    asked();
+    let (again, _, _) = files(model, Source::Auto).await;
+    assert_eq!(again.read_required("config.json").await.unwrap(), b"{\"hub\":1}");
+    assert_eq!(weights(&again).await.unwrap(), content);
+    assert_eq!(asked(), [""; 0]);
+    // The own folder alone has nothing, and says so.
+    let message = fetch_reason(&own(model).await.read_required("config.json").await.unwrap_err());
+    assert!(message.contains("no such file") && message.contains("http://app.test/sub/models/auto/"), "{message}");
+}
+
+#[wasm_bindgen_test]
+async fn url_source_is_relative_to_the_app_or_absolute() {
+    let model = "elsewhere";
+    start(model).await;
+    serve(&format!("http://other.test/m/{model}/config.json"), b"1");
+    serve(&format!("http://app.test/mine/{model}/config.json"), b"2");
+    let (absolute, ..) = files(model, Source::Url("http://other.test/m".into())).await;
+    assert_eq!(absolute.read_required("config.json").await.unwrap(), b"1");
+    let (relative, ..) = files(model, Source::Url("../mine/".into())).await;
+    assert_eq!(relative.read_required("config.json").await.unwrap(), b"2");
+    let source = WebSource {
+        model: model.into(),
+        hub_id: String::new(),
+        source: Source::Url("http://[".into()),
+        app_url: APP.into(),
+        chunk_bytes: 1,
+    };
+    assert!(matches!(ModelFiles::new(source, LoadHooks::default()).await, Err(Error::Input(_))));
+}
+
+#[wasm_bindgen_test]
+async fn cancel_breaks_off_a_request_that_hangs_and_keeps_what_is_there() {
+    let model = "cancelled";
+    start(model).await;
+    let content = bytes(2 * CHUNK, 10);
+    serve_weights(model, &content);
+    js("server.plan = ['ok', 'hang']");
+    let (files, _, cancel) = files(model, Source::Own).await;
+    let mut stream = files.open(WEIGHTS).await.unwrap();
+    assert_eq!(stream.next_chunk().await.unwrap().unwrap(), content[..CHUNK]);
+    gloo_timers::callback::Timeout::new(50, move || cancel.cancel()).forget();
+    assert!(matches!(stream.next_chunk().await, Err(Error::Cancelled)));
+    assert!(matches!(files.read("config.json").await, Err(Error::Cancelled)));
+    asked();
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    assert_eq!(asked().last().unwrap(), &format!("{WEIGHTS} 10000-19999"));
+}
+
+#[wasm_bindgen_test]
+async fn load_goes_on_without_a_store_and_says_so_once() {
+    let content = bytes(3 * CHUNK, 11);
+    let cases = [
+        ("no-store", "Object.defineProperty(globalThis, 'indexedDB', { value: undefined, configurable: true })", false),
+        (
+            "full-store",
+            "IDBObjectStore.prototype.put = () => { throw new DOMException('no room', 'QuotaExceededError'); }",
+            true,
+        ),
+        (
+            "aborting-store",
+            "IDBObjectStore.prototype.put = function (...a) { const r = truePut.apply(this, a); this.transaction.abort(); return r; }",
+            false,
+        ),
+    ];
+    js("globalThis.truePut = IDBObjectStore.prototype.put");
+    for (model, sabotage, is_full) in cases {
+        start(model).await;
+        serve_weights(model, &content);
+        js(sabotage);
+        let (files, heard, _) = files(model, Source::Own).await;
+        let loaded = weights(&files).await;
+        js("delete globalThis.indexedDB; IDBObjectStore.prototype.put = truePut");
+        assert_eq!(loaded.unwrap(), content, "{model}");
+        let notices = heard.notices.take();
+        assert_eq!(notices.len(), 1, "{model}: {notices:?}");
+        assert!(matches!(&notices[0], Error::Storage { full, .. } if *full == is_full), "{model}: {notices:?}");
+        let kept = ModelCache::open().await.unwrap().list().await.unwrap();
+        assert!(kept.iter().all(|kept| kept.model != model));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn file_that_came_later_or_changed_is_seen_as_long_as_the_model_is_incomplete() {
+    let model = "later";
+    start(model).await;
+    assert_eq!(own(model).await.read("config.json").await.unwrap(), None);
+    serve(&format!("{APP}models/{model}/config.json"), b"old");
+    assert_eq!(own(model).await.read("config.json").await.unwrap().unwrap(), b"old");
+    serve(&format!("{APP}models/{model}/config.json"), b"newer");
+    let list = r#"{"files":[{"name":"config.json","size":5}]}"#;
+    serve(&format!("{APP}models/{model}/rill.json"), list.as_bytes());
+    assert_eq!(own(model).await.read("config.json").await.unwrap().unwrap(), b"newer");
+}
+
+#[wasm_bindgen_test]
+async fn empty_file_is_a_file() {
+    let model = "empty";
+    start(model).await;
+    js("server.ignoresRanges = true");
+    serve(&format!("{APP}models/{model}/empty.json"), b"");
+    assert_eq!(own(model).await.read("empty.json").await.unwrap().unwrap(), b"");
+    js("server.offline = true");
+    assert_eq!(own(model).await.read("empty.json").await.unwrap().unwrap(), b"");
+}
