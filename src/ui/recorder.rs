@@ -30,10 +30,7 @@ pub fn Recorder() -> impl IntoView {
         }
     };
     // A file dropped beside the drop place must not make the browser leave the page.
-    let listening = [
-        window_event_listener(ev::dragover, over),
-        window_event_listener(ev::drop, drop),
-    ];
+    let listening = [window_event_listener(ev::dragover, over), window_event_listener(ev::drop, drop)];
     let leaving = window_event_listener(ev::dragleave, move |event| {
         if event.related_target().is_none() {
             dragging.set(false);
