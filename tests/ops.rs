@@ -4,8 +4,8 @@
 mod checks;
 
 use rill::engine::gpu::Gpu;
-use rill::engine::session::Device;
 use rill::engine::op::GpuCaps;
+use rill::engine::session::Device;
 use std::future::Future;
 
 /// Runs a check on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU is set.

@@ -43,14 +43,26 @@ fn the_page_knows_no_engine() {
 #[test]
 fn models_and_ops_know_no_backend() {
     for folder in ["src/engine/models", "src/engine/ops"] {
-        nothing_mentions(folder, &["wgpu", "engine::gpu", "engine::cpu", "session::"], "models and ops know no backend");
+        nothing_mentions(
+            folder,
+            &["wgpu", "engine::gpu", "engine::cpu", "session::"],
+            "models and ops know no backend",
+        );
     }
 }
 
 #[test]
 fn backends_do_not_know_each_other() {
-    nothing_mentions("src/engine/gpu", &["engine::cpu", "super::cpu"], "the GPU backend does not import the processor's");
-    nothing_mentions("src/engine/cpu", &["wgpu", "engine::gpu", "super::gpu"], "the processor's backend does not import the GPU's");
+    nothing_mentions(
+        "src/engine/gpu",
+        &["engine::cpu", "super::cpu"],
+        "the GPU backend does not import the processor's",
+    );
+    nothing_mentions(
+        "src/engine/cpu",
+        &["wgpu", "engine::gpu", "super::gpu"],
+        "the processor's backend does not import the GPU's",
+    );
 }
 
 #[test]
@@ -89,7 +101,8 @@ fn every_shader_is_listed() {
 #[test]
 fn the_decode_state_has_the_same_fields_on_both_sides() {
     use rill::engine::shaders::{SHARED, fields};
-    let wgsl = SHARED.iter().find(|(name, _)| *name == "decode_state").map(|(_, text)| *text).expect("decode_state.wgsl");
+    let wgsl =
+        SHARED.iter().find(|(name, _)| *name == "decode_state").map(|(_, text)| *text).expect("decode_state.wgsl");
     let rust = include_str!("../src/engine/ops/decode_state.rs");
     let rust: Vec<&str> = rust
         .lines()

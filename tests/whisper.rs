@@ -26,7 +26,8 @@ fn ids(value: &Value) -> Vec<u32> {
 fn clip(name: &str) -> Option<Vec<f32>> {
     let samples = models::folder().join("samples");
     let folders = [Some(samples), std::env::var_os("RILL_SPEECH").map(PathBuf::from)];
-    let file = folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.wav"))).find(|file| file.exists());
+    let file =
+        folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.wav"))).find(|file| file.exists());
     let Some(file) = file else {
         eprintln!("skipped: no clip {name}");
         return None;
@@ -45,7 +46,8 @@ fn transcribe(model: &mut SpeechModel, samples: &[f32], options: TranscribeOptio
 }
 
 fn assert_near(what: &str, got: &[f32], expected: &Value, tolerance: f32) {
-    let expected: Vec<f32> = expected.as_array().into_iter().flatten().map(|v| v.as_f64().unwrap_or(f64::NAN) as f32).collect();
+    let expected: Vec<f32> =
+        expected.as_array().into_iter().flatten().map(|v| v.as_f64().unwrap_or(f64::NAN) as f32).collect();
     assert_eq!(got.len(), expected.len(), "{what}");
     for (idx, (g, e)) in got.iter().zip(&expected).enumerate() {
         assert!((g - e).abs() <= tolerance, "{what}[{idx}] is {g}, expected {e} within {tolerance}");
@@ -63,7 +65,12 @@ fn numbers_agree(id: &str, prompt: &[u32]) {
     let audio = with_margins(&samples, 0, whisper.config.n_samples());
     let session = &mut model.session;
     session.write(whisper.audio, 0, bytemuck::cast_slice(&audio)).unwrap();
-    let begin = DecodeState { n_rows: prompt.len() as u32, sample_begin: prompt.len() as u32, limit: 9, ..bytemuck::Zeroable::zeroed() };
+    let begin = DecodeState {
+        n_rows: prompt.len() as u32,
+        sample_begin: prompt.len() as u32,
+        limit: 9,
+        ..bytemuck::Zeroable::zeroed()
+    };
     session.write(whisper.tokens, 0, bytemuck::cast_slice(prompt)).unwrap();
     session.write(whisper.state, 0, bytemuck::bytes_of(&begin)).unwrap();
     let cancel = CancelFlag::default();
@@ -116,7 +123,12 @@ fn tokens_agree(id: &str, clips: &[&str]) {
             "cv-de" => "de",
             _ => "en",
         };
-        let options = TranscribeOptions { timestamps, language: Some(language.into()), temperatures: vec![0.0], ..Default::default() };
+        let options = TranscribeOptions {
+            timestamps,
+            language: Some(language.into()),
+            temperatures: vec![0.0],
+            ..Default::default()
+        };
         let job = transcribe(&mut model, &samples, options);
         let got: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.clone()).collect();
         let reference = &expected["clips"][*name];
@@ -147,8 +159,20 @@ fn every_clip_gives_the_references_tokens() {
         return;
     }
     let english = [
-        "jfk", "ls-1272-128104-0000", "ls-1089-134691-0000", "ls-1995-1837-0001", "austen-0870", "austen-0880", "austen-0890",
-        "LJ001-0001", "LJ001-0007", "LJ001-0015", "espeak-en-1", "silence-5s", "noise-8s", "lj-long-80s",
+        "jfk",
+        "ls-1272-128104-0000",
+        "ls-1089-134691-0000",
+        "ls-1995-1837-0001",
+        "austen-0870",
+        "austen-0880",
+        "austen-0890",
+        "LJ001-0001",
+        "LJ001-0007",
+        "LJ001-0015",
+        "espeak-en-1",
+        "silence-5s",
+        "noise-8s",
+        "lj-long-80s",
     ];
     tokens_agree("whisper-tiny.en", &english);
     let all: Vec<&str> = english.into_iter().chain(["cv-es", "cv-de"]).collect();

@@ -54,7 +54,9 @@ mod native {
                     "--json" => options.json = Some(value.into()),
                     "--model" => options.model = value,
                     "--clip" => options.clip = value.into(),
-                    "--runs" => options.runs = value.parse().map_err(|_| format!("--runs wants a number, not `{value}`"))?,
+                    "--runs" => {
+                        options.runs = value.parse().map_err(|_| format!("--runs wants a number, not `{value}`"))?
+                    }
                     "--precision" if value == "f16" => options.precision = Precision::F16,
                     "--precision" if value == "f32" => options.precision = Precision::F32,
                     _ => return Err(format!("`{flag} {value}` is not known; see the head of src/bin/bench.rs")),
@@ -92,7 +94,10 @@ mod native {
         };
         let audio_s = samples.len() as f64 / 16_000.0;
         println!("{} on {} ({:?}), {audio_s:.1} s of speech", options.model, choice.adapter, choice.precision);
-        println!("{:>6} {:>9} {:>9} {:>10} {:>9} {:>9} {:>8}", "run", "mel ms", "encode ms", "decode ms", "total ms", "tokens/s", "x real");
+        println!(
+            "{:>6} {:>9} {:>9} {:>10} {:>9} {:>9} {:>8}",
+            "run", "mel ms", "encode ms", "decode ms", "total ms", "tokens/s", "x real"
+        );
         let mut runs = Vec::new();
         for n in 0..=options.runs {
             let run = one_run(&mut model, samples).await?;
@@ -100,7 +105,11 @@ mod native {
             println!(
                 "{:>6} {:>9.1} {:>9.1} {:>10.1} {:>9.1} {rate:>9.1} {:>8.1}",
                 if n == 0 { "warm".into() } else { n.to_string() },
-                run.stages.mel_ms, run.stages.encode_ms, run.stages.decode_ms, run.total_ms, audio_s * 1e3 / run.total_ms,
+                run.stages.mel_ms,
+                run.stages.encode_ms,
+                run.stages.decode_ms,
+                run.total_ms,
+                audio_s * 1e3 / run.total_ms,
             );
             runs.push(run);
         }
@@ -127,7 +136,9 @@ mod native {
         let start = Instant::now();
         let mut job = model.begin(TranscribeOptions::default())?;
         let cancel = CancelFlag::default();
-        model.transcribe(samples, &mut job, &mut Watch { cancel: &cancel, on_progress: &mut |_| () }, &mut |_| ()).await?;
+        model
+            .transcribe(samples, &mut job, &mut Watch { cancel: &cancel, on_progress: &mut |_| () }, &mut |_| ())
+            .await?;
         let text = job.segments.iter().map(|segment| segment.text.as_str()).collect();
         Ok(Run { total_ms: start.elapsed().as_secs_f64() * 1e3, stages: job.timings, text })
     }

@@ -324,7 +324,7 @@ fn draft(gpu: &Gpu, program: &Program, slots: &[SlotBuffers]) -> (Vec<Draft>, u6
 fn row_parts(node: &Node, slots: &[SlotBuffers]) -> Vec<Range<usize>> {
     match node.op.splittable().and_then(|input| node.inputs[input]) {
         Some(Value::Slot(id)) => slots[id.0].parts.iter().map(|part| part.rows.clone()).collect(),
-        _ => vec![0..0],
+        _ => std::iter::once(0..0).collect(),
     }
 }
 
