@@ -6,7 +6,6 @@ mod checks;
 use rill::engine::gpu::Gpu;
 use rill::engine::op::GpuCaps;
 use rill::engine::session::Device;
-use std::future::Future;
 
 /// Runs a check on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU is set.
 fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(Device) -> F) {
