@@ -40,7 +40,7 @@ on_every_device!(
     mean_pool_gives_unit_vectors,
     sample_follows_the_timestamp_rules,
     f16_agrees_where_there_is_f16,
-    a_wrong_result_is_noticed,
+    a_wrong_kernel_is_noticed,
 );
 
 /// A weight that no binding may hold as a whole is spread over several buffers, one dispatch each.

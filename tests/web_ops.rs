@@ -44,5 +44,5 @@ in_the_browser!(
     mean_pool_gives_unit_vectors,
     sample_follows_the_timestamp_rules,
     f16_agrees_where_there_is_f16,
-    a_wrong_result_is_noticed,
+    a_wrong_kernel_is_noticed,
 );

@@ -1,6 +1,8 @@
 //! Loading real models in tests.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod micro;
+
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;

@@ -106,6 +106,7 @@ impl Gpu {
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) async fn wait<F: Future>(&self, callback: F) -> F::Output {
         let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        crate::engine::edge::give_way().await;
         callback.await
     }
 
