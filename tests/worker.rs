@@ -62,7 +62,9 @@ fn a_live_recording_gives_the_text_of_the_same_file() {
     let desk = Desk::over(&write_micro_whisper("live"));
     let pipeline = desk.load();
     let recording = noise(33 * 16_000, 7);
-    let Event::Transcribed { transcript: file, .. } = desk.ask(transcribe(pipeline, options()), Some(recording.clone())) else {
+    let Event::Transcribed { transcript: file, .. } =
+        desk.ask(transcribe(pipeline, options()), Some(recording.clone()))
+    else {
         panic!("the file is transcribed");
     };
     let job = JobId(3);
@@ -143,7 +145,8 @@ fn damaged_and_wrong_checkpoints_are_told_apart() {
     assert_eq!(cut.kind, FailureKind::Model);
     assert!(cut.message.contains("missing") || cut.message.contains("bytes"), "{}", cut.message);
 
-    let garbage = load_damaged("garbage", |folder| std::fs::write(folder.join(weights), [0x7b; 4096]).expect("written"));
+    let garbage =
+        load_damaged("garbage", |folder| std::fs::write(folder.join(weights), [0x7b; 4096]).expect("written"));
     assert_eq!(garbage.kind, FailureKind::Model, "{}", garbage.message);
 
     let other_size = load_damaged("other size", |folder| write_weights(&folder.join(weights), 64));

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -35,22 +34,11 @@ pub fn build(env: &Environment, profile: Profile) -> Result<()> {
         if profile == Profile::Release {
             trunk.arg("--release");
         }
-        // Trunk names the worker's files without a hash: the page asks for those of its own commit.
-        if let Some(commit) = commit() {
-            trunk.env("RILL_BUILD", commit);
-        }
         // Trunk takes this variable for a flag of its own and refuses "1", which some terminals and CI set.
         trunk.env_remove("NO_COLOR");
         process::run(&mut trunk)?;
         print_sizes(&paths::dist(), profile)
     })
-}
-
-/// The commit that is built, `None` outside a checkout.
-fn commit() -> Option<String> {
-    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(paths::root()).output().ok()?;
-    let name = String::from_utf8(output.stdout).ok()?.trim().to_string();
-    (output.status.success() && !name.is_empty()).then_some(name)
 }
 
 /// The wasm files directly in `dist`, by name.
