@@ -6,20 +6,6 @@ override WG: u32 = 64u; // power of two
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<y_t>;
-var<workgroup> sums: array<f32, WG>;
-
-// The sum of one value of every thread, known to all of them.
-fn sum_of_all(value: f32, lid: u32) -> f32 {
-    sums[lid] = value;
-    workgroupBarrier();
-    for (var step = WG / 2u; step > 0u; step >>= 1u) {
-        if (lid < step) { sums[lid] += sums[lid + step]; }
-        workgroupBarrier();
-    }
-    let total = sums[0];
-    workgroupBarrier();
-    return total;
-}
 
 @compute @workgroup_size(WG)
 fn main(

@@ -16,20 +16,6 @@ override HAS_NORM: bool = false;
 @group(0) @binding(6) var<storage, read> norm_bias: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<y_t>;
 var<workgroup> row: array<vec4<f32>, (N_COLS + 3u) / 4u>;
-var<workgroup> sums: array<f32, WG>;
-
-// The sum of one value of every thread, known to all of them.
-fn sum_of_all(value: f32, lid: u32) -> f32 {
-    sums[lid] = value;
-    workgroupBarrier();
-    for (var step = WG / 2u; step > 0u; step >>= 1u) {
-        if (lid < step) { sums[lid] += sums[lid + step]; }
-        workgroupBarrier();
-    }
-    let total = sums[0];
-    workgroupBarrier();
-    return total;
-}
 
 fn row_at(k: u32) -> f32 {
     return row[k >> 2u][k & 3u];
@@ -93,13 +79,13 @@ fn main(
         }
     }
     if (LANES > 1u) {
-        sums[lid] = sum;
+        reduced[lid] = sum;
         workgroupBarrier();
         for (var step = LANES / 2u; step > 0u; step >>= 1u) {
-            if (lane < step) { sums[lid] += sums[lid + step]; }
+            if (lane < step) { reduced[lid] += reduced[lid + step]; }
             workgroupBarrier();
         }
-        sum = sums[lid];
+        sum = reduced[lid];
     }
     if (lane == 0u && n < params.n_out) {
         let col = params.y_first + n;

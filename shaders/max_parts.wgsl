@@ -3,7 +3,7 @@ struct Params { n: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-var<workgroup> partials: array<f32, 64>;
+const WG = 64u;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
@@ -11,10 +11,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let end = min((wid.x + 1u) * size, params.n);
     var most = -3.0e38;
     for (var i = wid.x * size + lid; i < end; i += 64u) { most = max(most, x[i]); }
-    partials[lid] = most;
-    workgroupBarrier();
-    if (lid == 0u) {
-        for (var i = 1u; i < 64u; i++) { most = max(most, partials[i]); }
-        y[wid.x] = most;
-    }
+    most = max_of_all(most, lid);
+    if (lid == 0u) { y[wid.x] = most; }
 }

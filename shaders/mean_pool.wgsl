@@ -6,7 +6,6 @@ struct Params { n_cols: u32, seq_len: u32 }
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 const WG = 64u;
 var<workgroup> sums: array<f32, N_COLS>;
-var<workgroup> partials: array<f32, WG>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
@@ -19,10 +18,6 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         sums[c] = sum;
         squares += sum * sum;
     }
-    partials[lid] = squares;
-    workgroupBarrier();
-    var total = 0.0;
-    for (var i = 0u; i < WG; i++) { total += partials[i]; }
-    let scale = inverseSqrt(max(total, 1e-24));
+    let scale = inverseSqrt(max(sum_of_all(squares, lid), 1e-24));
     for (var c = lid; c < n_cols; c += WG) { y[wid.x * n_cols + c] = sums[c] * scale; }
 }

@@ -6,21 +6,9 @@ struct Params { n_tokens: u32 }
 @group(0) @binding(2) var<storage, read_write> tokens: array<u32>;
 @group(0) @binding(3) var<storage, read_write> state: DecodeState;
 
-struct Region { best: vec4<f32>, sum: f32 } // (score, token, logit, greatest logit), sum of exp(logit - greatest)
-var<workgroup> regions: array<Region, 128>;  // of each part: text, timestamps
+var<workgroup> regions: array<Candidate, 128>;  // of each part: text, timestamps
 
-fn merged(a: Region, b: Region) -> Region {
-    var r = a;
-    // The lower token wins a tie, as in argmax.
-    if (b.best.x > a.best.x || (b.best.x == a.best.x && b.best.y < a.best.y)) {
-        r.best = vec4<f32>(b.best.xyz, a.best.w);
-    }
-    r.best.w = max(a.best.w, b.best.w);
-    r.sum = a.sum * exp(a.best.w - r.best.w) + b.sum * exp(b.best.w - r.best.w);
-    return r;
-}
-
-fn log_sum(r: Region) -> f32 {
+fn log_sum(r: Candidate) -> f32 {
     return select(-3.0e38, r.best.w + log(r.sum), r.sum > 0.0);
 }
 
@@ -28,7 +16,7 @@ fn log_sum(r: Region) -> f32 {
 fn main(@builtin(local_invocation_index) lid: u32) {
     for (var which = 0u; which < 2u; which++) {
         let at = 4u * lid + 2u * which;
-        regions[2u * lid + which] = Region(parts[at], parts[at + 1u].x);
+        regions[2u * lid + which] = Candidate(parts[at], parts[at + 1u].x);
     }
     workgroupBarrier();
     for (var step = 32u; step > 0u; step >>= 1u) {

@@ -9,8 +9,7 @@ struct Params { vocab: u32, n_tokens: u32 }
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 const WG = 64u;
-struct Part { best: vec4<f32>, sum: f32 }
-var<workgroup> parts: array<Part, 128>; // of each thread: text, timestamps
+var<workgroup> parts: array<Candidate, 128>; // of each thread: text, timestamps
 
 struct History { n_sampled: u32, last_is_timestamp: bool, penultimate_is_timestamp: bool }
 
@@ -54,7 +53,7 @@ fn random(seed: u32, position: u32, token: u32) -> f32 {
     return (f32(hash >> 8u) + 0.5) / 16777216.0;
 }
 
-fn joined(p: Part, score: f32, token: u32, logit: f32) -> Part {
+fn joined(p: Candidate, score: f32, token: u32, logit: f32) -> Candidate {
     var r = p;
     if (score > r.best.x) { r.best = vec4<f32>(score, f32(token), logit, r.best.w); }
     if (logit > r.best.w) {
@@ -66,17 +65,6 @@ fn joined(p: Part, score: f32, token: u32, logit: f32) -> Part {
     return r;
 }
 
-fn merged(a: Part, b: Part) -> Part {
-    var r = a;
-    // The lower token wins a tie, as in argmax.
-    if (b.best.x > a.best.x || (b.best.x == a.best.x && b.best.y < a.best.y)) {
-        r.best = vec4<f32>(b.best.xyz, a.best.w);
-    }
-    r.best.w = max(a.best.w, b.best.w);
-    r.sum = a.sum * exp(a.best.w - r.best.w) + b.sum * exp(b.best.w - r.best.w);
-    return r;
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     let h = history();
@@ -84,7 +72,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let temperature = state.temperature;
     let size = (params.vocab + 63u) / 64u;
     let end = min((wid.x + 1u) * size, params.vocab);
-    let nothing = Part(vec4<f32>(-3.0e38, 0.0, -3.0e38, -3.0e38), 0.0);
+    let nothing = Candidate(vec4<f32>(-3.0e38, 0.0, -3.0e38, -3.0e38), 0.0);
     var text = nothing;
     var times = nothing;
     for (var token = wid.x * size + lid; token < end; token += WG) {

@@ -4,31 +4,18 @@ struct Params { vocab: u32 }
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> state: DecodeState;
 const WG = 256u;
-var<workgroup> partials: array<f32, WG>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lid: u32) {
     var most = -3.0e38;
     for (var i = lid; i < params.vocab; i += WG) { most = max(most, logits[i]); }
-    partials[lid] = most;
-    workgroupBarrier();
-    for (var step = WG / 2u; step > 0u; step >>= 1u) {
-        if (lid < step) { partials[lid] = max(partials[lid], partials[lid + step]); }
-        workgroupBarrier();
-    }
-    most = partials[0];
-    workgroupBarrier();
+    most = max_of_all(most, lid);
     var sum = 0.0;
     for (var i = lid; i < params.vocab; i += WG) { sum += exp(logits[i] - most); }
-    partials[lid] = sum;
-    workgroupBarrier();
-    for (var step = WG / 2u; step > 0u; step >>= 1u) {
-        if (lid < step) { partials[lid] += partials[lid + step]; }
-        workgroupBarrier();
-    }
+    sum = sum_of_all(sum, lid);
     if (lid == 0u) {
         if (state.no_speech < params.vocab) {
-            state.no_speech_prob = exp(logits[state.no_speech] - most) / partials[0];
+            state.no_speech_prob = exp(logits[state.no_speech] - most) / sum;
         }
         var language = 0u;
         var best = -3.0e38;

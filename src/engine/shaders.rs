@@ -16,7 +16,7 @@ pub const KERNELS: &[(&str, &str)] = files!["": "attention_cached", "attention_c
 
 /// Every shared file by name.
 pub const SHARED: &[(&str, &str)] =
-    files!["shared/": "activation", "decode_state", "softmax", "weight_f16", "weight_f32"];
+    files!["shared/": "activation", "candidate", "decode_state", "reduce", "softmax", "weight_f16", "weight_f32"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);

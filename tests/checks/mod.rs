@@ -13,6 +13,27 @@ use rill::engine::session::Device;
 use rill::engine::tensor::{DType, TensorType};
 use rill::engine::{Error, Result};
 
+/// Makes a test of every check, by a macro that makes one of a name.
+macro_rules! every_check {
+    ($test:ident) => {
+        $test!(linear_agrees_for_awkward_sizes);
+        $test!(linear_normalises_rows_with_outliers);
+        $test!(conv1d_pads_and_strides);
+        $test!(layer_norm_survives_outliers);
+        $test!(attention_ignores_what_is_padding);
+        $test!(attention_cached_sees_cache_and_new_rows);
+        $test!(attention_cross_agrees_in_parts_and_whole);
+        $test!(embed_looks_up_sequences_and_positions);
+        $test!(row_at_takes_the_last_real_row);
+        $test!(log_mel_equals_the_plain_transform);
+        $test!(mean_pool_gives_unit_vectors);
+        $test!(sample_follows_the_timestamp_rules);
+        $test!(f16_agrees_where_there_is_f16);
+        $test!(a_wrong_kernel_is_noticed);
+    };
+}
+pub(crate) use every_check;
+
 /// f32 arithmetic in another order.
 const F32: Tolerance = Tolerance { abs: 2e-5, rel: 2e-5 };
 /// Results stored as f16, which has eleven bits.

@@ -60,7 +60,19 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     });
     session.step("lints, wasm32", || {
         let mut clippy = ready(env)?.wasm_command("cargo");
-        clippy.args(["clippy", "--release", "--package", "rill", "--lib", "--bin", "app", "--bin", "worker", "--target", TARGET]);
+        clippy.args([
+            "clippy",
+            "--release",
+            "--package",
+            "rill",
+            "--lib",
+            "--bin",
+            "app",
+            "--bin",
+            "worker",
+            "--target",
+            TARGET,
+        ]);
         check(clippy.args(["--", "-D", "warnings"]))
     });
     session.step("browser tests", || browser_tests(ready(env)?));

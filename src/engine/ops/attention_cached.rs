@@ -82,6 +82,7 @@ impl Op for AttentionCached {
         let params = Params { n_heads: self.n_heads as u32, scale: 1.0 / (head_size as f32).sqrt() };
         Kernel::new("attention_cached", params, [self.n_heads as u32, qkv.n_rows() as u32, 1])
             .shared("decode_state")
+            .shared("reduce")
             .shared("softmax")
             .alias("x_t", qkv.dtype)
             .constant("HEAD_VECS", head_size / 4)

@@ -81,6 +81,7 @@ impl Op for AttentionCross {
         let params =
             Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: 1.0 / (head_size as f32).sqrt() };
         Kernel::new("attention_cross", params, [N_PARTS as u32, self.n_heads as u32, q.n_rows() as u32])
+            .shared("reduce")
             .shared("softmax")
             .alias("x_t", q.dtype)
             .alias("kv_t", kv.dtype)

@@ -169,6 +169,7 @@ impl Linear {
         };
         let [gx, gy, _] = fold_workgroups(n_groups);
         Kernel::new("matvec", params, [gx, gy, x.n_rows() as u32])
+            .shared("reduce")
             .shared(weight_file(signature))
             .shared("activation")
             .alias("x_t", x.dtype)

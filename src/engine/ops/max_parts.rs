@@ -41,6 +41,6 @@ impl Op for MaxParts {
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1])
+        Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1]).shared("reduce")
     }
 }

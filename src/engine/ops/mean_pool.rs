@@ -63,6 +63,8 @@ impl Op for MeanPool {
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params { n_cols: x.n_cols() as u32, seq_len: self.seq_len as u32 };
-        Kernel::new("mean_pool", params, [signature.output().n_rows() as u32, 1, 1]).constant("N_COLS", x.n_cols())
+        Kernel::new("mean_pool", params, [signature.output().n_rows() as u32, 1, 1])
+            .shared("reduce")
+            .constant("N_COLS", x.n_cols())
     }
 }

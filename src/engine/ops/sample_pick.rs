@@ -96,6 +96,8 @@ impl Op for SamplePick {
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        Kernel::new("sample_pick", signature.input(1).n_elements() as u32, [1, 1, 1]).shared("decode_state")
+        Kernel::new("sample_pick", signature.input(1).n_elements() as u32, [1, 1, 1])
+            .shared("decode_state")
+            .shared("candidate")
     }
 }

@@ -150,6 +150,6 @@ impl Op for SampleScan {
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let params =
             Params { vocab: signature.input(0).n_elements() as u32, n_tokens: signature.input(2).n_elements() as u32 };
-        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1]).shared("decode_state")
+        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1]).shared("decode_state").shared("candidate")
     }
 }

@@ -53,6 +53,8 @@ impl Op for SotStats {
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        Kernel::new("sot_stats", signature.input(0).n_elements() as u32, [1, 1, 1]).shared("decode_state")
+        Kernel::new("sot_stats", signature.input(0).n_elements() as u32, [1, 1, 1])
+            .shared("decode_state")
+            .shared("reduce")
     }
 }
