@@ -7,9 +7,10 @@
 mod models;
 
 use models::{load_speech, open_gpu, read_floats};
+use rill::engine::CancelFlag;
+use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
 use rill::engine::session::Watch;
 use rill::engine::transcribe::{SpeechModel, Transcription};
-use rill::engine::{CancelFlag, ops::decode_state::DecodeState, ops::log_mel::with_margins};
 use rill::protocol::TranscribeOptions;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -65,6 +66,7 @@ fn numbers_agree(id: &str, prompt: &[u32]) {
     let audio = with_margins(&samples, 0, whisper.config.n_samples());
     let session = &mut model.session;
     session.write(whisper.audio, 0, bytemuck::cast_slice(&audio)).unwrap();
+    session.write(whisper.limits, 0, bytemuck::cast_slice(&NO_LIMITS)).unwrap();
     let begin = DecodeState {
         n_rows: prompt.len() as u32,
         sample_begin: prompt.len() as u32,

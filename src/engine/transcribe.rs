@@ -8,10 +8,11 @@ use super::decode::{DecodeLoop, Decoded, DecoderGraphs};
 use super::models::whisper::Whisper;
 use super::ops::decode_state::DecodeState;
 use super::ops::log_mel::{HOP, N_FFT, with_margins};
+use super::ops::mel_scale::NO_LIMITS;
 use super::session::{Session, Watch};
 use super::text::whisper::{TIMESTAMP_STEP_S, WhisperTokens};
 use super::text::{TextStream, Tokenizer};
-use super::{Error, Result, edge};
+use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{RunStage, Segment, SpeechTask, TranscribeOptions};
 use std::io::Write as _;
 
@@ -77,6 +78,8 @@ pub struct Transcription {
     pub segments: Vec<Segment>,
     /// What it took so far.
     pub timings: SpeechTimings,
+    /// Loudest moment that is known, as `max_parts` gives it.
+    loudest: f32,
     started: edge::Instant,
     /// Text tokens that later windows are conditioned on.
     context: Vec<u32>,
@@ -119,6 +122,11 @@ impl SpeechModel {
         }
     }
 
+    /// Whether a recording has more than one window.
+    fn is_long(&self, recording: &[f32], job: &Transcription) -> bool {
+        job.seek > 0 || recording.len() > self.whisper.config.n_samples()
+    }
+
     /// Dispatches of one decoded token.
     pub fn dispatches_per_token(&self) -> u32 {
         self.session.n_dispatches(self.whisper.step)
@@ -155,6 +163,7 @@ impl SpeechModel {
             seek: 0,
             segments: Vec::new(),
             timings: SpeechTimings::default(),
+            loudest: NO_LIMITS[0],
             started: edge::Instant::now(),
             context,
         })
@@ -169,9 +178,44 @@ impl SpeechModel {
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<()> {
         check_recording(recording)?;
+        self.listen(recording, job, watch).await?;
         while job.seek < recording.len() {
             self.window(recording, job, Finality::Final, watch, emit).await?;
         }
+        Ok(())
+    }
+
+    /// Finds the loudest moment of a long recording, which all its windows are scaled by.
+    async fn listen(&mut self, recording: &[f32], job: &mut Transcription, watch: &mut Watch<'_>) -> Result<()> {
+        let start = edge::Instant::now();
+        let n_samples = self.whisper.config.n_samples();
+        if recording.len() > n_samples {
+            for from in (job.seek..recording.len()).step_by(n_samples) {
+                watch.cancel.check()?;
+                self.features(recording, from, NO_LIMITS, job).await?;
+            }
+        }
+        job.timings.mel_ms += edge::ms_since(start);
+        Ok(())
+    }
+
+    /// Computes the features of the window from sample `from` on; remembers its loudest moment.
+    async fn features(
+        &mut self,
+        recording: &[f32],
+        from: usize,
+        limits: [f32; 2],
+        job: &mut Transcription,
+    ) -> Result<()> {
+        let n_samples = self.whisper.config.n_samples();
+        let end = recording.len().min(from + n_samples + N_FFT);
+        let audio = with_margins(&recording[..end], from, n_samples);
+        self.session.write(self.whisper.audio, 0, bytemuck::cast_slice(&audio))?;
+        self.session.write(self.whisper.limits, 0, bytemuck::cast_slice(&limits))?;
+        let mut quiet = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
+        let bytes = self.session.submit(&[(self.whisper.mel, 1)], &[self.whisper.loudness], &mut quiet).await?;
+        let parts: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes.wait().await?.remove(0));
+        job.loudest = parts.into_iter().fold(job.loudest, f32::max);
         Ok(())
     }
 
@@ -189,7 +233,7 @@ impl SpeechModel {
             job.language = Some(self.detect_language(watch).await?);
         }
         emit(SpeechEvent::Stage(RunStage::Decode, None));
-        let is_long = recording.len() > self.whisper.config.n_samples();
+        let is_long = self.is_long(recording, job);
         let attempt = self.attempts(job, is_long, finality, watch, emit).await?;
         if finality == Finality::Tentative {
             return Ok(());
@@ -222,11 +266,11 @@ impl SpeechModel {
     ) -> Result<()> {
         emit(SpeechEvent::Stage(RunStage::Mel, None));
         let start = edge::Instant::now();
-        let n_samples = self.whisper.config.n_samples();
-        let end = recording.len().min(job.seek + n_samples + N_FFT);
-        let audio = with_margins(&recording[..end], job.seek, n_samples);
-        self.session.write(self.whisper.audio, 0, bytemuck::cast_slice(&audio))?;
-        self.session.run_watched(self.whisper.mel, watch).await?;
+        let limits = match self.is_long(recording, job) {
+            true => [job.loudest, ((recording.len() - job.seek) / HOP) as f32],
+            false => NO_LIMITS,
+        };
+        self.features(recording, job.seek, limits, job).await?;
         job.timings.mel_ms += edge::ms_since(start);
 
         emit(SpeechEvent::Stage(RunStage::Encode, Some(0.0)));

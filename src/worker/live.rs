@@ -1,8 +1,8 @@
 //! A recording that is transcribed while it is made.
 //!
 //! Windows that are full are final, as in a file. What is left is decoded again and again and only shown, as fast as the machine
-//! allows; the end of the recording breaks that off, and the rest is decoded as in a file: the text of a live recording is that
-//! of the same recording as a file.
+//! allows; the end of the recording breaks that off, and the rest is decoded as in a file. The text is that of the same recording as
+//! a file, but for this: a file's windows are scaled by its loudest moment, of which a live recording knows only what was.
 
 use super::{Worker, seconds, speech, transcript};
 use crate::engine::session::Watch;

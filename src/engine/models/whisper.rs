@@ -12,6 +12,8 @@ use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::log_mel::{HOP, N_FFT};
 use crate::engine::ops::math::Activation;
+use crate::engine::ops::max_parts::N_PARTS as MAX_PARTS;
+use crate::engine::ops::mel_scale::NO_LIMITS;
 use crate::engine::ops::row_at::Row;
 use crate::engine::tensor::TensorType;
 use crate::engine::text::whisper::WhisperTokens;
@@ -94,6 +96,10 @@ pub struct Whisper {
     pub step: GraphId,
     /// `[2 T * 160 + 400]` samples, with margins.
     pub audio: SlotId,
+    /// `[2]` loudest moment and number of frames; see `mel_scale`.
+    pub limits: SlotId,
+    /// `[64]` loudest moments of the window's parts.
+    pub loudness: SlotId,
     /// `[2 T, M]` features.
     pub features: SlotId,
     /// `[T, D]` output of the encoder.
@@ -115,9 +121,13 @@ impl Whisper {
         let features = recorder.state("features", TensorType::f32([2 * n_frames, n_mels]));
         let encoded = recorder.state("encoded", TensorType::f32([n_frames, d]));
 
+        let limits = recorder.state("mel limits", TensorType::f32([NO_LIMITS.len()]));
+        let loudness = recorder.state("loudness", TensorType::f32([MAX_PARTS]));
         let mel = recorder.begin("mel");
         let logs = audio.log_mel(n_mels)?;
-        logs.mel_scale(&logs.max_parts()?)?.store_in(&features)?;
+        let parts = logs.max_parts()?;
+        parts.store_in(&loudness)?;
+        logs.mel_scale(&parts, &limits)?.store_in(&features)?;
 
         let decoder = Decoder::load(&weights.scope("decoder"), &config, tokens)?;
         let encoder = recorder.begin("encoder");
@@ -133,6 +143,8 @@ impl Whisper {
             prompts,
             step,
             audio: audio.slot(),
+            limits: limits.slot(),
+            loudness: loudness.slot(),
             features: features.slot(),
             encoded: encoded.slot(),
             logits: decoder.logits.slot(),

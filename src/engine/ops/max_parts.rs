@@ -8,7 +8,7 @@ use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
 /// How many parts.
-pub(super) const N_PARTS: usize = 64;
+pub const N_PARTS: usize = 64;
 
 impl Tensor {
     /// See the module.

@@ -1,6 +1,8 @@
-//! `y = (max(x, max(x over all) - 8) + 4) / 4`: brings log-mel features into the encoder's range.
+//! `y[t, :] = (max(x[t, :], loudest - 8) + 4) / 4`: brings log-mel features into the encoder's range.
 //!
-//! x: `[T, M]`, parts: `[64]` (`max_parts` of x), y like x.
+//! x: `[T, M]`; parts: `[64]` (`max_parts` of x); limits: `[2]`, f32. `loudest` is the maximum of the parts and of `limits[0]`, by which the
+//! window of a long recording knows the loudest moment of the whole. Frames from `limits[1]` on are zero: openai/whisper pads the
+//! last window of a long recording so, after scaling (`transcribe.py`, `pad_or_trim`). y like x.
 
 use super::linear::expect_shape;
 use super::max_parts::N_PARTS;
@@ -9,15 +11,25 @@ use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
+/// Limits that limit nothing: a window for itself.
+pub const NO_LIMITS: [f32; 2] = [-3.0e38, 3.0e38];
+
 impl Tensor {
     /// See the module.
-    pub fn mel_scale(&self, parts: &Tensor) -> Result<Tensor> {
-        record_one(MelScale, self.recorder(), &[Some(self), Some(parts)])
+    pub fn mel_scale(&self, parts: &Tensor, limits: &Tensor) -> Result<Tensor> {
+        record_one(MelScale, self.recorder(), &[Some(self), Some(parts), Some(limits)])
     }
 }
 
 #[derive(Debug)]
 struct MelScale;
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n: u32,
+    n_mels: u32,
+}
 
 impl Op for MelScale {
     fn name(&self) -> &'static str {
@@ -25,22 +37,28 @@ impl Op for MelScale {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(x), Some(parts)] = inputs else { return Err(Error::Internal("mel_scale takes x and parts".into())) };
+        let [Some(x), Some(parts), Some(limits)] = inputs else {
+            return Err(Error::Internal("mel_scale takes x, parts and limits".into()));
+        };
         expect_shape("mel_scale parts", parts, &[N_PARTS])?;
+        expect_shape("mel_scale limits", limits, &[NO_LIMITS.len()])?;
         Ok(Some((*x).clone()))
     }
 
     fn cpu(&self, args: CpuArgs) {
-        let [Some(x), Some(parts)] = args.inputs[..] else { unreachable!() };
-        let floor = parts.f32().iter().copied().fold(f32::MIN, f32::max) - 8.0;
+        let [Some(x), Some(parts), Some(limits)] = args.inputs[..] else { unreachable!() };
+        let [loudest, n_frames] = [limits.f32()[0], limits.f32()[1]];
+        let floor = parts.f32().iter().copied().fold(loudest, f32::max) - 8.0;
+        let n_mels = x.ty.n_cols();
         let y = args.output.expect("mel_scale has an output");
-        for (out, v) in y.f32_mut().iter_mut().zip(x.f32()) {
-            *out = (v.max(floor) + 4.0) / 4.0;
+        for (i, (out, v)) in y.f32_mut().iter_mut().zip(x.f32()).enumerate() {
+            *out = if ((i / n_mels) as f32) < n_frames { (v.max(floor) + 4.0) / 4.0 } else { 0.0 };
         }
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        let n = signature.input(0).n_elements();
-        Kernel::new("mel_scale", n as u32, [n.div_ceil(1024) as u32, 1, 1])
+        let x = signature.input(0);
+        let params = Params { n: x.n_elements() as u32, n_mels: x.n_cols() as u32 };
+        Kernel::new("mel_scale", params, [x.n_elements().div_ceil(1024) as u32, 1, 1])
     }
 }
