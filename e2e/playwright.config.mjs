@@ -20,6 +20,7 @@ export default defineConfig({
     baseURL: `http://localhost:${PORT}/`,
     viewport: { width: 1280, height: 800 },
     screenshot: 'only-on-failure',
+    actionTimeout: 15_000,
     browserName: 'chromium',
     launchOptions: { executablePath: CHROMIUM, args: switches({ microphone: sample('jfk') }) },
   },

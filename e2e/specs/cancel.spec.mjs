@@ -5,6 +5,8 @@ import { LOAD, expect, test } from '../support/rill.mjs';
 import { serve, smallWhisper } from '../support/server.mjs';
 import { tone } from '../support/wav.mjs';
 
+const UNDER_WAY = /Listening to the recording|Writing the words/;
+
 test('a download that was cancelled goes on where it was', async ({ rill }) => {
   const ranges = [];
   let delay = 400;
@@ -33,14 +35,15 @@ test('a transcription that was cancelled can be asked for again', async ({ rill 
   await rill.open();
   await rill.loadModel();
   // Long enough that its end does not come before the press.
-  await rill.choose(tone(600));
+  await rill.choose(tone(900));
+  await expect(rill.status).toContainText(UNDER_WAY);
   await rill.cancel.click();
   await expect(rill.status).toContainText('Stopped');
   await expect(rill.alert).toHaveCount(0);
   await expect(rill.record).toHaveAttribute('aria-disabled', 'false');
 
   await rill.again.click();
-  await expect(rill.status).toContainText(/Listening to the recording|Writing the words/);
+  await expect(rill.status).toContainText(UNDER_WAY);
   await rill.cancel.click();
   await expect(rill.status).toContainText('Stopped');
 

@@ -7,7 +7,7 @@ import { tone } from '../support/wav.mjs';
 test('after a reload the real model comes out of the browser, not one request is made for it', async ({ rill }) => {
   await rill.open();
   await rill.loadModel();
-  await expect(rill.page.getByText('Kept in this browser')).toBeVisible();
+  await expect(rill.kept).toBeVisible();
 
   const asked = [];
   await rill.page.route(/\/models\/|huggingface/, (route) => {
@@ -34,7 +34,7 @@ test('a model that was removed from the browser is downloaded anew', async ({ ri
   await rill.open();
   await rill.loadModel();
   await rill.page.getByRole('button', { name: 'Remove whisper-tiny.en from this browser' }).click();
-  await expect(rill.page.getByText('Kept in this browser')).toBeHidden();
+  await expect(rill.kept).toBeHidden();
   asked.length = 0;
   await rill.page.reload();
   await rill.loadModel();

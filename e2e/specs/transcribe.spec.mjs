@@ -36,6 +36,6 @@ test('what is said into the microphone stands on the page, word for word', async
     const { rate, channels } = wav.read(bytes);
     expect([rate, channels.length]).toEqual([16_000, 1]);
     expect(channels[0].length / rate).toBeGreaterThan(11.5);
-    expect(Math.max(...channels[0])).toBeGreaterThan(0.2);
+    expect(channels[0].some((sample) => sample > 0.2)).toBe(true);
   });
 });

@@ -44,6 +44,7 @@ export class RillPage {
     this.model = page.getByRole('region', { name: 'Model status' });
     this.load = this.model.getByRole('button', { name: 'Load now' });
     this.cancelLoading = this.model.getByRole('button', { name: 'Cancel loading' });
+    this.kept = page.getByText('Kept in this browser', { exact: true });
     this.ready = this.model.getByText('is ready');
 
     this.transcript = page.getByRole('region', { name: 'Transcript' });

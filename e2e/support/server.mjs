@@ -8,7 +8,7 @@ import { weights } from './small-whisper.mjs';
 const TINY = 'whisper-tiny.en';
 
 /**
- * The files of a Whisper that loads in a second and writes nonsense, to be served as whisper-tiny.en: its architecture
+ * The files of a Whisper that loads in a second and hears nothing, to be served as whisper-tiny.en: its architecture
  * and tokenizer, small random weights, and no list of hashes.
  */
 export function smallWhisper({ config: changes = {}, change = (tensors) => tensors } = {}) {

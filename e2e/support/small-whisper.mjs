@@ -1,4 +1,7 @@
 // A checkpoint of Whisper's architecture with small random weights, always the same ones: safetensors, f16.
+//
+// Its decoder is made so that it always ends the text at once: a recording of one window takes a second, and no speech is
+// found in it.
 
 /** The checkpoint for this `config.json`. `change` may alter the tensors (`{name: shape}`) before they are written. */
 export function weights(config, change = (tensors) => tensors) {
@@ -13,14 +16,25 @@ export function weights(config, change = (tensors) => tensors) {
   const data = Buffer.alloc(end);
   const random = generator();
   for (const [name, { data_offsets: offsets }] of Object.entries(header)) {
-    // Scales of normalisations are 1, everything else lies between -0.5 and 0.5.
-    const isScale = /norm\.weight$/.test(name);
-    for (let at = offsets[0]; at < offsets[1]; at += 2) data.writeUInt16LE(isScale ? 0x3c00 : half(random()), at);
+    const value = fixed(name);
+    for (let at = offsets[0]; at < offsets[1]; at += 2) data.writeUInt16LE(half(value ?? random()), at);
+    if (name === 'model.decoder.embed_tokens.weight') {
+      // The last row before the logits is all ones: this token's logit is far above the others'.
+      const row = offsets[0] + 2 * config.eos_token_id * config.d_model;
+      for (let i = 0; i < config.d_model; i++) data.writeUInt16LE(half(0.9), row + 2 * i);
+    }
   }
   const json = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json, data]);
+}
+
+/** What is not random: normalisations change nothing, and the decoder's last one forgets what comes in. */
+function fixed(name) {
+  if (name === 'model.decoder.layer_norm.weight') return 0;
+  if (name === 'model.decoder.layer_norm.bias') return 1;
+  return /norm\.weight$/.test(name) ? 1 : undefined;
 }
 
 function shapes(config) {
@@ -62,7 +76,7 @@ function generator() {
   return () => (state = (state * 48271) % 2147483647) / 2147483647 - 0.5;
 }
 
-/** The bits of a number of absolute value below 1 as f16; what is too small for a normal number becomes 0. */
+/** The bits of a number as f16; what is too small for a normal number becomes 0. */
 function half(value) {
   const exponent = Math.floor(Math.log2(Math.abs(value)));
   if (exponent < -14 || value === 0) return 0;
