@@ -4,13 +4,13 @@
 mod checks;
 
 use rill::engine::gpu::Gpu;
+use rill::engine::op::GpuCaps;
 use rill::engine::session::Device;
-use std::future::Future;
 
 /// Runs a check on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU is set.
 fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(Device) -> F) {
     for software in [true, false] {
-        let opened = pollster::block_on(Gpu::open_as(|caps| rill::engine::op::GpuCaps { software, ..caps }));
+        let opened = pollster::block_on(Gpu::open_as(|caps| GpuCaps { software, ..caps }));
         match opened {
             Ok(gpu) => pollster::block_on(check(Device::Gpu(gpu)))
                 .unwrap_or_else(|e| panic!("software kernels {software}: {e}")),
@@ -40,5 +40,16 @@ on_every_device!(
     mean_pool_gives_unit_vectors,
     sample_follows_the_timestamp_rules,
     f16_agrees_where_there_is_f16,
-    a_wrong_result_is_noticed,
+    a_wrong_kernel_is_noticed,
 );
+
+/// A weight that no binding may hold as a whole is spread over several buffers, one dispatch each.
+#[test]
+fn a_weight_over_the_binding_limit_is_split() {
+    let opened = pollster::block_on(Gpu::open_as(|caps| GpuCaps { max_binding_bytes: 8192, ..caps }));
+    let Ok(gpu) = opened else {
+        assert!(std::env::var_os("REQUIRE_GPU").is_none(), "no adapter");
+        return;
+    };
+    pollster::block_on(checks::split_weights_agree(&Device::Gpu(gpu))).unwrap_or_else(|e| panic!("{e}"));
+}

@@ -44,5 +44,11 @@ in_the_browser!(
     mean_pool_gives_unit_vectors,
     sample_follows_the_timestamp_rules,
     f16_agrees_where_there_is_f16,
-    a_wrong_result_is_noticed,
+    a_wrong_kernel_is_noticed,
 );
+
+#[wasm_bindgen_test]
+async fn a_weight_over_the_binding_limit_is_split() {
+    let gpu = Gpu::open_as(|caps| GpuCaps { max_binding_bytes: 8192, ..caps }).await.expect("an adapter");
+    checks::split_weights_agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("{e}"));
+}

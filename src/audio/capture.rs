@@ -213,7 +213,7 @@ async fn open_microphone(device: Option<&str>) -> Result<MediaStream, Failure> {
     let constraints = MediaStreamConstraints::new();
     constraints.set_audio(&audio);
     let asking = devices.get_user_media_with_constraints(&constraints).map_err(|error| microphone_failure(&error))?;
-    let stream: JsValue = JsFuture::from(asking).await.map_err(|error| microphone_failure(&error))?.into();
+    let stream = JsFuture::from(asking).await.map_err(|error| microphone_failure(&error))?;
     stream.dyn_into().map_err(|_| microphone_failure(&JsValue::UNDEFINED))
 }
 
@@ -233,7 +233,7 @@ fn connect(stream: &MediaStream) -> Result<(AudioContext, MediaStreamAudioSource
 }
 
 fn tracks(stream: &MediaStream) -> Vec<MediaStreamTrack> {
-    stream.get_audio_tracks().iter().filter_map(|track| JsValue::from(track).dyn_into().ok()).collect()
+    stream.get_audio_tracks().iter().filter_map(|track| track.dyn_into().ok()).collect()
 }
 
 fn stop_tracks(stream: &MediaStream) {

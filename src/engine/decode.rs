@@ -8,8 +8,8 @@ use super::ops::decode_state::DecodeState;
 use super::session::{Pending, Session, Watch};
 use super::{Error, Result, edge};
 
-/// Most steps of one submit.
-const MOST_STEPS: u32 = 32;
+/// Most steps of one submit: enough to hide a round trip, few enough that little is computed past the end of text.
+const MOST_STEPS: u32 = 12;
 /// A submit should take about this many milliseconds.
 const SUBMIT_MS: f64 = 80.0;
 

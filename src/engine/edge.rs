@@ -7,10 +7,9 @@ pub fn ms_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
-/// Lets waiting messages in (a cancel, more audio). Natively there are none.
+/// Lets waiting messages in (a cancel, more audio).
 pub async fn give_way() {
-    #[cfg(target_arch = "wasm32")]
-    gloo_timers::future::TimeoutFuture::new(0).await;
+    sleep(0).await;
 }
 
 /// Waits, and lets messages in meanwhile.
@@ -18,5 +17,17 @@ pub async fn sleep(ms: u32) {
     #[cfg(target_arch = "wasm32")]
     gloo_timers::future::TimeoutFuture::new(ms).await;
     #[cfg(not(target_arch = "wasm32"))]
-    std::thread::sleep(std::time::Duration::from_millis(ms.into()));
+    {
+        std::thread::sleep(std::time::Duration::from_millis(ms.into()));
+        // Whoever waits beside this one has a turn.
+        let mut is_first = true;
+        std::future::poll_fn(|context| {
+            if std::mem::take(&mut is_first) {
+                context.waker().wake_by_ref();
+                return std::task::Poll::Pending;
+            }
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
 }

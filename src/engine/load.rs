@@ -51,7 +51,7 @@ pub enum LoadStep {
 
 /// A recorded model without its device.
 enum Recorded {
-    Whisper(Whisper, Tokenizer, WhisperTokens),
+    Whisper(Box<Whisper>, Tokenizer, Box<WhisperTokens>),
     Bert(Bert, Tokenizer, Option<usize>),
 }
 
@@ -161,7 +161,8 @@ impl Kind {
         let recorder = Recorder::new(checkpoint, RecordOptions { activation, keep_f16: is_gpu });
         let recorded = match self {
             Kind::Whisper(config, tokenizer, tokens) => {
-                Recorded::Whisper(Whisper::record(&recorder, config, &tokens)?, tokenizer, tokens)
+                let whisper = Whisper::record(&recorder, config, &tokens)?;
+                Recorded::Whisper(Box::new(whisper), tokenizer, Box::new(tokens))
             }
             Kind::Bert(config, tokenizer, max_tokens) => {
                 Recorded::Bert(Bert::record(&recorder, config)?, tokenizer, max_tokens)
@@ -175,7 +176,7 @@ impl Recorded {
     fn on(self, session: Session) -> Model {
         match self {
             Recorded::Whisper(whisper, tokenizer, tokens) => {
-                Model::Speech(Box::new(SpeechModel::new(session, whisper, tokenizer, tokens)))
+                Model::Speech(Box::new(SpeechModel::new(session, *whisper, tokenizer, *tokens)))
             }
             Recorded::Bert(bert, tokenizer, max_tokens) => {
                 Model::Embedding(Box::new(EmbeddingModel::new(session, bert, tokenizer, max_tokens)))

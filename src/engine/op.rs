@@ -84,8 +84,6 @@ pub struct GpuCaps {
     pub software: bool,
     /// Bytes of one storage binding at most.
     pub max_binding_bytes: u64,
-    /// Threads of a workgroup at most.
-    pub max_invocations: u32,
 }
 
 /// A dispatch, described.

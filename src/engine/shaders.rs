@@ -38,6 +38,21 @@ pub fn assemble(kernel: &Kernel) -> String {
     for file in &kernel.shared {
         text.push_str(text_of(SHARED, file));
     }
-    text.push_str(text_of(KERNELS, kernel.shader));
+    let source = text_of(KERNELS, kernel.shader);
+    // Every field is a 32-bit scalar, so the number of fields is the size: the host's struct cannot drift away unnoticed.
+    debug_assert_eq!(4 * n_fields(source, "Params"), kernel.params.len(), "Params of `{}.wgsl`", kernel.shader);
+    text.push_str(source);
     text
+}
+
+/// How many fields a struct of a WGSL text has.
+fn n_fields(text: &str, name: &str) -> usize {
+    fields(text, name).count()
+}
+
+/// Names of the fields of a struct in a WGSL text, one to a line or all in one.
+pub fn fields<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let body = text.split_once(&format!("struct {name} {{")).and_then(|(_, rest)| rest.split_once('}'));
+    let body = body.map_or("", |(body, _)| body);
+    body.split(',').filter_map(|field| field.split_once(':')).map(|(name, _)| name.trim())
 }

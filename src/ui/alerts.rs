@@ -5,14 +5,23 @@ use leptos::prelude::*;
 use super::icons::{self, Glyph};
 use super::session::Session;
 use super::state::{Alert, Remedy};
+use crate::protocol::Task;
 
-/// All alerts, the newest last.
+/// The alerts about one task, the newest last.
 #[component]
-pub fn Alerts() -> impl IntoView {
-    let session = expect_context::<Session>();
+pub fn Alerts(
+    /// Which.
+    task: Task,
+) -> impl IntoView {
+    let alerts = expect_context::<Session>().state.alerts;
+    let about = move || {
+        let mut about = alerts.get();
+        about.retain(|alert| alert.task.is_none_or(|about| about == task));
+        about
+    };
     view! {
         <div class="alerts">
-            <For each=move || session.state.alerts.get() key=|alert| alert.clone().id let(alert)>
+            <For each=about key=|alert| alert.id let(alert)>
                 <Item alert />
             </For>
         </div>
@@ -22,7 +31,7 @@ pub fn Alerts() -> impl IntoView {
 #[component]
 fn Item(alert: Alert) -> impl IntoView {
     let session = expect_context::<Session>();
-    let Alert { id, failure, remedy } = alert;
+    let Alert { id, failure, remedy, .. } = alert;
     let mend = move |_| {
         session.state.dismiss(id);
         match remedy {

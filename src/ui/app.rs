@@ -66,7 +66,7 @@ fn App() -> impl IntoView {
             <div hidden=move || tab.get() != Tab::Speech class="panes">
                 <div class="work">
                     <Recorder />
-                    <Alerts />
+                    <Alerts task=Task::SpeechToText />
                     <TranscriptPanel />
                     <TimingsStrip />
                 </div>
@@ -79,7 +79,7 @@ fn App() -> impl IntoView {
             <div hidden=move || tab.get() != Tab::Text class="panes">
                 <div class="work">
                     <Similarity />
-                    <Alerts />
+                    <Alerts task=Task::TextEmbedding />
                 </div>
                 <aside class="side" aria-label="Text model">
                     <Loader task=Task::TextEmbedding />

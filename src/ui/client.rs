@@ -33,9 +33,12 @@ struct Inner {
     waiting: RefCell<Vec<(Command, Option<Float32Array>)>>,
     jobs: RefCell<HashMap<JobId, Job>>,
     next_job: Cell<u32>,
-    ready_waiters: RefCell<Vec<oneshot::Sender<Result<Vec<ModelInfo>, Failure>>>>,
+    ready_waiters: RefCell<Vec<oneshot::Sender<Models>>>,
     on_news: Box<dyn Fn(News)>,
 }
+
+/// The models that a ready engine offers, or why there is none.
+type Models = Result<Vec<ModelInfo>, Failure>;
 
 /// What concerns the whole page and no single job.
 pub enum News {
@@ -125,7 +128,7 @@ impl Client {
     }
 
     /// The models that the engine knows, once it is up.
-    pub async fn ready(&self) -> Result<Vec<ModelInfo>, Failure> {
+    pub async fn ready(&self) -> Models {
         let waiting = match &*self.0.link.borrow() {
             Link::Ready(models) => return Ok(models.clone()),
             Link::Crashed(failure) => return Err(failure.clone()),

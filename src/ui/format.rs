@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(duration_ms(99.7), "0.10 s");
         assert_eq!(duration_ms(125_000.0), "2 min 5 s");
         assert_eq!(speed(0.026), "38× real time");
-        assert_eq!(speed(3.14), "3.1× slower than real time");
+        assert_eq!(speed(3.12), "3.1× slower than real time");
         assert_eq!(speed(0.0), "not measured");
     }
 

@@ -9,7 +9,7 @@ use super::shortcuts::KEYS;
 const NOTES: [(&str, &str); 4] = [
     (
         "Privacy",
-        "Recordings and texts never leave this device. Once a model is loaded the page makes no request; it works offline.",
+        "Recordings and texts never leave this device. Once a model is loaded the page makes no request and keeps working offline.",
     ),
     (
         "WebGPU",

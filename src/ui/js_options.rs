@@ -21,7 +21,7 @@ impl<'a> Given<'a> {
         let object = options
             .dyn_ref::<Object>()
             .ok_or_else(|| type_error(&format!("{method}: the options must be an object")))?;
-        for name in Object::keys(object).iter().filter_map(|name| JsValue::from(name).as_string()) {
+        for name in Object::keys(object).iter().filter_map(|name| name.as_string()) {
             if !known.contains(&name.as_str()) {
                 return Err(type_error(&format!(
                     "{method}: there is no option `{name}`; the options are {}",

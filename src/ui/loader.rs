@@ -14,7 +14,7 @@ const PHASES: [(LoadPhase, &str); 5] = [
     (LoadPhase::Download, "Download"),
     (LoadPhase::Verify, "Check"),
     (LoadPhase::Compile, "Compile"),
-    (LoadPhase::WarmUp, "Warm up"),
+    (LoadPhase::WarmUp, "Test"),
 ];
 
 /// The panel for one task's model.
@@ -26,7 +26,7 @@ pub fn Loader(
     let state = expect_context::<Session>().state;
     let slot = state.slot(task);
     // Rebuilt when the kind of state changes, not with each byte: a focused button stays focused.
-    let kind = Memo::new(move |_| slot.with(|slot| std::mem::discriminant(slot)));
+    let kind = Memo::new(move |_| slot.with(std::mem::discriminant));
     view! {
         <section class="loader" aria-label="Model status">
             {move || {
@@ -166,7 +166,7 @@ fn share(progress: &LoadProgress) -> Option<f64> {
 }
 
 fn words(progress: &LoadProgress) -> String {
-    let elapsed = format!("{} so far", format::duration_ms(progress.elapsed_ms));
+    let elapsed = format!("{:.0} s so far", progress.elapsed_ms / 1e3);
     let (received, total) = totals(progress);
     match progress.phase {
         LoadPhase::Prepare => format!("Finding the files and the device · {elapsed}"),

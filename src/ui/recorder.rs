@@ -30,10 +30,7 @@ pub fn Recorder() -> impl IntoView {
         }
     };
     // A file dropped beside the drop place must not make the browser leave the page.
-    let listening = [
-        window_event_listener(ev::dragover, move |event| over(event)),
-        window_event_listener(ev::drop, move |event| drop(event)),
-    ];
+    let listening = [window_event_listener(ev::dragover, over), window_event_listener(ev::drop, drop)];
     let leaving = window_event_listener(ev::dragleave, move |event| {
         if event.related_target().is_none() {
             dragging.set(false);
@@ -163,7 +160,7 @@ fn FilePicker() -> impl IntoView {
     }
 }
 
-/// Which microphone, once the browser tells their names.
+/// Which microphone, once the browser tells their names. Its place is kept until then.
 #[component]
 fn MicrophoneChoice() -> impl IntoView {
     let state = expect_context::<Session>().state;
@@ -175,25 +172,23 @@ fn MicrophoneChoice() -> impl IntoView {
         state.settings.update(|settings| settings.microphone = (!id.is_empty()).then_some(id));
     };
     view! {
-        <Show when=move || { named().len() > 1 }>
-            <label class="recorder__microphone">
-                <span>"Microphone"</span>
-                <select on:change=choose disabled=move || state.recorder.get() != state::Recorder::Off>
-                    <option value="">"The browser's choice"</option>
-                    <For each=named key=|one| one.id.clone() let(one)>
-                        <option
-                            value=one.id.clone()
-                            selected={
-                                let id = one.id.clone();
-                                move || state.settings.with(|settings| settings.microphone.as_ref() == Some(&id))
-                            }
-                        >
-                            {one.label.clone()}
-                        </option>
-                    </For>
-                </select>
-            </label>
-        </Show>
+        <label class="recorder__microphone" class=("recorder__microphone--none", move || named().len() < 2)>
+            <span>"Microphone"</span>
+            <select on:change=choose disabled=move || state.recorder.get() != state::Recorder::Off>
+                <option value="">"The browser's choice"</option>
+                <For each=named key=|one| one.id.clone() let(one)>
+                    <option
+                        value=one.id.clone()
+                        selected={
+                            let id = one.id.clone();
+                            move || state.settings.with(|settings| settings.microphone.as_ref() == Some(&id))
+                        }
+                    >
+                        {one.label.clone()}
+                    </option>
+                </For>
+            </select>
+        </label>
     }
 }
 
@@ -208,12 +203,14 @@ fn CapabilityLine() -> impl IntoView {
     // What a first press costs is said before it is pressed.
     let cost = move || {
         let model = state.chosen(Task::SpeechToText)?;
-        let needed = state.speech.with(|slot| slot.info().is_none()) && !state.is_cached(&model.id);
+        let absent = state.speech.with(|slot| matches!(slot, state::Slot::Empty | state::Slot::Failed { .. }));
+        let needed = absent && !state.is_cached(&model.id);
         needed.then(|| format!("The first use downloads {} once.", format::bytes(model.size_bytes)))
     };
     view! {
         <p class="capability" class=("capability--good", move || found.get().tone == Tone::Good) class=("capability--bad", move || found.get().tone == Tone::Bad)>
             <span class="capability__line">{move || found.get().line}</span>
+            " "
             <span class="capability__cost">{cost}</span>
         </p>
     }

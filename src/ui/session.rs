@@ -190,7 +190,7 @@ impl Session {
         let (state, inner) = (self.state, self.inner());
         spawn_local(async move {
             if let Err(failure) = inner.platform.remove_cached(model, move |event| state.apply(event)).await {
-                state.alert(failure, Remedy::Nothing);
+                state.alert(Task::SpeechToText, failure, Remedy::Nothing);
             }
         });
     }
@@ -229,7 +229,7 @@ impl Session {
                 }
                 Err(failure) => {
                     state.recorder.set(Recorder::Off);
-                    state.alert(failure, Remedy::Nothing);
+                    state.alert(Task::SpeechToText, failure, Remedy::Nothing);
                 }
             }
         });
@@ -253,7 +253,7 @@ impl Session {
                 message: "The microphone went away while recording.".into(),
                 hint: "What was recorded until then is kept. Connect it again to record more.".into(),
             };
-            self.state.alert(failure, Remedy::Nothing);
+            self.state.alert(Task::SpeechToText, failure, Remedy::Nothing);
             self.stop();
         }
     }
@@ -269,7 +269,7 @@ impl Session {
                 push(&inner, &mut inner.take.borrow_mut());
                 self.follow(pending);
             }
-            Err(failure) => state.alert(failure, Remedy::Nothing),
+            Err(failure) => state.alert(Task::SpeechToText, failure, Remedy::Nothing),
         }
     }
 
@@ -299,7 +299,7 @@ impl Session {
             match too_short {
                 Err(failure) => {
                     self.cancel();
-                    state.alert(failure, Remedy::Nothing);
+                    state.alert(Task::SpeechToText, failure, Remedy::Nothing);
                 }
                 Ok(()) if stream.is_none() => self.transcribe(),
                 Ok(()) => {}
@@ -330,7 +330,7 @@ impl Session {
                 Err(mut failure) => {
                     failure.message = format!("{}: {}", file.name(), failure.message);
                     state.run.set(before);
-                    state.alert(failure, Remedy::Nothing);
+                    state.alert(Task::SpeechToText, failure, Remedy::Nothing);
                 }
             }
         });
@@ -354,7 +354,7 @@ impl Session {
             }
             Err(failure) => {
                 state.run.set(Run::new(RunPhase::Failed));
-                state.alert(failure, Remedy::Nothing);
+                state.alert(Task::SpeechToText, failure, Remedy::Nothing);
             }
         }
     }
@@ -439,7 +439,7 @@ impl Session {
                 // `State::apply` has the result and the failure.
                 spawn_local(async move { drop(pending.result().await) });
             }
-            Err(failure) => state.alert(failure, Remedy::Nothing),
+            Err(failure) => state.alert(Task::TextEmbedding, failure, Remedy::Nothing),
         }
     }
 

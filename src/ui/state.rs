@@ -151,6 +151,8 @@ pub struct Alert {
     pub failure: Failure,
     /// The button.
     pub remedy: Remedy,
+    /// The task that it is about; `None` where it is about all.
+    pub task: Option<Task>,
 }
 
 /// The texts that are being compared.
@@ -262,12 +264,13 @@ impl State {
         self.cached.with(|cached| cached.iter().any(|kept| kept.model == model && kept.complete))
     }
 
-    /// Say what went wrong, and offer a remedy. The same words are not said twice at once.
-    pub fn alert(&self, failure: Failure, remedy: Remedy) {
+    /// Say what went wrong with a task (`None`: with all), and offer a remedy. The same words are not said twice at once.
+    pub fn alert(&self, task: impl Into<Option<Task>>, failure: Failure, remedy: Remedy) {
+        let task = task.into();
         self.alerts.update(|alerts| {
             alerts.retain(|alert| alert.failure != failure);
             let id = alerts.iter().map(|alert| alert.id).max().unwrap_or(0) + 1;
-            alerts.push(Alert { id, failure, remedy });
+            alerts.push(Alert { id, failure, remedy, task });
         });
     }
 
@@ -328,8 +331,10 @@ impl State {
             Event::Embedded { job, embeddings, total_ms } => self.rank(*job, embeddings, *total_ms),
             Event::Failed { job, failure } => self.fail(*job, failure),
             Event::Notice { job, failure } => {
-                if self.loading_task(*job).is_some() || self.is_run(*job) {
-                    self.alert(failure.clone(), Remedy::Nothing);
+                if let Some(task) = self.loading_task(*job) {
+                    self.alert(task, failure.clone(), Remedy::Nothing);
+                } else if self.is_run(*job) {
+                    self.alert(Task::SpeechToText, failure.clone(), Remedy::Nothing);
                 }
             }
             Event::DeviceLost { reason } => {
@@ -339,7 +344,7 @@ impl State {
                     message: format!("The GPU went away: {reason}"),
                     hint: "Load the model again; your recording and text are kept.".into(),
                 };
-                self.alert(failure, Remedy::Load(Task::SpeechToText));
+                self.alert(None, failure, Remedy::Load(Task::SpeechToText));
             }
         }
     }
@@ -349,7 +354,7 @@ impl State {
         self.engine.set(Engine::Crashed);
         self.forget_pipelines();
         // Every job said the same on its way out; one alert with the remedy replaces them.
-        self.alert(failure, Remedy::Restart);
+        self.alert(None, failure, Remedy::Restart);
     }
 
     fn forget_pipelines(&self) {
@@ -381,25 +386,25 @@ impl State {
 
     fn fail(&self, job: JobId, failure: &Failure) {
         let cancelled = failure.kind == FailureKind::Cancelled;
-        let remedy = if let Some(task) = self.loading_task(job) {
+        let (task, remedy) = if let Some(task) = self.loading_task(job) {
             self.slot(task).update(|slot| {
                 *slot = match slot {
                     Slot::Loading { request, .. } if !cancelled => Slot::Failed { request: request.clone() },
                     _ => Slot::Empty,
                 }
             });
-            Remedy::Load(task)
+            (task, Remedy::Load(task))
         } else if self.is_run(job) {
             self.run.set(Run::new(if cancelled { RunPhase::Cancelled } else { RunPhase::Failed }));
-            Remedy::Transcribe
+            (Task::SpeechToText, Remedy::Transcribe)
         } else if self.comparison.with_untracked(|comparison| comparison.job == Some(job)) {
             self.comparison.update(|comparison| comparison.job = None);
-            Remedy::Nothing
+            (Task::TextEmbedding, Remedy::Nothing)
         } else {
             return;
         };
         if !cancelled {
-            self.alert(failure.clone(), remedy);
+            self.alert(task, failure.clone(), remedy);
         }
     }
 

@@ -7,6 +7,7 @@ use super::icons::{self, Glyph};
 use super::route::Tab;
 use super::session::Session;
 use super::settings::Theme;
+use crate::protocol::BackendChoice;
 
 /// The bar.
 #[component]
@@ -58,8 +59,12 @@ fn DeviceBadge() -> impl IntoView {
             state.speech.with(|slot| slot.info().cloned()).or_else(|| state.text.with(|slot| slot.info().cloned()));
         match in_use {
             Some(info) => {
-                let tone = if info.software { Tone::Fair } else { Tone::Good };
-                (tone, format!("{} · {}", info.adapter, capability::backend_name(info.backend)))
+                let backend = capability::backend_name(info.backend);
+                match (info.software, info.backend) {
+                    (false, _) => (Tone::Good, format!("{} · {backend}", info.adapter)),
+                    (true, BackendChoice::Wasm) => (Tone::Fair, format!("Processor · {backend}")),
+                    (true, _) => (Tone::Fair, format!("Software GPU · {backend}")),
+                }
             }
             None => {
                 let found = state.backends.with(|backends| capability::judge(backends.as_deref(), None));

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use leptos::{ev, html};
+use wasm_bindgen::JsCast;
 
 use super::export::Format;
 use super::format;
@@ -10,7 +12,7 @@ use super::save;
 use super::session::Session;
 use super::state::{Recorder, Remedy, Run, RunPhase, State};
 use crate::audio::{SAMPLE_RATE_HZ, wav};
-use crate::protocol::{Failure, FailureKind, RunStage};
+use crate::protocol::{Failure, FailureKind, RunStage, Task};
 
 /// The panel.
 #[component]
@@ -42,7 +44,9 @@ pub fn TranscriptPanel() -> impl IntoView {
                 <p class="tentative" hidden=move || state.tentative.with(String::is_empty)>
                     {move || state.tentative.with(|text| text.trim().to_string())}
                 </p>
-                <p class="transcript__placeholder" hidden=move || !empty()>{move || placeholder(state)}</p>
+                <Show when=empty>
+                    <p class="transcript__placeholder">{move || placeholder(state)}</p>
+                </Show>
             </div>
         </section>
     }
@@ -71,9 +75,11 @@ fn Status() -> impl IntoView {
             .then(|| format!("{} of {}", format::clock(progress.done_s), format::clock(progress.total_s)))
     };
     let recording = move || state.recorder.get() != Recorder::Off;
+    // Before the first window is through, the share of its stage is the best that is known.
     let done = move || {
         let progress = state.run.with(|run| run.progress)?;
-        (progress.total_s > 0.0).then(|| progress.done_s / progress.total_s)
+        let in_windows = (progress.done_s > 0.0 && progress.total_s > 0.0).then(|| progress.done_s / progress.total_s);
+        in_windows.or(progress.stage_done.map(f64::from))
     };
     let busy = move || state.run.with(Run::is_busy) && !recording();
     view! {
@@ -137,7 +143,11 @@ fn Tools() -> impl IntoView {
                     gloo_timers::future::TimeoutFuture::new(2_000).await;
                     copied.set(false);
                 }
-                Err(_) => state.alert(not_saved("The browser did not let the page copy."), Remedy::Nothing),
+                Err(_) => state.alert(
+                    Task::SpeechToText,
+                    not_saved("The browser did not let the page copy."),
+                    Remedy::Nothing,
+                ),
             }
         });
     };
@@ -163,27 +173,75 @@ fn Tools() -> impl IntoView {
                 <Glyph icon=icons::COPY />
                 <span aria-live="polite">{move || if copied.get() { "Copied" } else { "Copy" }}</span>
             </button>
-            <details class="menu">
-                <summary class="button button--small">
-                    <Glyph icon=icons::SAVE />
-                    "Save"
-                </summary>
-                <div class="menu__items">
-                    {Format::ALL
-                        .map(|kind| {
-                            view! {
-                                <button type="button" class="menu__item" disabled=no_text on:click=move |_| save_text(state, kind)>
-                                    {format!("Save as {}", kind.extension().to_uppercase())}
-                                </button>
-                            }
-                        })
-                        .collect_view()}
-                    <button type="button" class="menu__item" disabled=no_recording on:click=move |_| save_recording(state)>
-                        "Save the recording as WAV"
-                    </button>
-                </div>
-            </details>
+            <SaveMenu no_text=Signal::derive(no_text) no_recording=Signal::derive(no_recording) />
         </div>
+    }
+}
+
+/// The kinds of file, in a list that closes like a menu: by a choice, by Escape, by a press elsewhere.
+#[component]
+fn SaveMenu(no_text: Signal<bool>, no_recording: Signal<bool>) -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let menu = NodeRef::<html::Details>::new();
+    let close = move || {
+        if let Some(menu) = menu.get_untracked() {
+            menu.set_open(false);
+        }
+    };
+    let outside = move |event: &web_sys::Event| {
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
+        menu.get_untracked().is_some_and(|menu| !menu.contains(target.as_ref()))
+    };
+    let pressing = window_event_listener(ev::pointerdown, move |event| {
+        if outside(&event) {
+            close();
+        }
+    });
+    let focusing = window_event_listener(ev::focusin, move |event| {
+        if outside(&event) {
+            close();
+        }
+    });
+    on_cleanup(move || {
+        pressing.remove();
+        focusing.remove();
+    });
+    let escape = move |event: ev::KeyboardEvent| {
+        if event.key() == "Escape" {
+            close();
+            let summary = menu.get_untracked().and_then(|menu| menu.query_selector("summary").ok().flatten());
+            if let Some(summary) = summary.and_then(|summary| summary.dyn_into::<web_sys::HtmlElement>().ok()) {
+                // Focus fails only for elements that were removed meanwhile.
+                let _ = summary.focus();
+            }
+        }
+    };
+    let choose = move |save: &dyn Fn()| {
+        close();
+        save();
+    };
+    view! {
+        <details class="menu" node_ref=menu on:keydown=escape>
+            <summary class="button button--small">
+                <Glyph icon=icons::SAVE />
+                "Save"
+            </summary>
+            <div class="menu__items">
+                {Format::ALL
+                    .map(|kind| {
+                        let save = move |_| choose(&|| save_text(state, kind));
+                        view! {
+                            <button type="button" class="menu__item" disabled=no_text on:click=save>
+                                {format!("Save as {}", kind.extension().to_uppercase())}
+                            </button>
+                        }
+                    })
+                    .collect_view()}
+                <button type="button" class="menu__item" disabled=no_recording on:click=move |_| choose(&|| save_recording(state))>
+                    "Save recording as WAV"
+                </button>
+            </div>
+        </details>
     }
 }
 
@@ -194,16 +252,19 @@ fn save_text(state: State, kind: Format) {
     let name = state.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
     let file = format!("{}.{}", name.unwrap_or_else(|| "transcript".into()), kind.extension());
     if save::download(&file, kind.mime(), contents.as_bytes()).is_err() {
-        state.alert(not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+        state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
     }
 }
 
 fn save_recording(state: State) {
     let Some(recording) = state.recording.get_untracked() else { return };
-    let file = wav::encode(&recording.samples, SAMPLE_RATE_HZ).ok();
     let name = format!("{}.wav", recording.name);
-    if file.and_then(|file| save::download(&name, "audio/wav", &file).ok()).is_none() {
-        state.alert(not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+    let file = match wav::encode(&recording.samples, SAMPLE_RATE_HZ) {
+        Ok(file) => file,
+        Err(error) => return state.alert(Task::SpeechToText, error.to_failure(), Remedy::Nothing),
+    };
+    if save::download(&name, "audio/wav", &file).is_err() {
+        state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
     }
 }
 

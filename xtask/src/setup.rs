@@ -34,12 +34,24 @@ impl Environment {
         command
     }
 
-    /// As `command`, with the Rust toolchain that can build for wasm32.
+    /// As `command`, with the Rust toolchain that can build for wasm32. Every such build bears the same name, so that the
+    /// tests use what the page was built from.
     pub fn wasm_command(&self, program: &str) -> Command {
         let mut command = self.command(program);
         self.toolchain.select(&mut command);
+        // Trunk names the worker's files without a hash: the page asks for those of its own commit.
+        if let Some(commit) = commit() {
+            command.env("RILL_BUILD", commit);
+        }
         command
     }
+}
+
+/// The commit that is built, `None` outside a checkout.
+fn commit() -> Option<String> {
+    let output = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(paths::root()).output().ok()?;
+    let name = String::from_utf8(output.stdout).ok()?.trim().to_string();
+    (output.status.success() && !name.is_empty()).then_some(name)
 }
 
 /// Installs what is missing for `scope`; quick when nothing is.

@@ -60,7 +60,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     });
     session.step("lints, wasm32", || {
         let mut clippy = ready(env)?.wasm_command("cargo");
-        clippy.args(["clippy", "--package", "rill", "--lib", "--bin", "app", "--bin", "worker", "--target", TARGET]);
+        clippy.args(["clippy", "--release", "--package", "rill", "--lib", "--bin", "app", "--bin", "worker", "--target", TARGET]);
         check(clippy.args(["--", "-D", "warnings"]))
     });
     session.step("browser tests", || browser_tests(ready(env)?));
@@ -98,7 +98,8 @@ fn native_tests() -> Result<Tally> {
 fn browser_tests(env: &Environment) -> Result<Tally> {
     let driver = system::chromedriver().context("ChromeDriver is not installed: run `cargo xtask setup`")?;
     let mut test = env.wasm_command("cargo");
-    test.args(["test", "--package", "rill", "--target", TARGET, "--lib", "--tests", "--no-fail-fast"]);
+    // Optimised like the page, so that the dependencies are those that Trunk has just built.
+    test.args(["test", "--release", "--package", "rill", "--target", TARGET, "--test", "web_*", "--no-fail-fast"]);
     // Software adapters are slow; the runner's own limit of 20 s for everything is too short for whole models.
     test.env("CHROMEDRIVER", driver).env("WASM_BINDGEN_TEST_TIMEOUT", "900").env("RILL_MODELS", paths::models());
     count_cargo(test)

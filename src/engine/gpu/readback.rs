@@ -23,9 +23,8 @@ pub struct Readback {
 impl Readback {
     /// The bytes of each slot asked for.
     pub async fn wait(self) -> Result<Vec<Vec<u8>>> {
-        self.gpu.drive();
         let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
-        let mapped = self.mapped.await.map_err(|_| failed("the buffer was dropped".into()))?;
+        let mapped = self.gpu.wait(self.mapped).await.map_err(|_| failed("the buffer was dropped".into()))?;
         self.gpu.check()?;
         mapped.map_err(|e| failed(e.to_string()))?;
         let mut parts = Vec::with_capacity(self.ranges.len());

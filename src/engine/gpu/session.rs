@@ -236,7 +236,7 @@ impl GpuSession {
         }
     }
 
-    /// Runs one large graph to its end, in submits of about [`SUBMIT_MS`]; how much that is, is learned on the way.
+    /// Runs one large graph and waits for its end, in submits of about [`SUBMIT_MS`]; how much that is, is learned on the way.
     pub async fn run_watched(&self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         let plan = &self.plans[graph.0];
         let mut rest = &plan.dispatches[..];
@@ -254,9 +254,6 @@ impl GpuSession {
             );
             self.gpu.queue.submit([encoder.finish()]);
             rest = &rest[n..];
-            if rest.is_empty() {
-                break; // Whoever reads the results waits for them.
-            }
             self.gpu.finish().await?;
             let rate = flops as f64 / edge::ms_since(start).max(0.05);
             // A first run compiles too, and a slice may hold one small op: no single measurement moves the budget far.
@@ -324,7 +321,7 @@ fn draft(gpu: &Gpu, program: &Program, slots: &[SlotBuffers]) -> (Vec<Draft>, u6
 fn row_parts(node: &Node, slots: &[SlotBuffers]) -> Vec<Range<usize>> {
     match node.op.splittable().and_then(|input| node.inputs[input]) {
         Some(Value::Slot(id)) => slots[id.0].parts.iter().map(|part| part.rows.clone()).collect(),
-        _ => vec![0..0],
+        _ => std::iter::once(0..0).collect(),
     }
 }
 

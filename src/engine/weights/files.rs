@@ -49,26 +49,3 @@ impl ModelFiles {
         Error::Fetch { url: self.address(name), reason: "there is no such file".into() }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cancel_flag_calls_back_once_and_at_once_when_already_raised() {
-        let flag = CancelFlag::default();
-        let calls = Rc::new(Cell::new(0));
-        let count = |calls: &Rc<Cell<i32>>| {
-            let calls = calls.clone();
-            move || calls.set(calls.get() + 1)
-        };
-        flag.on_cancel(count(&calls));
-        assert!(flag.check().is_ok());
-        flag.clone().cancel();
-        flag.cancel();
-        assert!(matches!(flag.check(), Err(Error::Cancelled)));
-        assert_eq!(calls.get(), 1);
-        flag.on_cancel(count(&calls));
-        assert_eq!(calls.get(), 2);
-    }
-}

@@ -1,0 +1,71 @@
+//! Loading real models in tests.
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+pub mod micro;
+
+use rill::engine::gpu::Gpu;
+use rill::engine::graph::SlotId;
+use rill::engine::ladder::Choice;
+use rill::engine::load::{Model, load};
+use rill::engine::session::{Device, Session};
+use rill::engine::transcribe::SpeechModel;
+use rill::engine::weights::{LoadHooks, ModelFiles};
+use rill::engine::{CancelFlag, embed::EmbeddingModel};
+use rill::protocol::{BackendChoice, Precision};
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// The folder that holds the model folders.
+pub fn folder() -> PathBuf {
+    match std::env::var_os("RILL_MODELS") {
+        Some(folder) => folder.into(),
+        None => panic!("RILL_MODELS names no folder of models; `cargo xtask test` fetches them and sets it"),
+    }
+}
+
+/// This machine's GPU; without one a printed skip, or a failure where REQUIRE_GPU is set.
+pub fn open_gpu() -> Option<Rc<Gpu>> {
+    match pollster::block_on(Gpu::open()) {
+        Ok(gpu) => Some(gpu),
+        Err(e) if std::env::var_os("REQUIRE_GPU").is_some() => panic!("{e}"),
+        Err(e) => {
+            eprintln!("skipped: {e}");
+            None
+        }
+    }
+}
+
+fn load_model(device: Device, id: &str) -> Model {
+    let choice = Choice {
+        backend: BackendChoice::WebGpu,
+        adapter: "test".into(),
+        software: true,
+        precision: Precision::F32,
+        reason: "a test".into(),
+        device,
+    };
+    let files = ModelFiles::folder(folder().join(id), LoadHooks::default());
+    let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
+    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
+}
+
+/// A Whisper on the GPU.
+pub fn load_speech(gpu: Rc<Gpu>, id: &str) -> SpeechModel {
+    match load_model(Device::Gpu(gpu), id) {
+        Model::Speech(model) => *model,
+        Model::Embedding(_) => panic!("{id} is no speech model"),
+    }
+}
+
+/// A sentence encoder on a device.
+pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
+    match load_model(device, id) {
+        Model::Embedding(model) => *model,
+        Model::Speech(_) => panic!("{id} is no sentence encoder"),
+    }
+}
+
+/// A slot's floats.
+pub fn read_floats(session: &mut Session, slot: SlotId) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(&pollster::block_on(session.read(slot)).expect("a slot can be read"))
+}
