@@ -117,14 +117,14 @@ test('single keys record, stop, choose a model and help, and leave typing alone'
 
 test('the colours can be chosen, and the choice is kept', async ({ rill }) => {
   await rill.open();
-  const background = () => rill.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const light = await background();
+  const ink = () => rill.page.evaluate(() => getComputedStyle(document.body).color);
+  const light = await ink();
   await rill.page.getByRole('button', { name: 'Colours: as the system' }).click();
   await rill.page.getByRole('button', { name: 'Colours: light' }).click();
   await expect(rill.page.getByRole('button', { name: 'Colours: dark' })).toBeVisible();
-  const dark = await background();
+  const dark = await ink();
   expect(dark).not.toBe(light);
   await rill.page.reload();
   await expect(rill.page.getByRole('button', { name: 'Colours: dark' })).toBeVisible();
-  expect(await background()).toBe(dark);
+  expect(await ink()).toBe(dark);
 });
