@@ -5,6 +5,25 @@
 import { defineConfig } from '@playwright/test';
 import { CHROMIUM, SERVE, sample, switches } from './support/browser.mjs';
 
+/** With RILL_BROWSERS=all: Firefox too, with WebGPU, for what does not need Chromium's fake microphone or its switches. */
+const firefox = {
+  name: 'firefox',
+  testMatch: ['sentences.spec.mjs', 'api.spec.mjs'],
+  use: {
+    browserName: 'firefox',
+    channel: 'moz-firefox',
+    launchOptions: {
+      executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
+      firefoxUserPrefs: {
+        'dom.webgpu.enabled': true,
+        'gfx.webgpu.ignore-blocklist': true,
+        'media.navigator.permission.disabled': true,
+        'media.navigator.streams.fake': true,
+      },
+    },
+  },
+};
+
 const PORT = Number(process.env.RILL_PORT ?? 8123);
 
 export default defineConfig({
@@ -21,9 +40,17 @@ export default defineConfig({
     viewport: { width: 1280, height: 800 },
     screenshot: 'only-on-failure',
     actionTimeout: 15_000,
-    browserName: 'chromium',
-    launchOptions: { executablePath: CHROMIUM, args: switches({ microphone: sample('jfk') }) },
   },
+  projects: [
+    {
+      name: 'chromium',
+      use: {
+        browserName: 'chromium',
+        launchOptions: { executablePath: CHROMIUM, args: switches({ microphone: sample('jfk') }) },
+      },
+    },
+    ...(process.env.RILL_BROWSERS === 'all' ? [firefox] : []),
+  ],
   webServer: {
     command: SERVE(PORT),
     url: `http://localhost:${PORT}/`,

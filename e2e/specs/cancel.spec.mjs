@@ -1,6 +1,9 @@
 // Whatever is under way can be stopped, and the page goes on.
 
+import { statSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { MODELS } from '../support/browser.mjs';
 import { LOAD, expect, test } from '../support/rill.mjs';
 import { serve, smallWhisper } from '../support/server.mjs';
 import { tone } from '../support/wav.mjs';
@@ -8,6 +11,7 @@ import { tone } from '../support/wav.mjs';
 const UNDER_WAY = /Listening to the recording|Writing the words/;
 
 test('a download that was cancelled goes on where it was', async ({ rill }) => {
+  const pieces = Math.ceil(statSync(path.join(MODELS, 'whisper-tiny.en/model.safetensors')).size / 2 ** 22);
   const ranges = [];
   let delay = 400;
   await rill.page.route('**/models/whisper-tiny.en/model.safetensors', async (route) => {
@@ -17,7 +21,7 @@ test('a download that was cancelled goes on where it was', async ({ rill }) => {
   });
   await rill.open();
   await rill.load.click();
-  await expect(rill.model.locator('.files__file', { hasText: 'model.safetensors' })).toContainText(/\d+ MB of 76 MB/);
+  await expect(rill.model.locator('.files__file', { hasText: 'model.safetensors' })).toContainText(/\d MB of \d+ MB/);
   await rill.cancelLoading.click();
   await expect(rill.load).toBeVisible();
   await expect(rill.alert).toHaveCount(0);
@@ -26,7 +30,7 @@ test('a download that was cancelled goes on where it was', async ({ rill }) => {
   const before = ranges.length;
   delay = 0;
   await rill.loadModel();
-  expect(ranges.length - before, 'requests for the rest of 19 pieces').toBeLessThan(19);
+  expect(ranges.length - before, 'requests for the rest').toBeLessThan(pieces);
   expect(ranges[before], 'where it went on').not.toMatch(/^bytes=0-/);
 });
 

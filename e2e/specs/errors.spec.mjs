@@ -118,7 +118,7 @@ test.describe('models', () => {
     await rill.stop.click();
     await expect(rill.status).toContainText('as soon as the model is ready');
     const alert = await rill.expectAlert('model.safetensors', '500');
-    const { bytes } = await rill.save('Save the recording as WAV');
+    const { bytes } = await rill.save('Save recording as WAV');
     expect(wav.read(bytes).channels[0].length).toBeGreaterThan(16_000);
 
     isBroken = false;
@@ -151,7 +151,7 @@ test.describe('models', () => {
     await (await browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
     const alert = await rill.expectAlert('The GPU went away', 'Load the model again');
     await expect(rill.record).toHaveAttribute('aria-disabled', 'false');
-    expect((await rill.save('Save the recording as WAV')).bytes.length).toBeGreaterThan(900 * 32_000);
+    expect((await rill.save('Save recording as WAV')).bytes.length).toBeGreaterThan(900 * 32_000);
     await alert.getByRole('button', { name: 'Load again' }).click();
     await expect(rill.ready).toBeVisible(LOAD);
   });

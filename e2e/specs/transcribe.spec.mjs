@@ -31,7 +31,7 @@ test('what is said into the microphone stands on the page, word for word', async
   });
 
   await test.step('the recording can be saved', async () => {
-    const { name, bytes } = await rill.save('Save the recording as WAV');
+    const { name, bytes } = await rill.save('Save recording as WAV');
     expect(name).toMatch(/^Recording .*\.wav$/);
     const { rate, channels } = wav.read(bytes);
     expect([rate, channels.length]).toEqual([16_000, 1]);

@@ -13,6 +13,7 @@ const TINY = 'whisper-tiny.en';
  */
 export function smallWhisper({ config: changes = {}, change = (tensors) => tensors } = {}) {
   const read = (name) => readFileSync(path.join(MODELS, TINY, name));
+  const generation = read('generation_config.json');
   const small = {
     ...JSON.parse(read('config.json')),
     d_model: 32,
@@ -27,8 +28,8 @@ export function smallWhisper({ config: changes = {}, change = (tensors) => tenso
   return {
     'config.json': Buffer.from(JSON.stringify({ ...small, ...changes })),
     'tokenizer.json': read('tokenizer.json'),
-    'generation_config.json': read('generation_config.json'),
-    'model.safetensors': weights(small, change),
+    'generation_config.json': generation,
+    'model.safetensors': weights({ ...small, timestamp_begin: JSON.parse(generation).no_timestamps_token_id + 1 }, change),
   };
 }
 

@@ -3,7 +3,10 @@
 // Its decoder is made so that it always ends the text at once: a recording of one window takes a second, and no speech is
 // found in it.
 
-/** The checkpoint for this `config.json`. `change` may alter the tensors (`{name: shape}`) before they are written. */
+/**
+ * The checkpoint for this `config.json`, which needs `timestamp_begin` beside its own entries. `change` may alter the
+ * tensors (`{name: shape}`) before they are written.
+ */
 export function weights(config, change = (tensors) => tensors) {
   const tensors = change(shapes(config));
   const header = {};
@@ -18,16 +21,22 @@ export function weights(config, change = (tensors) => tensors) {
   for (const [name, { data_offsets: offsets }] of Object.entries(header)) {
     const value = fixed(name);
     for (let at = offsets[0]; at < offsets[1]; at += 2) data.writeUInt16LE(half(value ?? random()), at);
-    if (name === 'model.decoder.embed_tokens.weight') {
-      // The last row before the logits is all ones: this token's logit is far above the others'.
-      const row = offsets[0] + 2 * config.eos_token_id * config.d_model;
-      for (let i = 0; i < config.d_model; i++) data.writeUInt16LE(half(0.9), row + 2 * i);
-    }
+    if (name === 'model.decoder.embed_tokens.weight') loud(data, offsets[0], config);
   }
   const json = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json, data]);
+}
+
+/**
+ * The last row before the logits is all ones, so these tokens' logits are far above the others': the end of the text, and
+ * the timestamp of the window's begin, which the rules want before it.
+ */
+function loud(data, table, { d_model: d, eos_token_id: end, timestamp_begin: begin }) {
+  for (const [token, value] of [[end, 0.9], [begin, 0.5]]) {
+    for (let i = 0; i < d; i++) data.writeUInt16LE(half(value), table + 2 * (token * d + i));
+  }
 }
 
 /** What is not random: normalisations change nothing, and the decoder's last one forgets what comes in. */
