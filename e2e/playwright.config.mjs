@@ -8,7 +8,7 @@ import { CHROMIUM, SERVE, sample, switches } from './support/browser.mjs';
 /** With RILL_BROWSERS=all: Firefox too, with WebGPU, for what does not need Chromium's fake microphone or its switches. */
 const firefox = {
   name: 'firefox',
-  testMatch: ['sentences.spec.mjs', 'api.spec.mjs'],
+  testMatch: 'sentences.spec.mjs',
   use: {
     browserName: 'firefox',
     channel: 'moz-firefox',
