@@ -1,0 +1,130 @@
+// For every visitor: any width, light and dark, keyboard alone, screen reader.
+
+import { AxeBuilder } from '@axe-core/playwright';
+import { LOAD, expect, test } from '../support/rill.mjs';
+import { serve, smallWhisper } from '../support/server.mjs';
+import { tone } from '../support/wav.mjs';
+
+const WIDTHS = [360, 768, 1440];
+
+/** What axe finds wrong, short enough to read. */
+async function violations(page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.target.join(' ')) }));
+}
+
+/** Axe at every width in light and dark, and whether anything is wider than the window. */
+async function check(page, what) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 800 });
+      const where = `${what}, ${colorScheme}, ${width} px`;
+      expect.soft(await violations(page), where).toEqual([]);
+      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect.soft(tooWide, `${where}: pixels beyond the window`).toBeLessThanOrEqual(0);
+    }
+  }
+}
+
+test('the speech page has no barriers: at first, with an error, and with everything open', async ({ rill }) => {
+  await serve(rill.page, smallWhisper());
+  await rill.open();
+  await check(rill.page, 'at first');
+
+  await rill.choose({ name: 'empty.wav', mimeType: 'audio/wav', buffer: Buffer.alloc(0) });
+  await rill.expectAlert('The file is empty.');
+  await rill.choose(tone(1));
+  await expect(rill.status).toContainText('Done', LOAD);
+  for (const fold of await rill.page.locator('details > summary').all()) {
+    if (await fold.isVisible()) await fold.click();
+  }
+  await check(rill.page, 'with everything open');
+});
+
+test('the text page and the help have no barriers', async ({ rill }) => {
+  await rill.open('./#/text');
+  await check(rill.page, 'text');
+  await rill.page.getByRole('button', { name: 'Help and keyboard shortcuts' }).click();
+  await expect(rill.page.getByRole('dialog', { name: 'Help' })).toBeVisible();
+  await check(rill.page, 'help');
+});
+
+test('Tab goes through the page in the order in which it is read', async ({ rill }) => {
+  await rill.open();
+  const names = [];
+  for (let i = 0; i < 11; i++) {
+    await rill.page.keyboard.press('Tab');
+    names.push(
+      await rill.page.evaluate(() => {
+        const at = document.activeElement;
+        const label = at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent;
+        return label.trim().split(/(?<=[a-z])(?=[A-Z])/)[0];
+      }),
+    );
+  }
+  expect(names).toEqual([
+    'Skip to the work area',
+    'Rill',
+    'Speech',
+    'Text',
+    'Colours: as the system',
+    'Help and keyboard shortcuts',
+    'Record',
+    'Choose a file',
+    expect.stringContaining('Whisper tiny'),
+    'Load now',
+    'Settings',
+  ]);
+});
+
+test('the skip link leads to the work area of the page that is open', async ({ rill }) => {
+  await rill.open('./#/text');
+  await rill.page.keyboard.press('Tab');
+  await rill.page.keyboard.press('Enter');
+  await expect(rill.page.locator('main')).toBeFocused();
+  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Which sentence means the same?');
+});
+
+test('single keys record, stop, choose a model and help, and leave typing alone', async ({ rill }) => {
+  await serve(rill.page, smallWhisper());
+  await rill.open();
+  const { keyboard } = rill.page;
+
+  await keyboard.press('?');
+  const help = rill.page.getByRole('dialog', { name: 'Help' });
+  await expect(help).toBeVisible();
+  await keyboard.press('Escape');
+  await expect(help).toBeHidden();
+
+  await keyboard.press('/');
+  await expect(rill.page.getByRole('radio', { checked: true })).toBeFocused();
+  await rill.page.evaluate(() => document.activeElement.blur());
+
+  await keyboard.press('r');
+  await expect(rill.stop).toBeVisible();
+  await expect(rill.clock).toContainText('0:01');
+  await keyboard.press('Space');
+  await expect(rill.record).toBeVisible();
+  await expect(rill.status).toContainText('Done', LOAD);
+
+  await rill.page.getByRole('link', { name: 'Text', exact: true }).click();
+  await rill.query.fill('');
+  await rill.query.pressSequentially('r /?');
+  await expect(rill.query).toHaveValue('r /?');
+  await expect(help).toBeHidden();
+});
+
+test('the colours can be chosen, and the choice is kept', async ({ rill }) => {
+  await rill.open();
+  const ink = () => rill.page.evaluate(() => getComputedStyle(document.body).color);
+  const light = await ink();
+  await rill.page.getByRole('button', { name: 'Colours: as the system' }).click();
+  await rill.page.getByRole('button', { name: 'Colours: light' }).click();
+  await expect(rill.page.getByRole('button', { name: 'Colours: dark' })).toBeVisible();
+  const dark = await ink();
+  expect(dark).not.toBe(light);
+  await rill.page.reload();
+  await expect(rill.page.getByRole('button', { name: 'Colours: dark' })).toBeVisible();
+  expect(await ink()).toBe(dark);
+});

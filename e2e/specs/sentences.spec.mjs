@@ -1,0 +1,40 @@
+// The tab that ranks sentences by meaning.
+
+import { LOAD, expect, test } from '../support/rill.mjs';
+
+test('sentences are ranked by meaning, the nearest first', async ({ rill }) => {
+  await rill.open('./#/text');
+  await rill.query.fill('Where can I see animals from Africa?');
+  await rill.sentences.fill('The train to the coast leaves at nine.\n\nLions and giraffes live in our zoo.\nBread is made of flour.');
+  await rill.compare.click();
+  await expect(rill.ranking).toHaveCount(3, LOAD);
+  await expect(rill.ranking.first()).toContainText('Lions and giraffes');
+  const scores = (await rill.ranking.locator('.ranking__score').allTextContents()).map(Number);
+  expect(scores).toEqual([...scores].sort((a, b) => b - a));
+  expect(scores[0]).toBeGreaterThan(scores[1] + 0.1);
+  await expect(rill.page.getByText(/^3 sentences compared in/)).toBeVisible();
+
+  // The model is there now: another question is answered at once.
+  await rill.query.fill('How do I bake?');
+  await rill.compare.click();
+  await expect(rill.ranking.first()).toContainText('Bread');
+});
+
+test('without a question there is nothing to compare', async ({ rill }) => {
+  await rill.open('./#/text');
+  await rill.query.fill('  ');
+  await expect(rill.compare).toHaveAttribute('aria-disabled', 'true');
+  await rill.query.press('Enter');
+  await expect(rill.page.getByRole('button', { name: 'Cancel loading' })).toBeHidden();
+});
+
+test('tabs are addresses: links, reload and the back button work', async ({ rill }) => {
+  await rill.open('./#/text');
+  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Which sentence means the same?');
+  await rill.page.getByRole('link', { name: 'Speech' }).click();
+  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Speech to text');
+  await rill.page.goBack();
+  await expect(rill.page.getByRole('link', { name: 'Text', exact: true })).toHaveAttribute('aria-current', 'page');
+  await rill.page.reload();
+  await expect(rill.query).toBeVisible();
+});
