@@ -136,12 +136,14 @@ impl Error {
                 "The model runs but cannot be kept for the next visit. Free some disk space or remove cached models.",
             ),
             Error::Storage { .. } => (FailureKind::Storage, "The model runs but is not kept for the next visit."),
-            Error::Corrupt { .. } => {
-                (FailureKind::Model, "Remove the cached copy of the model and load it again, or choose another source.")
-            }
-            Error::MissingTensor { .. } | Error::Shape { .. } => {
-                (FailureKind::Model, "The files do not belong together. Choose another model or another source.")
-            }
+            Error::Corrupt { .. } => (
+                FailureKind::Model,
+                "Load it again: no damaged copy was kept. If it happens again, choose another source.",
+            ),
+            Error::MissingTensor { .. } | Error::Shape { .. } => (
+                FailureKind::Model,
+                "The files do not belong together, and no copy was kept. Choose another model or another source.",
+            ),
             Error::Unsupported(_) => (FailureKind::Model, "Choose one of the models in the list."),
             Error::Input(_) => (FailureKind::Input, "Choose another recording, or record again."),
             Error::Cancelled => (FailureKind::Cancelled, ""),

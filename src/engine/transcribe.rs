@@ -24,6 +24,9 @@ const COMPRESSION_RATIO_THRESHOLD: f32 = 2.4;
 const LOGPROB_THRESHOLD: f32 = -1.0;
 /// A window of a higher no-speech probability and improbable text holds no speech.
 const NO_SPEECH_THRESHOLD: f32 = 0.6;
+/// A window whose samples all stay below this (-80 dB of full scale, three steps of 16-bit audio) is silence. The features are
+/// relative to the loudest moment, so the model would hear words in the rounding.
+const SILENCE: f32 = 1e-4;
 /// A recording shorter than this holds no word.
 const SHORTEST_S: f64 = 0.1;
 
@@ -228,6 +231,13 @@ impl SpeechModel {
         watch: &mut Watch<'_>,
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<()> {
+        let n_samples = (recording.len() - job.seek).min(self.whisper.config.n_samples());
+        if recording[job.seek..][..n_samples].iter().all(|sample| sample.abs() < SILENCE) {
+            if finality == Finality::Final {
+                job.seek += n_samples;
+            }
+            return Ok(());
+        }
         self.encode(recording, job, watch, emit).await?;
         if job.language.is_none() {
             job.language = Some(self.detect_language(watch).await?);
@@ -238,7 +248,6 @@ impl SpeechModel {
         if finality == Finality::Tentative {
             return Ok(());
         }
-        let n_samples = (recording.len() - job.seek).min(self.whisper.config.n_samples());
         let state = &attempt.decoded.state;
         let is_silent = state.no_speech_prob > NO_SPEECH_THRESHOLD && attempt.avg_logprob <= LOGPROB_THRESHOLD;
         if is_silent {

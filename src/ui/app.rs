@@ -59,10 +59,20 @@ fn App() -> impl IntoView {
     let help_open = RwSignal::new(false);
     shortcuts::listen(session, tab, help_open);
 
+    // The address names the tab, so the link moves the focus by itself.
+    let work = NodeRef::<leptos::html::Main>::new();
+    let skip = move |event: leptos::ev::MouseEvent| {
+        event.prevent_default();
+        if let Some(work) = work.get_untracked() {
+            // An element that cannot take the focus keeps it where it is.
+            let _ = work.focus();
+        }
+    };
+
     view! {
-        <a class="skip" href="#work">"Skip to the work area"</a>
+        <a class="skip" href="#work" on:click=skip>"Skip to the work area"</a>
         <TopBar tab help_open />
-        <main id="work" class="page" tabindex="-1">
+        <main id="work" class="page" tabindex="-1" node_ref=work>
             <div hidden=move || tab.get() != Tab::Speech class="panes">
                 <div class="work">
                     <Recorder />

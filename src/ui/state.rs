@@ -268,6 +268,11 @@ impl State {
     pub fn alert(&self, task: impl Into<Option<Task>>, failure: Failure, remedy: Remedy) {
         let task = task.into();
         self.alerts.update(|alerts| {
+            // A lost GPU is said once: the job in hand that it ended says it again.
+            let is_lost = |failure: &Failure| failure.kind == FailureKind::DeviceLost;
+            if is_lost(&failure) && alerts.iter().any(|alert| is_lost(&alert.failure)) {
+                return;
+            }
             alerts.retain(|alert| alert.failure != failure);
             let id = alerts.iter().map(|alert| alert.id).max().unwrap_or(0) + 1;
             alerts.push(Alert { id, failure, remedy, task });

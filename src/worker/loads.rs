@@ -6,8 +6,8 @@ use crate::engine::models::ModelCard;
 use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, CachedModel, Event, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest, PipelineId,
-    PipelineInfo,
+    BackendChoice, CachedModel, Event, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
+    PipelineId, PipelineInfo,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -35,7 +35,12 @@ impl Worker {
             }),
         };
         let files = self.files(card, request, hooks).await?;
-        let (model, timings) = load(&choice, &files, cancel, &mut |step| progress.step(step)).await?;
+        let loaded = load(&choice, &files, cancel, &mut |step| progress.step(step)).await;
+        if loaded.as_ref().is_err_and(|error| error.to_failure().kind == FailureKind::Model) {
+            // Kept, the same files would fail every time. What the store says to this changes nothing.
+            let _ = cached(Some(card.id)).await;
+        }
+        let (model, timings) = loaded?;
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
         let info = PipelineInfo {

@@ -75,7 +75,7 @@ impl Gpu {
         });
         Ok(Rc::new(Self {
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
-            name: name_of(&info),
+            name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             device,
             queue,
@@ -154,11 +154,31 @@ fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
-fn name_of(info: &wgpu::AdapterInfo) -> String {
-    let name = [info.name.trim(), info.driver.trim()].into_iter().find(|s| !s.is_empty());
-    match (name, info.device_type) {
-        (Some(name), _) => name.to_string(),
-        (None, wgpu::DeviceType::Cpu) => "software adapter (the browser names no device)".to_string(),
-        (None, _) => "GPU (the browser names no device)".to_string(),
+fn name_of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> String {
+    let names = [info.name.trim().to_string(), name_in_browser(device), info.driver.trim().to_string()];
+    let unnamed = match info.device_type {
+        wgpu::DeviceType::Cpu => "software adapter",
+        _ => "GPU without a name",
+    };
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| unnamed.into())
+}
+
+/// What the browser tells of the adapter and wgpu leaves out: a description, or vendor and architecture.
+#[cfg(target_arch = "wasm32")]
+fn name_in_browser(device: &wgpu::Device) -> String {
+    use js_sys::Reflect;
+    let Some(device) = device.as_webgpu() else { return String::new() };
+    let info = Reflect::get(device, &"adapterInfo".into()).unwrap_or_default();
+    let part = |name: &str| Reflect::get(&info, &name.into()).ok().and_then(|v| v.as_string()).unwrap_or_default();
+    let description = part("description");
+    if description.is_empty() {
+        format!("{} {}", part("vendor"), part("architecture")).trim().into()
+    } else {
+        description
     }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn name_in_browser(_device: &wgpu::Device) -> String {
+    String::new()
 }
