@@ -81,6 +81,11 @@ export interface AudioOptions {
   maxTokens?: number;
   /** Text that the speech is about or follows, for spelling and style. */
   prompt?: string;
+  /**
+   * Sampling temperatures, tried in turn until the text neither repeats itself nor is improbable. Default: 0, 0.2, 0.4, 0.6,
+   * 0.8, 1, as the reference has them. `[0]` is greedy decoding alone.
+   */
+  temperatures?: number[];
   /** Hears the text of the window in hand each time that tokens were added. */
   onToken?: (step: { text: string; new_tokens: number[] }) => void;
   signal?: AbortSignal;

@@ -53,3 +53,49 @@ pub fn last_uses(graph: &Graph) -> Vec<usize> {
     }
     last
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::check::{floats, recorder};
+    use crate::engine::tensor::DType;
+
+    /// x -> norm -> norm -> norm -> norm, and the first norm used once more at the end.
+    fn chain() -> Graph {
+        let recorder = recorder().expect("an empty checkpoint");
+        recorder.begin("chain");
+        let x = floats(&recorder, "x", DType::F32, &[4, 8], &[0.5; 32]);
+        let w = floats(&recorder, "w", DType::F32, &[8], &[1.0; 8]);
+        let norm = |x: &crate::engine::graph::Tensor| x.layer_norm(&w, &w, 1e-5, DType::F32).expect("shapes fit");
+        let first = norm(&x);
+        let last = norm(&norm(&norm(&first)));
+        let square = floats(&recorder, "square", DType::F32, &[8, 8], &[0.1; 64]);
+        let residual = crate::engine::ops::linear::LinearOptions { residual: Some(&first), ..Default::default() };
+        last.linear(&square, residual).expect("shapes fit");
+        recorder.finish().graphs.remove(0)
+    }
+
+    #[test]
+    fn arena_shares_buffers_but_never_between_an_output_and_what_is_still_needed() {
+        let graph = chain();
+        let mut bytes = Vec::new();
+        let places = plan(&graph, &mut bytes);
+        assert_eq!(bytes.len(), 3, "five outputs, three of which live at once");
+        let last_use = last_uses(&graph);
+        for later in 0..places.len() {
+            for earlier in (0..later).filter(|&earlier| last_use[earlier] >= later) {
+                assert_ne!(places[earlier], places[later], "node {later} overwrites node {earlier}");
+            }
+        }
+    }
+
+    #[test]
+    fn arena_uses_the_buffers_of_earlier_graphs_again() {
+        let graph = chain();
+        let mut bytes = Vec::new();
+        plan(&graph, &mut bytes);
+        let before = bytes.clone();
+        plan(&graph, &mut bytes);
+        assert_eq!(bytes, before);
+    }
+}

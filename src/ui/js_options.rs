@@ -81,6 +81,12 @@ impl<'a> Given<'a> {
         if let Some(timestamps) = self.value("timestamps") {
             options.timestamps = timestamps.as_bool().ok_or_else(|| self.wrong("timestamps", "true or false"))?;
         }
+        if let Some(temperatures) = self.value("temperatures") {
+            let wrong = || self.wrong("temperatures", "an array of numbers from 0 to 1");
+            let numbers = temperatures.dyn_into::<js_sys::Array>().map_err(|_| wrong())?;
+            let number = |value: JsValue| value.as_f64().filter(|t| (0.0..=1.0).contains(t)).map(|t| t as f32);
+            options.temperatures = numbers.iter().map(number).collect::<Option<_>>().ok_or_else(wrong)?;
+        }
         Ok(options)
     }
 

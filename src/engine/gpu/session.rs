@@ -219,7 +219,7 @@ impl GpuSession {
         staging.map_async(wgpu::MapMode::Read, .., move |result| {
             let _ = done.send(result);
         });
-        Ok(Readback { gpu: self.gpu.clone(), staging, ranges, mapped, ring: self.ring.clone() })
+        Ok(Readback { gpu: self.gpu.clone(), staging: Some(staging), ranges, mapped, ring: self.ring.clone() })
     }
 
     /// A free mappable buffer.
