@@ -181,7 +181,7 @@ impl SpeechModel {
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<()> {
         check_recording(recording)?;
-        self.listen(recording, job, watch).await?;
+        self.listen(recording, job, watch, emit).await?;
         while job.seek < recording.len() {
             self.window(recording, job, Finality::Final, watch, emit).await?;
         }
@@ -189,11 +189,18 @@ impl SpeechModel {
     }
 
     /// Finds the loudest moment of a long recording, which all its windows are scaled by.
-    async fn listen(&mut self, recording: &[f32], job: &mut Transcription, watch: &mut Watch<'_>) -> Result<()> {
+    async fn listen(
+        &mut self,
+        recording: &[f32],
+        job: &mut Transcription,
+        watch: &mut Watch<'_>,
+        emit: &mut dyn FnMut(SpeechEvent),
+    ) -> Result<()> {
         let start = edge::Instant::now();
         let n_samples = self.whisper.config.n_samples();
         if recording.len() > n_samples {
             for from in (job.seek..recording.len()).step_by(n_samples) {
+                emit(SpeechEvent::Stage(RunStage::Mel, Some(from as f32 / recording.len() as f32)));
                 watch.cancel.check()?;
                 self.features(recording, from, NO_LIMITS, job).await?;
             }

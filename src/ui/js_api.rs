@@ -122,7 +122,7 @@ async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
 }
 
 async fn transcribe(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
-    let known = ["language", "task", "timestamps", "maxTokens", "prompt", "onToken", "signal"];
+    let known = ["language", "task", "timestamps", "maxTokens", "prompt", "temperatures", "onToken", "signal"];
     let given = Given::new("run", &options, &known)?;
     let (transcribe_options, on_token) = (given.transcribe_options(&pipeline.info)?, given.function("onToken")?);
     let signal = given.signal()?;
