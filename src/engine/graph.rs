@@ -235,24 +235,18 @@ impl Scope {
 
     /// A matrix, in f32 whatever the checkpoint has: for tables that are added to the residual stream.
     pub fn matrix_f32(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
-        let tensor = self.check(name, &[n_rows, n_cols])?;
-        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
-        Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n_rows, n_cols]), SlotKind::Weight(parts)))
+        self.widened(name, &[n_rows, n_cols], self.label(&[name]), TensorType::f32([n_rows, n_cols]))
     }
 
     /// The first row of a matrix, in f32.
     pub fn first_row(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
-        let tensor = self.check(name, &[n_rows, n_cols])?;
-        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
         let label = format!("{}[0]", self.label(&[name]));
-        Ok(self.recorder.slot(label, TensorType::f32([n_cols]), SlotKind::Weight(parts)))
+        self.widened(name, &[n_rows, n_cols], label, TensorType::f32([n_cols]))
     }
 
     /// A vector, in f32.
     pub fn vector(&self, name: &str, n: usize) -> Result<Tensor> {
-        let tensor = self.check(name, &[n])?;
-        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
-        Ok(self.recorder.slot(self.label(&[name]), TensorType::f32([n]), SlotKind::Weight(parts)))
+        self.widened(name, &[n], self.label(&[name]), TensorType::f32([n]))
     }
 
     /// Vectors of `n` elements each, one behind the other, in f32; zeros where the checkpoint has none.
@@ -271,6 +265,13 @@ impl Scope {
         let parts = vec![WeightPart { tensor, first: 0, layout: Layout::ChannelsLast { n_in, width } }];
         let ty = TensorType::new(self.width(&parts), [n_out, width * n_in]);
         Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
+    }
+
+    /// A slot of f32 filled from the start of one tensor of shape `stored`.
+    fn widened(&self, name: &str, stored: &[usize], label: String, ty: TensorType) -> Result<Tensor> {
+        let tensor = self.check(name, stored)?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        Ok(self.recorder.slot(label, ty, SlotKind::Weight(parts)))
     }
 
     fn name(&self, name: impl std::fmt::Display) -> String {

@@ -17,7 +17,7 @@ use crate::protocol::{RunStage, Segment, SpeechTask, TranscribeOptions};
 use std::io::Write as _;
 
 /// Samples of a second.
-pub const SAMPLE_RATE_HZ: usize = 16_000;
+pub const SAMPLE_RATE_HZ: usize = crate::audio::SAMPLE_RATE_HZ as usize;
 /// Text that zlib shrinks by more than this repeats itself.
 const COMPRESSION_RATIO_THRESHOLD: f32 = 2.4;
 /// Text of a lower mean log-probability is improbable.

@@ -5,10 +5,10 @@
 //! positions past the end are clamped: padding rows are computed and ignored.
 
 use super::decode_state::DecodeState;
-use super::linear::expect_shape;
+use super::linear::{expect_shape, weight_file};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
-use crate::engine::tensor::{DType, TensorType};
+use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
 /// Which row of the tables belongs to row r.
@@ -98,9 +98,8 @@ impl Op for Embed {
             first_id: signature.rows.start as u32,
             end_id: signature.rows.end as u32,
         };
-        let file = if table.dtype == DType::F16 { "weight_f16" } else { "weight_f32" };
         Kernel::new("embed", params, [self.n_rows as u32, 1, 1])
-            .shared(file)
+            .shared(weight_file(table))
             .shared("decode_state")
             .flag("HAS_EXTRA", signature.has(3))
             .flag("HAS_STATE", signature.has(4))

@@ -170,7 +170,7 @@ impl Linear {
         let [gx, gy, _] = fold_workgroups(n_groups);
         Kernel::new("matvec", params, [gx, gy, x.n_rows() as u32])
             .shared("reduce")
-            .shared(weight_file(signature))
+            .shared(weight_file(signature.input(WEIGHT)))
             .shared("activation")
             .alias("x_t", x.dtype)
             .alias("y_t", signature.output().dtype)
@@ -234,7 +234,7 @@ pub(super) fn matmul(signature: &Signature, caps: &GpuCaps, activation: Activati
     let reaches_over = rows.first < 0 || (m - 1) * rows.stride + k > (rows.len as isize - rows.first) as usize;
     kernel
         .binds(&[X, WEIGHT, BIAS, RESIDUAL])
-        .shared(weight_file(signature))
+        .shared(weight_file(signature.input(WEIGHT)))
         .shared("activation")
         .alias("x_t", signature.input(X).dtype)
         .alias("y_t", signature.output().dtype)
@@ -246,8 +246,8 @@ pub(super) fn matmul(signature: &Signature, caps: &GpuCaps, activation: Activati
 }
 
 /// The file that reads the weight at binding 2 in its own width.
-fn weight_file(signature: &Signature) -> &'static str {
-    if signature.input(WEIGHT).dtype == DType::F16 { "weight_f16" } else { "weight_f32" }
+pub(super) fn weight_file(weight: &TensorType) -> &'static str {
+    if weight.dtype == DType::F16 { "weight_f16" } else { "weight_f32" }
 }
 
 /// Whether rows of `k` elements begin at a multiple of eight, so that eight are read at once.
