@@ -33,5 +33,5 @@ fn minilm_gives_the_references_vectors_on_the_gpu() {
 
 #[test]
 fn minilm_gives_the_references_vectors_on_the_processor() {
-    agrees(Device::Cpu);
+    agrees(Device::Plain);
 }

@@ -53,7 +53,7 @@ pub async fn check(
     tolerance: Tolerance,
     record: impl Fn(&Recorder) -> Result<Vec<Tensor>>,
 ) -> Result<()> {
-    let (states, expected) = run(&Device::Cpu, times, &record).await?;
+    let (states, expected) = run(&Device::Plain, times, &record).await?;
     let (_, got) = run(device, times, &record).await?;
     for ((state, expected), got) in states.iter().zip(&expected).zip(&got) {
         compare(&state.ty, expected, got, tolerance)?;

@@ -81,7 +81,7 @@ impl Ladder {
             Err(e) => unavailable(BackendChoice::WebGpu, e.to_string(), probe_ms),
         };
         let start = edge::Instant::now();
-        let tested = probe(&Device::Cpu).await;
+        let tested = probe(&Device::Plain).await;
         let wasm = BackendReport {
             backend: BackendChoice::Wasm,
             available: tested.is_ok(),
@@ -123,7 +123,7 @@ fn gpu_choice(gpu: Rc<Gpu>, precision: Precision, why: &str) -> Choice {
 
 fn cpu_choice(why: String) -> Choice {
     Choice {
-        device: Device::Cpu,
+        device: Device::Plain,
         backend: BackendChoice::Wasm,
         adapter: "this processor".into(),
         software: true,

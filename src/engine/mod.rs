@@ -3,7 +3,6 @@
 pub mod arena;
 mod cancel;
 pub mod check;
-pub mod cpu;
 pub mod decode;
 pub mod edge;
 pub mod embed;
@@ -16,6 +15,7 @@ pub mod models;
 pub mod nn;
 pub mod op;
 pub mod ops;
+pub mod plain;
 pub mod session;
 pub mod shaders;
 pub mod tensor;

@@ -1,6 +1,6 @@
 //! What an operation is: a shape rule, a plain definition on the processor, and a kernel on the GPU.
 //!
-//! The definition ([`Op::cpu`]) is the truth that every other version is tested against. [`Op::kernel`] is a pure function
+//! The definition ([`Op::define`]) is the truth that every other version is tested against. [`Op::kernel`] is a pure function
 //! from types to a [`Kernel`], a plain description that only `gpu` turns into objects.
 
 use super::Result;
@@ -21,7 +21,7 @@ pub trait Op: std::fmt::Debug {
     }
 
     /// The definition.
-    fn cpu(&self, args: CpuArgs);
+    fn define(&self, args: Operands);
 
     /// The GPU version.
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel;
@@ -37,8 +37,8 @@ pub trait Op: std::fmt::Debug {
     }
 }
 
-/// What [`Op::cpu`] works on.
-pub struct CpuArgs<'a> {
+/// What [`Op::define`] works on.
+pub struct Operands<'a> {
     /// The inputs in the op's order; `None` where optional and absent, or where the op writes it (see `states`).
     pub inputs: Vec<Option<&'a HostTensor>>,
     /// The inputs named by [`Op::writes`], in that order.

@@ -1,8 +1,8 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
-use super::cpu::CpuSession;
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
+use super::plain::PlainSession;
 use super::{CancelFlag, Result};
 use std::rc::Rc;
 
@@ -27,8 +27,8 @@ impl Watch<'_> {
 pub enum Device {
     /// A GPU.
     Gpu(Rc<Gpu>),
-    /// The processor.
-    Cpu,
+    /// The ops' own definitions, slow and exact: what every other device is compared with.
+    Plain,
 }
 
 /// A program on a device.
@@ -36,8 +36,8 @@ pub enum Device {
 pub enum Session {
     /// On a GPU.
     Gpu(GpuSession),
-    /// On the processor.
-    Cpu(CpuSession),
+    /// By the definitions.
+    Plain(PlainSession),
 }
 
 /// Bytes on their way back.
@@ -46,7 +46,7 @@ pub enum Pending {
     /// From a GPU.
     Gpu(super::gpu::Readback),
     /// Here already.
-    Cpu(Vec<Vec<u8>>),
+    Done(Vec<Vec<u8>>),
 }
 
 impl Pending {
@@ -54,7 +54,7 @@ impl Pending {
     pub async fn wait(self) -> Result<Vec<Vec<u8>>> {
         match self {
             Pending::Gpu(readback) => readback.wait().await,
-            Pending::Cpu(bytes) => Ok(bytes),
+            Pending::Done(bytes) => Ok(bytes),
         }
     }
 }
@@ -64,7 +64,7 @@ impl Session {
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
-            Device::Cpu => Session::Cpu(CpuSession::new(program)),
+            Device::Plain => Session::Plain(PlainSession::new(program)),
         })
     }
 
@@ -72,7 +72,7 @@ impl Session {
     pub fn memory_bytes(&self) -> u64 {
         match self {
             Session::Gpu(session) => session.memory_bytes(),
-            Session::Cpu(session) => session.memory_bytes(),
+            Session::Plain(session) => session.memory_bytes(),
         }
     }
 
@@ -80,7 +80,7 @@ impl Session {
     pub fn n_dispatches(&self, graph: GraphId) -> u32 {
         match self {
             Session::Gpu(session) => session.n_dispatches(graph),
-            Session::Cpu(_) => 0,
+            Session::Plain(_) => 0,
         }
     }
 
@@ -88,7 +88,7 @@ impl Session {
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
-            Session::Cpu(session) => {
+            Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
                 Ok(())
             }
@@ -112,13 +112,13 @@ impl Session {
     ) -> Result<Pending> {
         match self {
             Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
-            Session::Cpu(session) => {
+            Session::Plain(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
                         session.run(graph, watch).await?;
                     }
                 }
-                Ok(Pending::Cpu(reads.iter().map(|&slot| session.read(slot)).collect()))
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
             }
         }
     }
@@ -127,7 +127,7 @@ impl Session {
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         match self {
             Session::Gpu(session) => session.run_watched(graph, watch).await,
-            Session::Cpu(session) => session.run(graph, watch).await,
+            Session::Plain(session) => session.run(graph, watch).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
-use rill::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::DecodeState;
 use rill::engine::ops::embed::Positions;
@@ -355,7 +355,7 @@ impl Op for Wrong {
         Ok(inputs[0].map(|_| TensorType::f32([64])))
     }
 
-    fn cpu(&self, _args: CpuArgs) {}
+    fn define(&self, _args: Operands) {}
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         Kernel::new("max_parts", signature.input(0).n_elements() as u32, [64, 1, 1]).shared("reduce")

@@ -6,7 +6,7 @@
 
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -49,7 +49,7 @@ impl Op for Attention {
         Ok(Some(TensorType::new(qkv.dtype, [n_rows, d3 / 3])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(qkv), lengths] = args.inputs[..] else { unreachable!() };
         let (d3, t) = (qkv.ty.n_cols(), self.seq_len);
         let (d, e) = (d3 / 3, d3 / 3 / self.n_heads);

@@ -8,7 +8,7 @@ use super::decode_state::DecodeState;
 use super::linear::expect_shape;
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -50,7 +50,7 @@ impl Op for AttentionCached {
         &[1]
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(qkv), _, Some(state)] = args.inputs[..] else { unreachable!() };
         let position = DecodeState::from_host(state).position as usize;
         let cache = &mut args.states[0];

@@ -4,7 +4,7 @@
 
 use super::attention_cross::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 
@@ -40,7 +40,7 @@ impl Op for AttentionCombine {
         Ok(Some(TensorType::new(self.output, [parts.n_rows() / self.n_heads / N_PARTS, d])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(parts)] = args.inputs[..] else { unreachable!() };
         let e = parts.ty.n_cols() - 4;
         let y = args.output.expect("attention_combine has an output");

@@ -7,7 +7,7 @@
 use super::linear::expect_shape;
 use super::math::dot;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use std::ops::Range;
@@ -53,7 +53,7 @@ impl Op for AttentionCross {
         Ok(Some(TensorType::f32([n_rows * self.n_heads * N_PARTS, d / self.n_heads + 4])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(q), Some(kv)] = args.inputs[..] else { unreachable!() };
         let d = q.ty.n_cols();
         let e = d / self.n_heads;

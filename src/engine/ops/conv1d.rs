@@ -6,7 +6,7 @@
 use super::linear::{Rows, expect_shape, matmul};
 use super::math::{Activation, dot};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -72,7 +72,7 @@ impl Op for Conv1d {
         Ok(Some(TensorType::f32([rows.n_rows, n_out])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(w), Some(bias), residual] = args.inputs[..] else { unreachable!() };
         let (rows, n_out) = (self.rows(&x.ty), w.ty.n_rows());
         let y = args.output.expect("conv1d has an output");

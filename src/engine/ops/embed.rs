@@ -7,7 +7,7 @@
 use super::decode_state::DecodeState;
 use super::linear::{expect_shape, weight_file};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -71,7 +71,7 @@ impl Op for Embed {
         Ok(Some(TensorType::f32([self.n_rows, d])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
         let first = state.map_or(0, |s| DecodeState::from_host(s).position as usize);
         let d = table.ty.n_cols();

@@ -5,7 +5,7 @@
 use super::linear::expect_shape;
 use super::math::mean_and_rstd;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature, fold_workgroups};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 
@@ -44,7 +44,7 @@ impl Op for LayerNorm {
         Ok(Some(TensorType::new(self.output, x.shape.clone())))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(weight), Some(bias)] = args.inputs[..] else { unreachable!() };
         let n_cols = x.ty.n_cols();
         let y = args.output.expect("layer_norm has an output");

@@ -6,7 +6,7 @@
 
 use super::math::{Activation, dot, mean_and_rstd};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature, fold_workgroups};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 
@@ -97,7 +97,7 @@ impl Op for Linear {
         Ok(Some(TensorType::new(self.output, [m, n])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(w), bias, residual, norm_weight, norm_bias] = args.inputs[..] else { unreachable!() };
         let (m, k, n) = (x.ty.n_rows(), x.ty.n_cols(), w.ty.n_rows());
         let mut rows = x.f32().to_vec();

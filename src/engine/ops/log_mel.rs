@@ -8,7 +8,7 @@
 
 use super::linear::expect_shape;
 use crate::engine::graph::{Recorder, Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use std::f64::consts::PI;
@@ -59,7 +59,7 @@ impl Op for LogMel {
         Ok(Some(TensorType::f32([(audio.n_elements() - N_FFT) / HOP, self.n_mels])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(audio), Some(table), Some(filters)] = args.inputs[..] else { unreachable!() };
         let (audio, table) = (audio.f32(), table.f32());
         let (window, cos, sin) = (&table[..N_FFT], &table[N_FFT..2 * N_FFT], &table[2 * N_FFT..]);

@@ -3,7 +3,7 @@
 //! x: any shape, f32; y: `[64]`. What uses the maximum takes that of the 64 itself.
 
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -30,7 +30,7 @@ impl Op for MaxParts {
         Ok(Some(TensorType::f32([N_PARTS])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x)] = args.inputs[..] else { unreachable!() };
         let size = x.ty.n_elements().div_ceil(N_PARTS);
         let y = args.output.expect("max_parts has an output");

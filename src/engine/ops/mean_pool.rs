@@ -4,7 +4,7 @@
 
 use super::linear::expect_shape;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -41,7 +41,7 @@ impl Op for MeanPool {
         Ok(Some(TensorType::f32([n_seqs, x.n_cols()])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(lengths)] = args.inputs[..] else { unreachable!() };
         let d = x.ty.n_cols();
         let y = args.output.expect("mean_pool has an output");

@@ -7,7 +7,7 @@
 use super::linear::expect_shape;
 use super::max_parts::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -45,7 +45,7 @@ impl Op for MelScale {
         Ok(Some((*x).clone()))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(parts), Some(limits)] = args.inputs[..] else { unreachable!() };
         let [loudest, n_frames] = [limits.f32()[0], limits.f32()[1]];
         let floor = parts.f32().iter().copied().fold(loudest, f32::max) - 8.0;

@@ -5,7 +5,7 @@
 
 use super::decode_state::DecodeState;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -48,7 +48,7 @@ impl Op for RowAt {
         Ok(Some(TensorType::f32([1, x.n_cols()])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(x), Some(state)] = args.inputs[..] else { unreachable!() };
         let state = DecodeState::from_host(state);
         let row = if self.row == Row::Sot { state.sot_row } else { state.n_rows - 1 } as usize;

@@ -8,7 +8,7 @@ use super::decode_state::DecodeState;
 use super::linear::expect_shape;
 use super::sample_scan::{N_PARTS, PART_SIZE};
 use crate::engine::graph::{Tensor, record};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -66,7 +66,7 @@ impl Op for SamplePick {
         &[1, 2]
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(parts), ..] = args.inputs[..] else { unreachable!() };
         let mut state = DecodeState::from_host(&args.states[1]);
         if state.finished != 0 {

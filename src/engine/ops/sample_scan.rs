@@ -9,7 +9,7 @@
 use super::decode_state::DecodeState;
 use super::linear::expect_shape;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -110,7 +110,7 @@ impl Op for SampleScan {
         Ok(Some(TensorType::f32([2 * N_PARTS, PART_SIZE])))
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(logits), Some(flags), Some(tokens), Some(state)] = args.inputs[..] else { unreachable!() };
         let state = DecodeState::from_host(state);
         let history = History::of(&state, tokens.u32());

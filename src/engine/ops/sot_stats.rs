@@ -5,7 +5,7 @@
 
 use super::decode_state::DecodeState;
 use crate::engine::graph::{Tensor, record};
-use crate::engine::op::{CpuArgs, GpuCaps, Kernel, Op, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 
@@ -35,7 +35,7 @@ impl Op for SotStats {
         &[1]
     }
 
-    fn cpu(&self, args: CpuArgs) {
+    fn define(&self, args: Operands) {
         let [Some(logits), _] = args.inputs[..] else { unreachable!() };
         let mut state = DecodeState::from_host(&args.states[0]);
         let logits = logits.f32();

@@ -1,19 +1,20 @@
-//! The processor as a backend: walks the graph and calls each op's plain definition.
+//! The definitions as a device: walks the graph and calls each op's plain definition. Exact and slow; every other device is
+//! compared with it.
 
 use super::graph::{Graph, GraphId, Program, SlotId, SlotKind, Value};
-use super::op::CpuArgs;
+use super::op::Operands;
 use super::session::Watch;
 use super::tensor::HostTensor;
 use super::{Result, edge};
 
-/// A program on the processor.
+/// A program run by its definitions.
 #[derive(Debug)]
-pub struct CpuSession {
+pub struct PlainSession {
     program: Program,
     slots: Vec<HostTensor>,
 }
 
-impl CpuSession {
+impl PlainSession {
     /// Allocates the slots and fills in the constants.
     pub fn new(program: Program) -> Self {
         let mut slots: Vec<_> = program.slots.iter().map(|slot| HostTensor::zeros(slot.ty.clone())).collect();
@@ -85,7 +86,7 @@ fn run_node(graph: &Graph, idx: usize, slots: &mut [HostTensor], values: &mut [O
             }
         })
         .collect();
-    node.op.cpu(CpuArgs { inputs, states: &mut states, output: output.as_mut() });
+    node.op.define(Operands { inputs, states: &mut states, output: output.as_mut() });
     for (slot, state) in written.into_iter().zip(states) {
         slots[slot] = state;
     }
