@@ -1,0 +1,33 @@
+//! The list of kernels: their numbers in a plan, how many tasks a step has, and how a task is run.
+
+use crate::layer_norm;
+use crate::step::Io;
+
+macro_rules! kernels {
+    ($($(#[$doc:meta])* $name:ident = $module:ident),* $(,)?) => {
+        /// Which kernel a step runs; one module each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Kernel { $($(#[$doc])* $name),* }
+
+        impl Kernel {
+            /// Every kernel, at the place of its number.
+            pub const ALL: &[Kernel] = &[$(Kernel::$name),*];
+
+            /// How many tasks a step of this kernel has for a team of `n_threads`.
+            pub fn n_tasks(self, io: &Io, n_threads: usize) -> usize {
+                match self { $(Kernel::$name => $module::n_tasks(io, n_threads)),* }
+            }
+
+            /// Runs one task. `scratch` is the thread's own, its contents are left over from earlier tasks.
+            pub fn run(self, io: &Io, task: usize, n_threads: usize, scratch: &mut [f32]) {
+                match self { $(Kernel::$name => $module::run(io, task, n_threads, scratch)),* }
+            }
+        }
+    };
+}
+
+kernels! {
+    /// Layer normalisation.
+    LayerNorm = layer_norm,
+}

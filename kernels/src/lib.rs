@@ -1,0 +1,23 @@
+//! Rill's kernels for the processor.
+//!
+//! A plan is a list of [`Step`]s over one block of memory: which [`Kernel`], with which parameters, on which operands. A [`Team`] of
+//! threads runs it: each step is cut into tasks that any thread may take, and a barrier stands between two steps. In a browser the
+//! crate becomes a small wasm module of its own (`module.rs`), built with and without relaxed SIMD and threads; natively it is an
+//! ordinary library, so the same kernels are tested against the same definitions on both sides.
+//!
+//! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+pub mod kernel;
+pub mod layer_norm;
+pub mod memory;
+pub mod step;
+pub mod team;
+
+pub use kernel::Kernel;
+pub use memory::{Memory, Operand};
+pub use step::{Call, Step};
+pub use team::Team;
+
+/// Bytes that each thread has to itself while it runs a task.
+pub const SCRATCH_BYTES: usize = 1 << 20;
