@@ -13,6 +13,8 @@ pub mod attention_combine;
 pub mod attention_cross;
 pub mod decode;
 pub mod embed;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
 pub mod kernel;
 mod lanes;
 pub mod layer_norm;
