@@ -11,6 +11,7 @@ pub mod gpu;
 pub mod graph;
 pub mod ladder;
 pub mod load;
+pub mod lowering;
 pub mod models;
 pub mod nn;
 pub mod op;

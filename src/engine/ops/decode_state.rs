@@ -3,6 +3,8 @@
 //! The host writes them at the start of a window ([`DecodeState::begin`]); `sample_pick` moves them on, token by token. The
 //! layout is that of `shaders/shared/decode_state.wgsl`; a test compares the two.
 
+use crate::engine::Result;
+use crate::engine::lowering::{Lowering, Operand};
 use crate::engine::tensor::{HostTensor, TensorType};
 
 /// Steers the decoding of one window. All positions are indices into the `tokens` state.
@@ -54,6 +56,18 @@ pub struct DecodeState {
 impl DecodeState {
     /// How many 32-bit words it has.
     pub const N_WORDS: usize = size_of::<Self>() / 4;
+
+    /// Where `position` is among the words.
+    pub(super) const POSITION: usize = std::mem::offset_of!(Self, position) / 4;
+    /// Where `n_rows` is.
+    pub(super) const N_ROWS: usize = std::mem::offset_of!(Self, n_rows) / 4;
+    /// Where `sot_row` is.
+    pub(super) const SOT_ROW: usize = std::mem::offset_of!(Self, sot_row) / 4;
+
+    /// One of its words, `[1]`, as a primitive.
+    pub(super) fn lower_word(b: &mut Lowering, state: Operand, word: usize) -> Result<Operand> {
+        b.slice(state, &[word], &[1])
+    }
 
     /// The type of the slot that holds it.
     pub fn ty() -> TensorType {

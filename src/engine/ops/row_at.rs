@@ -5,6 +5,7 @@
 
 use super::decode_state::DecodeState;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
@@ -62,5 +63,20 @@ impl Op for RowAt {
         let params =
             Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, sot: u32::from(self.row == Row::Sot) };
         Kernel::new("row_at", params, [x.n_cols().div_ceil(64) as u32, 1, 1]).shared("decode_state")
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(state)] = *inputs else { return Ok(None) };
+        let most = b.ty(x).shape[0] - 1;
+        let row = match self.row {
+            Row::Sot => DecodeState::lower_word(b, state, DecodeState::SOT_ROW)?,
+            Row::Last => {
+                let n_rows = DecodeState::lower_word(b, state, DecodeState::N_ROWS)?;
+                let minus_one = b.integers(&[1], &[-1]);
+                b.add(n_rows, minus_one)?
+            }
+        };
+        let row = b.at_most(row, most)?;
+        Ok(Some(b.gather(x, row)?.into()))
     }
 }
