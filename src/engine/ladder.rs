@@ -4,6 +4,7 @@ use super::check::probe;
 use super::edge;
 use super::gpu::Gpu;
 use super::session::Device;
+use super::webnn::{Context, DeviceType};
 use super::{Error, Result};
 use crate::protocol::{BackendChoice, BackendReport, FeatureReport, Precision};
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use std::rc::Rc;
 #[derive(Debug, Default)]
 pub struct Ladder {
     gpu: RefCell<Option<Rc<Gpu>>>,
+    nn: RefCell<Option<Rc<Context>>>,
 }
 
 /// A device, and why this one.
@@ -32,9 +34,6 @@ pub struct Choice {
     pub reason: String,
 }
 
-/// WebNN is probed and reported, but no graph runs on it.
-const NO_WEBNN: &str = "Rill does not run models on WebNN";
-
 impl Ladder {
     /// The GPU, opened and probed once; opened again after it was lost.
     pub async fn gpu(&self) -> Result<Rc<Gpu>> {
@@ -50,12 +49,31 @@ impl Ladder {
         Ok(gpu)
     }
 
+    /// The first device type of WebNN whose test computation comes out right; opened again after it was lost.
+    pub async fn nn(&self) -> Result<Rc<Context>> {
+        if let Some(context) = self.nn.borrow().as_ref().filter(|context| context.check().is_ok()) {
+            return Ok(context.clone());
+        }
+        let mut reasons = Vec::new();
+        for device_type in DeviceType::ALL {
+            match Context::open_probed(device_type).await {
+                Ok(context) => {
+                    *self.nn.borrow_mut() = Some(context.clone());
+                    return Ok(context);
+                }
+                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Error::BackendUnavailable { backend: "webnn", reason: reasons.join("; ") })
+    }
+
     /// The device for a model.
     pub async fn choose(&self, backend: BackendChoice, precision: Precision) -> Result<Choice> {
         match backend {
             BackendChoice::WebGpu => Ok(gpu_choice(self.gpu().await?, precision, "chosen in the settings")),
             BackendChoice::Wasm => Ok(cpu_choice("chosen in the settings".into())),
-            BackendChoice::WebNn => Err(Error::BackendUnavailable { backend: "webnn", reason: NO_WEBNN.into() }),
+            BackendChoice::WebNn => Ok(nn_choice(self.nn().await?, "chosen in the settings")),
             BackendChoice::Auto => match self.gpu().await {
                 Ok(gpu) => Ok(gpu_choice(gpu, precision, "the first backend whose test computation came out right")),
                 Err(e) => Ok(cpu_choice(format!("{e}; the processor is much slower"))),
@@ -91,14 +109,36 @@ impl Ladder {
             features: Vec::new(),
             probe_ms: edge::ms_since(start),
         };
-        vec![webgpu, unavailable(BackendChoice::WebNn, NO_WEBNN.into(), 0.0), wasm]
+        let start = edge::Instant::now();
+        let nn = self.nn().await;
+        let probe_ms = edge::ms_since(start);
+        let webnn = match &nn {
+            Ok(context) => BackendReport {
+                backend: BackendChoice::WebNn,
+                available: true,
+                reason: "a test computation came out right".into(),
+                adapter: context.name(),
+                software: context.device_type == DeviceType::Cpu,
+                features: Vec::new(),
+                probe_ms,
+            },
+            Err(e) => unavailable(BackendChoice::WebNn, e.to_string(), probe_ms),
+        };
+        vec![webgpu, webnn, wasm]
     }
 
     /// Tests one of the features that belong to a backend; `None` for names that do not.
     pub async fn feature(&self, name: &str) -> Option<FeatureReport> {
         let gpu = match name {
             "webgpu" | "webgpu.f16" | "webgpu.timestamps" => self.gpu().await,
-            "webnn" => return Some(feature(name, false, NO_WEBNN.into())),
+            "webnn" => {
+                return Some(match self.nn().await {
+                    Ok(context) => {
+                        feature(name, true, format!("a test computation on {} came out right", context.name()))
+                    }
+                    Err(e) => feature(name, false, e.to_string()),
+                });
+            }
             "wasm" => return Some(feature(name, true, "this answer comes from it".into())),
             _ => return None,
         };
@@ -119,6 +159,17 @@ fn gpu_choice(gpu: Rc<Gpu>, precision: Precision, why: &str) -> Choice {
     };
     let (adapter, software) = (gpu.name.clone(), gpu.caps.software);
     Choice { device: Device::Gpu(gpu), backend: BackendChoice::WebGpu, adapter, software, precision: given, reason }
+}
+
+fn nn_choice(context: Rc<Context>, why: &str) -> Choice {
+    Choice {
+        adapter: context.name(),
+        software: context.device_type == DeviceType::Cpu,
+        device: Device::WebNn(context),
+        backend: BackendChoice::WebNn,
+        precision: Precision::F32,
+        reason: format!("WebNN: {why}"),
+    }
 }
 
 fn cpu_choice(why: String) -> Choice {

@@ -156,9 +156,13 @@ impl Kind {
     }
 
     fn record(self, checkpoint: Rc<Checkpoint>, choice: &Choice) -> Result<(Program, Recorded)> {
-        let is_gpu = matches!(choice.device, Device::Gpu(_));
+        let keep_f16 = match &choice.device {
+            Device::Gpu(_) => true,
+            Device::WebNn(context) => context.keeps_f16(),
+            Device::Plain => false,
+        };
         let activation = if choice.precision == Precision::F16 { DType::F16 } else { DType::F32 };
-        let recorder = Recorder::new(checkpoint, RecordOptions { activation, keep_f16: is_gpu });
+        let recorder = Recorder::new(checkpoint, RecordOptions { activation, keep_f16 });
         let recorded = match self {
             Kind::Whisper(config, tokenizer, tokens) => {
                 let whisper = Whisper::record(&recorder, config, &tokens)?;
@@ -196,6 +200,9 @@ async fn warm_up(model: &mut Model, software: bool, cancel: &CancelFlag) -> Resu
     match model {
         Model::Speech(model) => {
             let whisper = model.whisper.clone();
+            // Before the prompt, so that what the decoder does not need is let go first.
+            model.session.prepare(whisper.mel).await?;
+            model.session.prepare(whisper.encoder).await?;
             if !software {
                 // On a processor this alone would take as long as the first recording.
                 model.session.run_watched(whisper.mel, &mut watch).await?;

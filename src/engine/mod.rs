@@ -23,6 +23,7 @@ pub mod tensor;
 pub mod text;
 pub mod transcribe;
 pub mod upload;
+pub mod webnn;
 pub mod weights;
 
 pub use cancel::CancelFlag;
