@@ -1,7 +1,7 @@
 //! The list of kernels: their numbers in a plan, how many tasks a step has, and how a task is run.
 
-use crate::layer_norm;
 use crate::step::Io;
+use crate::{attention, conv1d, layer_norm, linear, log_mel};
 
 macro_rules! kernels {
     ($($(#[$doc:meta])* $name:ident = $module:ident),* $(,)?) => {
@@ -30,4 +30,12 @@ macro_rules! kernels {
 kernels! {
     /// Layer normalisation.
     LayerNorm = layer_norm,
+    /// Linear map.
+    Linear = linear,
+    /// Convolution over time.
+    Conv1d = conv1d,
+    /// Attention over whole sequences.
+    Attention = attention,
+    /// Log-mel spectrogram.
+    LogMel = log_mel,
 }

@@ -8,11 +8,26 @@
 //! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
+pub mod attention;
+pub mod conv1d;
+mod gemm;
 pub mod kernel;
 pub mod layer_norm;
+pub mod linear;
+mod linear_map;
+mod linear_matmul;
+mod linear_matvec;
+#[cfg(test)]
+mod linear_tests;
+pub mod linear_weight;
+pub mod log_mel;
+mod math;
 pub mod memory;
+mod simd;
 pub mod step;
 pub mod team;
+#[cfg(test)]
+mod trial;
 
 pub use kernel::Kernel;
 pub use memory::{Memory, Operand};

@@ -54,7 +54,10 @@ impl Memory {
     /// The slice is unique by the promises of the module, not by its lifetime: tasks write disjoint stretches.
     #[allow(clippy::mut_from_ref, reason = "tasks of one step write disjoint stretches of one operand")]
     pub fn slice_mut<T: AnyBitPattern>(&self, operand: Operand, range: Range<usize>) -> &mut [T] {
-        assert!(range.start <= range.end && range.end * size_of::<T>() <= operand.len as usize, "a task writes its operand");
+        assert!(
+            range.start <= range.end && range.end * size_of::<T>() <= operand.len as usize,
+            "a task writes its operand"
+        );
         // SAFETY: in bounds (checked), aligned, and no other task has this stretch (the module's promises).
         unsafe { core::slice::from_raw_parts_mut(self.at(operand).cast::<T>().add(range.start), range.len()) }
     }

@@ -1,7 +1,7 @@
 //! Steps as they lie in memory, and what a kernel sees of one.
 
-use crate::memory::{Memory, Operand};
 use crate::Kernel;
+use crate::memory::{Memory, Operand};
 use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 use core::ops::Range;
 
