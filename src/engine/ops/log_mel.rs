@@ -12,7 +12,7 @@ use crate::engine::lowering::{Binary, Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
-use rill_kernels::Call;
+use rill_kernels::{Call, log_mel};
 use std::f64::consts::PI;
 
 /// Samples from one frame to the next.
@@ -85,7 +85,7 @@ impl Op for LogMel {
     }
 
     fn cpu(&self, _signature: &Signature) -> Call {
-        todo!()
+        Call::new(rill_kernels::Kernel::LogMel, log_mel::Params { n_mels: self.n_mels as u32 })
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
