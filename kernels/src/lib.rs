@@ -9,9 +9,17 @@
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 pub mod attention;
+pub mod attention_cached;
+pub mod attention_combine;
+pub mod attention_cross;
 pub mod conv1d;
+pub mod decode;
+pub mod embed;
 mod gemm;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
 pub mod kernel;
+mod lanes;
 pub mod layer_norm;
 pub mod linear;
 mod linear_map;
@@ -22,8 +30,15 @@ mod linear_tests;
 pub mod linear_weight;
 pub mod log_mel;
 mod math;
+mod max_parts;
+pub mod mean_pool;
+pub mod mel_scale;
 pub mod memory;
+pub mod row_at;
+mod sample_pick;
+pub mod sample_scan;
 mod simd;
+mod sot_stats;
 pub mod step;
 pub mod team;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention};
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -75,6 +76,15 @@ impl Op for Attention {
                 }
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = attention::Params {
+            seq_len: self.seq_len as u32,
+            n_heads: self.n_heads as u32,
+            head_size: (signature.output().n_cols() / self.n_heads) as u32,
+        };
+        Call::new(rill_kernels::Kernel::Attention, params)
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

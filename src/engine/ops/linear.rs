@@ -9,6 +9,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, linear};
 
 /// Layer normalisation in front of a linear map.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,16 @@ impl Op for Linear {
                 out[row * n + col] = (self.activation.apply(product) + residual) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = linear::Params {
+            n_cols: signature.input(X).n_cols() as u32,
+            n_out: signature.input(WEIGHT).n_rows() as u32,
+            activation: self.activation.code(),
+            eps: self.eps,
+        };
+        Call::new(rill_kernels::Kernel::Linear, params)
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
