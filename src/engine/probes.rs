@@ -1,16 +1,13 @@
 //! Every capability by name, each tried: what was found, why, and how long that took. The ladder opens the devices; what a
 //! model gets is its business.
 
-use super::check::{Finding, probe};
+use super::check::Finding;
 use super::gpu::Gpu;
-use super::ladder::{Ladder, NO_WEBNN};
-use super::session::Device;
+use super::ladder::Ladder;
+use super::webnn::{Context, DeviceType};
 use super::{Result, edge, remember, wasm_features};
 use crate::protocol::{BackendChoice, BackendReport, FEATURES, FeatureReport};
 use std::rc::Rc;
-
-/// What the processor is called in reports: browsers do not tell its name.
-const PROCESSOR: &str = "this processor";
 
 impl Ladder {
     /// Probes every backend with all its features.
@@ -45,15 +42,15 @@ impl Ladder {
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
-        let tested = probe(&Device::Plain).await;
+        let cpu = self.cpu().await;
         let wasm = BackendReport {
             backend: BackendChoice::Wasm,
-            available: tested.is_ok(),
-            reason: match tested {
-                Ok(()) => "a test computation came out right; this runs in every browser".into(),
+            available: cpu.is_ok(),
+            reason: match &cpu {
+                Ok(_) => "a test computation came out right; this runs in every browser".into(),
                 Err(e) => e.to_string(),
             },
-            adapter: PROCESSOR.into(),
+            adapter: cpu.map_or_else(|_| String::new(), |cpu| cpu.name.clone()),
             software: true,
             features: self.features_of("wasm.").await,
             probe_ms: edge::ms_since(start),
@@ -70,12 +67,13 @@ impl Ladder {
                 .await
                 .map(|gpu| format!("a test computation on `{}` came out right", gpu.name))
                 .map_err(|e| e.to_string()),
-            "webnn" => webnn(None).await,
-            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(name.strip_prefix("webnn.")).await,
-            "wasm" => match probe(&Device::Plain).await {
-                Ok(()) => Ok("a test computation came out right".into()),
-                Err(e) => Err(e.to_string()),
-            },
+            "webnn" => webnn(self, None).await,
+            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(self, name.strip_prefix("webnn.")).await,
+            "wasm" => self
+                .cpu()
+                .await
+                .map(|cpu| format!("a test computation on {} came out right", cpu.name))
+                .map_err(|e| e.to_string()),
             "wasm.simd" => wasm_features::simd().await,
             "wasm.relaxed-simd" => wasm_features::relaxed_simd().await,
             "wasm.threads" => wasm_features::threads().await,
@@ -114,9 +112,13 @@ async fn of_gpu(gpu: &Rc<Gpu>, name: &str) -> Finding {
     }
 }
 
-/// A context of this device type, or of any.
-async fn webnn(_device_type: Option<&str>) -> Finding {
-    Err(NO_WEBNN.into())
+/// A context of this device type, opened for the test and given back, or any that a model may get.
+async fn webnn(ladder: &Ladder, device_type: Option<&str>) -> Finding {
+    let opened = match DeviceType::ALL.into_iter().find(|known| Some(known.name()) == device_type) {
+        Some(device_type) => Context::open_probed(device_type).await.inspect(|context| context.destroy()),
+        None => ladder.nn().await,
+    };
+    opened.map(|context| format!("a test computation on {} came out right", context.name())).map_err(|e| e.to_string())
 }
 
 /// One feature by its name, or the names that there are.
