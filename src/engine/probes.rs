@@ -16,16 +16,14 @@ impl Ladder {
     /// Probes every backend with all its features.
     pub async fn report(&self) -> Vec<BackendReport> {
         let start = edge::Instant::now();
-        let gpu = self.gpu().await;
+        let gpu = self.gpu().await.ok();
+        let whole = self.feature("webgpu").await;
         let webgpu = BackendReport {
             backend: BackendChoice::WebGpu,
-            available: gpu.is_ok(),
-            reason: match &gpu {
-                Ok(_) => "a test computation came out right".into(),
-                Err(e) => e.to_string(),
-            },
-            adapter: gpu.as_ref().map_or_else(|_| String::new(), |gpu| gpu.name.clone()),
-            software: gpu.as_ref().is_ok_and(|gpu| gpu.caps.software),
+            available: whole.as_ref().is_some_and(|found| found.supported),
+            reason: whole.map_or_else(String::new, |found| found.reason),
+            adapter: gpu.as_ref().map_or_else(String::new, |gpu| gpu.name.clone()),
+            software: gpu.as_ref().is_some_and(|gpu| gpu.caps.software),
             features: self.features_of("webgpu.").await,
             probe_ms: edge::ms_since(start),
         };
@@ -45,14 +43,11 @@ impl Ladder {
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
-        let tested = probe(&Device::Plain).await;
+        let whole = self.feature("wasm").await;
         let wasm = BackendReport {
             backend: BackendChoice::Wasm,
-            available: tested.is_ok(),
-            reason: match tested {
-                Ok(()) => "a test computation came out right; this runs in every browser".into(),
-                Err(e) => e.to_string(),
-            },
+            available: whole.as_ref().is_some_and(|found| found.supported),
+            reason: whole.map_or_else(String::new, |found| found.reason),
             adapter: PROCESSOR.into(),
             software: true,
             features: self.features_of("wasm.").await,
@@ -65,17 +60,13 @@ impl Ladder {
     pub async fn feature(&self, name: &str) -> Option<FeatureReport> {
         let start = edge::Instant::now();
         let finding = match name {
-            "webgpu" => self
-                .gpu()
-                .await
-                .map(|gpu| format!("a test computation on `{}` came out right", gpu.name))
-                .map_err(|e| e.to_string()),
-            "webnn" => webnn(None).await,
-            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(name.strip_prefix("webnn.")).await,
-            "wasm" => match probe(&Device::Plain).await {
-                Ok(()) => Ok("a test computation came out right".into()),
+            "webgpu" => match self.gpu().await {
+                Ok(gpu) => computed(&Device::Gpu(gpu.clone()), &gpu.name).await,
                 Err(e) => Err(e.to_string()),
             },
+            "webnn" => webnn(None).await,
+            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(name.strip_prefix("webnn.")).await,
+            "wasm" => computed(&Device::Plain, PROCESSOR).await,
             "wasm.simd" => wasm_features::simd().await,
             "wasm.relaxed-simd" => wasm_features::relaxed_simd().await,
             "wasm.threads" => wasm_features::threads().await,
@@ -98,6 +89,14 @@ impl Ladder {
             reports.extend(self.feature(name).await);
         }
         reports
+    }
+}
+
+/// A checked computation on a device.
+async fn computed(device: &Device, name: &str) -> Finding {
+    match probe(device).await {
+        Ok(()) => Ok(format!("a test computation on {name} came out right")),
+        Err(e) => Err(format!("a test computation on {name} failed: {e}")),
     }
 }
 
