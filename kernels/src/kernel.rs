@@ -1,7 +1,10 @@
 //! The list of kernels: their numbers in a plan, how many tasks a step has, and how a task is run.
 
-use crate::layer_norm;
 use crate::step::Io;
+use crate::{
+    attention_cached, attention_combine, attention_cross, embed, layer_norm, max_parts, mean_pool, mel_scale, row_at,
+    sample_pick, sample_scan, sot_stats,
+};
 
 macro_rules! kernels {
     ($($(#[$doc:meta])* $name:ident = $module:ident),* $(,)?) => {
@@ -30,4 +33,26 @@ macro_rules! kernels {
 kernels! {
     /// Layer normalisation.
     LayerNorm = layer_norm,
+    /// Causal attention with a cache.
+    AttentionCached = attention_cached,
+    /// Attention over the encoder's output, in parts.
+    AttentionCross = attention_cross,
+    /// The parts put together.
+    AttentionCombine = attention_combine,
+    /// Tokens to rows.
+    Embed = embed,
+    /// One row of a prompt.
+    RowAt = row_at,
+    /// Greatest elements.
+    MaxParts = max_parts,
+    /// Features scaled.
+    MelScale = mel_scale,
+    /// A sentence's vector.
+    MeanPool = mean_pool,
+    /// No speech, and the language.
+    SotStats = sot_stats,
+    /// Candidates for the next token.
+    SampleScan = sample_scan,
+    /// The next token.
+    SamplePick = sample_pick,
 }

@@ -8,9 +8,24 @@
 //! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
+pub mod attention_cached;
+pub mod attention_combine;
+pub mod attention_cross;
+pub mod decode;
+pub mod embed;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
 pub mod kernel;
+mod lanes;
 pub mod layer_norm;
+mod max_parts;
+pub mod mean_pool;
+pub mod mel_scale;
 pub mod memory;
+pub mod row_at;
+mod sample_pick;
+pub mod sample_scan;
+mod sot_stats;
 pub mod step;
 pub mod team;
 

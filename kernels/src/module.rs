@@ -7,12 +7,12 @@
 #[cfg(target_arch = "wasm32")]
 mod exports {
     use core::sync::atomic::{AtomicU32, Ordering};
-    use rill_kernels::team::{wait_while, wake};
+    use rill_kernels::team::Word;
     use rill_kernels::{Memory, SCRATCH_BYTES, Step, Team};
 
     static TEAM: Team = Team::new();
     /// Counts the plans run; what threads without work watch.
-    static BEGUN: AtomicU32 = AtomicU32::new(0);
+    static BEGUN: Word = Word::new();
     /// Address of the steps, how many, how often, how many threads: the plan in hand.
     static PLAN: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
 
@@ -24,8 +24,7 @@ mod exports {
             word.store(value, Ordering::Relaxed);
         }
         if n_threads > 1 {
-            BEGUN.fetch_add(1, Ordering::Release);
-            wake(&BEGUN);
+            BEGUN.advance();
         }
         take_part(scratch);
     }
@@ -35,7 +34,7 @@ mod exports {
     extern "C" fn join(scratch: u32, begun: u32) {
         let mut seen = begun;
         loop {
-            wait_while(&BEGUN, seen);
+            BEGUN.wait_while(seen);
             seen = seen.wrapping_add(1);
             take_part(scratch);
         }

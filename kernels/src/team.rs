@@ -18,13 +18,13 @@ pub struct Team {
     /// Threads that have finished the step in hand.
     arrived: AtomicU32,
     /// Steps finished so far; what waiting threads watch.
-    finished: AtomicU32,
+    finished: Word,
 }
 
 impl Team {
     /// A team that has run nothing yet.
     pub const fn new() -> Self {
-        Self { next: AtomicU32::new(0), arrived: AtomicU32::new(0), finished: AtomicU32::new(0) }
+        Self { next: AtomicU32::new(0), arrived: AtomicU32::new(0), finished: Word::new() }
     }
 
     /// Runs `steps`, `times` times, as one of `n_threads` threads that all call this with the same arguments but their own `scratch`.
@@ -52,59 +52,93 @@ impl Team {
 
     /// Returns when all threads have come here.
     fn barrier(&self, n_threads: usize) {
-        let finished = self.finished.load(Ordering::Relaxed);
+        let finished = self.finished.get();
         if self.arrived.fetch_add(1, Ordering::AcqRel) as usize + 1 == n_threads {
             self.arrived.store(0, Ordering::Relaxed);
             self.next.store(0, Ordering::Relaxed);
-            self.finished.store(finished.wrapping_add(1), Ordering::Release);
-            wake(&self.finished);
+            self.finished.advance();
         } else {
-            wait_while(&self.finished, finished);
+            self.finished.wait_while(finished);
         }
     }
 }
 
-/// Returns when `word` is no longer `value`.
-pub fn wait_while(word: &AtomicU32, value: u32) {
-    for _ in 0..SPINS {
-        if word.load(Ordering::Acquire) != value {
-            return;
+/// A counter that threads wait for.
+#[derive(Debug, Default)]
+pub struct Word {
+    value: AtomicU32,
+    /// Threads that sleep until the value changes, or are about to: waking costs a call out of the module.
+    sleepers: AtomicU32,
+}
+
+impl Word {
+    /// Zero, and nobody waits.
+    pub const fn new() -> Self {
+        Self { value: AtomicU32::new(0), sleepers: AtomicU32::new(0) }
+    }
+
+    /// Its value. What other threads did before they brought it there is visible.
+    pub fn get(&self) -> u32 {
+        self.value.load(Ordering::Acquire)
+    }
+
+    /// Adds one and wakes whoever waits.
+    pub fn advance(&self) {
+        // Sequentially consistent on both sides: either the sleeper is seen here, or it sees the new value there.
+        self.value.fetch_add(1, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            edge::wake(&self.value);
         }
-        core::hint::spin_loop();
     }
-    while word.load(Ordering::Acquire) == value {
-        sleep(word, value);
+
+    /// Returns when the value is no longer `value`.
+    pub fn wait_while(&self, value: u32) {
+        for _ in 0..SPINS {
+            if self.get() != value {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        while self.value.load(Ordering::SeqCst) == value {
+            edge::sleep(&self.value, value);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// Wakes the threads that sleep on `word`.
-#[cfg(not(target_arch = "wasm32"))]
-pub fn wake(_word: &AtomicU32) {}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn sleep(_word: &AtomicU32, _value: u32) {
-    std::thread::yield_now();
-}
-
-/// Wakes the threads that sleep on `word`.
-#[cfg(target_arch = "wasm32")]
-pub fn wake(word: &AtomicU32) {
-    // SAFETY: the module's own import, which calls `Atomics.notify` on this word.
-    unsafe { edge::wake(word.as_ptr()) }
-}
-
-#[cfg(target_arch = "wasm32")]
-fn sleep(word: &AtomicU32, value: u32) {
-    // SAFETY: the module's own import, which calls `Atomics.wait` on this word.
-    unsafe { edge::sleep(word.as_ptr(), value) }
 }
 
 /// `Atomics.wait` and `Atomics.notify`, through JavaScript: Rust's own intrinsics for them are not stable.
 #[cfg(target_arch = "wasm32")]
 mod edge {
-    #[link(wasm_import_module = "team")]
-    unsafe extern "C" {
-        pub(super) fn sleep(word: *mut u32, value: u32);
-        pub(super) fn wake(word: *mut u32);
+    use super::AtomicU32;
+
+    pub(super) fn wake(word: &AtomicU32) {
+        // SAFETY: the module's own import, which calls `Atomics.notify` on this word.
+        unsafe { team::wake(word.as_ptr()) }
+    }
+
+    pub(super) fn sleep(word: &AtomicU32, value: u32) {
+        // SAFETY: the module's own import, which calls `Atomics.wait` on this word.
+        unsafe { team::sleep(word.as_ptr(), value) }
+    }
+
+    mod team {
+        #[link(wasm_import_module = "team")]
+        unsafe extern "C" {
+            pub(super) fn sleep(word: *mut u32, value: u32);
+            pub(super) fn wake(word: *mut u32);
+        }
+    }
+}
+
+/// Natively a thread that waits gives its turn away.
+#[cfg(not(target_arch = "wasm32"))]
+mod edge {
+    use super::AtomicU32;
+
+    pub(super) fn wake(_word: &AtomicU32) {}
+
+    pub(super) fn sleep(_word: &AtomicU32, _value: u32) {
+        std::thread::yield_now();
     }
 }

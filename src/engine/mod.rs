@@ -3,6 +3,7 @@
 pub mod arena;
 mod cancel;
 pub mod check;
+pub mod cpu;
 pub mod decode;
 pub mod edge;
 pub mod embed;

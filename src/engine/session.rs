@@ -1,5 +1,6 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
+use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
 use super::plain::PlainSession;
@@ -27,6 +28,8 @@ impl Watch<'_> {
 pub enum Device {
     /// A GPU.
     Gpu(Rc<Gpu>),
+    /// The processor.
+    Cpu(Rc<Cpu>),
     /// The ops' own definitions, slow and exact: what every other device is compared with.
     Plain,
 }
@@ -36,6 +39,8 @@ pub enum Device {
 pub enum Session {
     /// On a GPU.
     Gpu(GpuSession),
+    /// On the processor.
+    Cpu(CpuSession),
     /// By the definitions.
     Plain(PlainSession),
 }
@@ -64,6 +69,7 @@ impl Session {
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
     }
@@ -72,6 +78,7 @@ impl Session {
     pub fn memory_bytes(&self) -> u64 {
         match self {
             Session::Gpu(session) => session.memory_bytes(),
+            Session::Cpu(session) => session.memory_bytes(),
             Session::Plain(session) => session.memory_bytes(),
         }
     }
@@ -80,14 +87,24 @@ impl Session {
     pub fn n_dispatches(&self, graph: GraphId) -> u32 {
         match self {
             Session::Gpu(session) => session.n_dispatches(graph),
+            Session::Cpu(session) => session.n_steps(graph),
             Session::Plain(_) => 0,
         }
+    }
+
+    /// Whether [`Self::submit`] returns before the work is done, so that the next may be submitted meanwhile.
+    pub fn runs_ahead(&self) -> bool {
+        matches!(self, Session::Gpu(_))
     }
 
     /// Overwrites part of a slot.
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
+            Session::Cpu(session) => {
+                session.write(slot, offset_bytes, bytes);
+                Ok(())
+            }
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
                 Ok(())
@@ -112,6 +129,14 @@ impl Session {
     ) -> Result<Pending> {
         match self {
             Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Cpu(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        session.run(graph, watch).await?;
+                    }
+                }
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
+            }
             Session::Plain(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
@@ -127,6 +152,7 @@ impl Session {
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         match self {
             Session::Gpu(session) => session.run_watched(graph, watch).await,
+            Session::Cpu(session) => session.run(graph, watch).await,
             Session::Plain(session) => session.run(graph, watch).await,
         }
     }

@@ -8,7 +8,7 @@ use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::conv1d::Conv1dOptions;
-use crate::engine::ops::decode_state::DecodeState;
+use crate::engine::ops::decode_state;
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::log_mel::{HOP, N_FFT};
@@ -296,7 +296,7 @@ impl Decoder {
             logits: recorder.state("logits", TensorType::f32([1, vocab])),
             sot_logits: recorder.state("logits at start of transcript", TensorType::f32([1, vocab])),
             tokens: recorder.state("tokens", TensorType::u32([config.max_target_positions])),
-            state: recorder.state("decode state", DecodeState::ty()),
+            state: recorder.state("decode state", decode_state::ty()),
         })
     }
 

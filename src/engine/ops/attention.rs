@@ -9,6 +9,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -75,6 +76,10 @@ impl Op for Attention {
                 }
             }
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        todo!()
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

@@ -11,6 +11,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_cached};
 
 impl Tensor {
     /// See the module.
@@ -52,7 +53,7 @@ impl Op for AttentionCached {
 
     fn define(&self, args: Operands) {
         let [Some(qkv), _, Some(state)] = args.inputs[..] else { unreachable!() };
-        let position = DecodeState::from_host(state).position as usize;
+        let position = DecodeState::from_words(state.u32()).position as usize;
         let cache = &mut args.states[0];
         let (d, capacity) = (cache.ty.n_cols(), cache.ty.n_rows() / 2);
         let e = d / self.n_heads;
@@ -74,6 +75,18 @@ impl Op for AttentionCached {
                 }
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let (qkv, cache) = (signature.input(0), signature.input(1));
+        let d = qkv.n_cols() / 3;
+        let params = attention_cached::Params {
+            d: d as u32,
+            n_heads: self.n_heads as u32,
+            capacity: cache.n_rows() as u32 / 2,
+            scale: 1.0 / ((d / self.n_heads) as f32).sqrt(),
+        };
+        Call::new(rill_kernels::Kernel::AttentionCached, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

@@ -9,6 +9,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 /// What surrounds the convolution.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +90,10 @@ impl Op for Conv1d {
                 out[t * n_out + o] = (self.activation.apply(sum) + residual) as f32;
             }
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        todo!()
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

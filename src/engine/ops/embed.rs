@@ -8,8 +8,9 @@ use super::decode_state::DecodeState;
 use super::linear::{expect_shape, weight_file};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::TensorType;
+use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, embed};
 
 /// Which row of the tables belongs to row r.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +74,7 @@ impl Op for Embed {
 
     fn define(&self, args: Operands) {
         let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
-        let first = state.map_or(0, |s| DecodeState::from_host(s).position as usize);
+        let first = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
         let d = table.ty.n_cols();
         let y = args.output.expect("embed has an output");
         for (r, out) in y.f32_mut().chunks_exact_mut(d).enumerate() {
@@ -85,6 +86,17 @@ impl Op for Embed {
                 *v = token[c] + place[c] + extra.map_or(0.0, |e| e.f32()[c]);
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let table = signature.input(1);
+        let params = embed::Params {
+            n_cols: table.n_cols() as u32,
+            seq_len: self.seq_len as u32,
+            n_rows: self.n_rows as u32,
+            f16: u32::from(table.dtype == DType::F16),
+        };
+        Call::new(rill_kernels::Kernel::Embed, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

@@ -9,6 +9,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 /// Layer normalisation in front of a linear map.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,10 @@ impl Op for Linear {
                 out[row * n + col] = (self.activation.apply(product) + residual) as f32;
             }
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        todo!()
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

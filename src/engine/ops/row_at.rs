@@ -8,6 +8,7 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, row_at};
 
 /// Which row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +51,17 @@ impl Op for RowAt {
 
     fn define(&self, args: Operands) {
         let [Some(x), Some(state)] = args.inputs[..] else { unreachable!() };
-        let state = DecodeState::from_host(state);
+        let state = DecodeState::from_words(state.u32());
         let row = if self.row == Row::Sot { state.sot_row } else { state.n_rows - 1 } as usize;
         let n_cols = x.ty.n_cols();
         let row = row.min(x.ty.n_rows() - 1);
         args.output.expect("row_at has an output").f32_mut().copy_from_slice(&x.f32()[row * n_cols..][..n_cols]);
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params =
+            row_at::Params { n_cols: signature.input(0).n_cols() as u32, sot: u32::from(self.row == Row::Sot) };
+        Call::new(rill_kernels::Kernel::RowAt, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
