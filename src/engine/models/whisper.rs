@@ -8,7 +8,7 @@ use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::conv1d::Conv1dOptions;
-use crate::engine::ops::decode_state;
+use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::log_mel::{HOP, N_FFT};
@@ -193,7 +193,7 @@ impl Representative for Config {
         encoder_layer(&weights.scope("encoder.layers.0"), &piece, &frames)?.store_in(&encoded)?;
 
         // The decoder looks at all frames whatever the size of the piece.
-        let state = recorder.state("decode state", DecodeState::ty());
+        let state = recorder.state("decode state", decode_state::ty());
         let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self)?;
         let row = recorder.state("row", TensorType::f32([1, d]));
         let next_row = recorder.state("next row", TensorType::f32([1, d]));
