@@ -2,8 +2,8 @@
 
 use crate::step::Io;
 use crate::{
-    attention_cached, attention_combine, attention_cross, embed, layer_norm, max_parts, mean_pool, mel_scale, row_at,
-    sample_pick, sample_scan, sot_stats,
+    attention, attention_cached, attention_combine, attention_cross, conv1d, embed, layer_norm, linear, log_mel,
+    max_parts, mean_pool, mel_scale, row_at, sample_pick, sample_scan, sot_stats,
 };
 
 macro_rules! kernels {
@@ -55,4 +55,12 @@ kernels! {
     SampleScan = sample_scan,
     /// The next token.
     SamplePick = sample_pick,
+    /// Linear map.
+    Linear = linear,
+    /// Convolution over time.
+    Conv1d = conv1d,
+    /// Attention over whole sequences.
+    Attention = attention,
+    /// Log-mel spectrogram.
+    LogMel = log_mel,
 }

@@ -8,16 +8,28 @@
 //! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
+pub mod attention;
 pub mod attention_cached;
 pub mod attention_combine;
 pub mod attention_cross;
+pub mod conv1d;
 pub mod decode;
 pub mod embed;
+mod gemm;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod kernel;
 mod lanes;
 pub mod layer_norm;
+pub mod linear;
+mod linear_map;
+mod linear_matmul;
+mod linear_matvec;
+#[cfg(test)]
+mod linear_tests;
+pub mod linear_weight;
+pub mod log_mel;
+mod math;
 mod max_parts;
 pub mod mean_pool;
 pub mod mel_scale;
@@ -25,9 +37,12 @@ pub mod memory;
 pub mod row_at;
 mod sample_pick;
 pub mod sample_scan;
+mod simd;
 mod sot_stats;
 pub mod step;
 pub mod team;
+#[cfg(test)]
+mod trial;
 
 pub use kernel::Kernel;
 pub use memory::{Memory, Operand};

@@ -80,6 +80,7 @@ impl DecodeLoop {
             watch.cancel.check()?;
             let n_steps = if session.runs_ahead() { self.n_steps() } else { 1 };
             let submitted = edge::Instant::now();
+            // Where a submit returns only when it is done, a step past the end of text would be time lost.
             let next = match session.runs_ahead() {
                 true => Some(self.submit(session, self.graphs.step, n_steps, watch).await?),
                 false => None,

@@ -2,12 +2,14 @@
 //! the next one where that fails.
 
 use super::check::probe;
+use super::cpu::Cpu;
 use super::gpu::Gpu;
 use super::graph::RecordOptions;
 use super::measure::{self, Representative};
 use super::remember::Facts;
 use super::session::Device;
 use super::tensor::DType;
+use super::webnn::{Context, DeviceType};
 use super::{Error, Result, edge};
 use crate::protocol::{BackendChoice, MeasuredChoice, Measurement, Precision};
 use async_lock::Mutex;
@@ -19,7 +21,11 @@ pub const RUNGS: [BackendChoice; 3] = [BackendChoice::WebGpu, BackendChoice::Web
 /// The devices of this machine, opened when first asked for, and what is known of their speed.
 #[derive(Debug, Default)]
 pub struct Ladder {
+    /// Address of the app, which has the processor's kernels beside it.
+    app_url: String,
     gpu: Mutex<Option<Rc<Gpu>>>,
+    nn: Mutex<Option<Rc<Context>>>,
+    cpu: Mutex<Option<Rc<Cpu>>>,
     facts: Facts,
 }
 
@@ -59,7 +65,7 @@ impl Choice {
     /// How a program is recorded for this device.
     pub fn record_options(&self) -> RecordOptions {
         let activation = if self.precision == Precision::F16 { DType::F16 } else { DType::F32 };
-        RecordOptions { activation, keep_f16: matches!(self.device, Device::Gpu(_)) }
+        RecordOptions { activation, keep_f16: self.device.keeps_f16() }
     }
 
     fn because(mut self, why: impl std::fmt::Display) -> Self {
@@ -69,6 +75,11 @@ impl Choice {
 }
 
 impl Ladder {
+    /// Nothing opened yet. `app_url` ends with a slash; natively it is not used.
+    pub fn new(app_url: impl Into<String>) -> Self {
+        Self { app_url: app_url.into(), ..Self::default() }
+    }
+
     /// The GPU, opened and probed once; opened again after it was lost.
     pub async fn gpu(&self) -> Result<Rc<Gpu>> {
         // Held while the device is opened: two who ask at once get the same one.
@@ -83,6 +94,41 @@ impl Ladder {
         })?;
         *place = Some(gpu.clone());
         Ok(gpu)
+    }
+
+    /// The first device type of WebNN whose test computation comes out right; opened again after it was lost.
+    pub async fn nn(&self) -> Result<Rc<Context>> {
+        let mut place = self.nn.lock().await;
+        if let Some(context) = place.as_ref().filter(|context| context.check().is_ok()) {
+            return Ok(context.clone());
+        }
+        let mut reasons = Vec::new();
+        for device_type in DeviceType::ALL {
+            match Context::open_probed(device_type).await {
+                Ok(context) => {
+                    *place = Some(context.clone());
+                    return Ok(context);
+                }
+                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Error::BackendUnavailable { backend: "webnn", reason: reasons.join("; ") })
+    }
+
+    /// The processor with the build of the kernels that fits it, opened and probed once.
+    pub async fn cpu(&self) -> Result<Rc<Cpu>> {
+        let mut place = self.cpu.lock().await;
+        if let Some(cpu) = place.as_ref() {
+            return Ok(cpu.clone());
+        }
+        let cpu = Cpu::open(&self.app_url, None).await?;
+        probe(&Device::Cpu(cpu.clone())).await.map_err(|e| Error::BackendUnavailable {
+            backend: "wasm",
+            reason: format!("a test computation of the processor's kernels failed: {e}"),
+        })?;
+        *place = Some(cpu.clone());
+        Ok(cpu)
     }
 
     /// The device for a model.
@@ -160,16 +206,32 @@ impl Ladder {
                 let (adapter, software) = (gpu.name.clone(), gpu.caps.software);
                 Ok(Choice { device: Device::Gpu(gpu), backend, adapter, software, precision, reason, measured: None })
             }
-            BackendChoice::WebNn => Err(Error::BackendUnavailable { backend: "webnn", reason: NO_WEBNN.into() }),
-            BackendChoice::Wasm | BackendChoice::Auto => Ok(Choice {
-                device: Device::Plain,
-                backend: BackendChoice::Wasm,
-                adapter: "this processor".into(),
-                software: true,
-                precision: Precision::F32,
-                reason: String::new(),
-                measured: None,
-            }),
+            BackendChoice::WebNn => {
+                let context = self.nn().await?;
+                let (adapter, software) = (context.name(), context.device_type == DeviceType::Cpu);
+                let (precision, reason) = (Precision::F32, String::new());
+                Ok(Choice {
+                    device: Device::WebNn(context),
+                    backend,
+                    adapter,
+                    software,
+                    precision,
+                    reason,
+                    measured: None,
+                })
+            }
+            BackendChoice::Wasm | BackendChoice::Auto => {
+                let cpu = self.cpu().await?;
+                Ok(Choice {
+                    adapter: cpu.name.clone(),
+                    device: Device::Cpu(cpu),
+                    backend: BackendChoice::Wasm,
+                    software: true,
+                    precision: Precision::F32,
+                    reason: String::new(),
+                    measured: None,
+                })
+            }
         }
     }
 
@@ -184,7 +246,9 @@ impl Ladder {
             Some(kept) => kept,
             None => {
                 let measured = measure_all(&open, model).await;
-                if let Ok(fact) = serde_json::to_string(&measured) {
+                // A backend that failed this time may have had a bad moment.
+                let is_lasting = measured.iter().all(|m| m.estimate_ms.is_some());
+                if let (true, Ok(fact)) = (is_lasting, serde_json::to_string(&measured)) {
                     self.facts.put(&key, &fact).await;
                 }
                 measured
@@ -208,9 +272,6 @@ impl Ladder {
         Ok(choice)
     }
 }
-
-/// WebNN is asked for here; until Rill has a backend for it, the answer is always this.
-pub(super) const NO_WEBNN: &str = "Rill does not run models on WebNN";
 
 /// Measures each, the processor first: its figure is the one that a software adapter has to beat, and it tells soon.
 async fn measure_all(open: &[Choice], model: &dyn Representative) -> Vec<Measurement> {

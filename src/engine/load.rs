@@ -230,6 +230,9 @@ async fn warm_up(model: &mut Model, software: bool, cancel: &CancelFlag) -> Resu
     match model {
         Model::Speech(model) => {
             let whisper = model.whisper.clone();
+            // Before the prompt, so that what the decoder does not need is let go first.
+            model.session.prepare(whisper.mel).await?;
+            model.session.prepare(whisper.encoder).await?;
             if !software {
                 // On a processor this alone would take as long as the first recording.
                 model.session.run_watched(whisper.mel, &mut watch).await?;

@@ -12,6 +12,7 @@ pub mod gpu;
 pub mod graph;
 pub mod ladder;
 pub mod load;
+pub mod lowering;
 pub mod measure;
 pub mod models;
 pub mod nn;
@@ -27,6 +28,7 @@ pub mod text;
 pub mod transcribe;
 pub mod upload;
 pub mod wasm_features;
+pub mod webnn;
 pub mod weights;
 
 pub use cancel::CancelFlag;

@@ -4,6 +4,7 @@
 //! functions from types to a [`Call`] or a [`Kernel`], plain descriptions that only `cpu` and `gpu` turn into work.
 
 use super::Result;
+use super::lowering::{Lowered, Lowering, Operand};
 use super::tensor::{DType, HostTensor, TensorType};
 use rill_kernels::Call;
 use std::ops::Range;
@@ -29,6 +30,12 @@ pub trait Op: std::fmt::Debug {
 
     /// The GPU version.
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel;
+
+    /// The version for the browser's neural-network API: the op as primitives. `None` where they cannot say it; then the
+    /// definition runs between the API's graphs.
+    fn lower(&self, _b: &mut Lowering, _inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        Ok(None)
+    }
 
     /// The input whose rows may be spread over several buffers, where it is larger than one binding may be.
     fn splittable(&self) -> Option<usize> {

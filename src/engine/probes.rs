@@ -3,14 +3,12 @@
 
 use super::check::{Finding, probe};
 use super::gpu::Gpu;
-use super::ladder::{Ladder, NO_WEBNN};
+use super::ladder::Ladder;
 use super::session::Device;
+use super::webnn::{Context, DeviceType};
 use super::{Result, edge, remember, wasm_features};
 use crate::protocol::{BackendChoice, BackendReport, FEATURES, FeatureReport};
 use std::rc::Rc;
-
-/// What the processor is called in reports: browsers do not tell its name.
-const PROCESSOR: &str = "this processor";
 
 impl Ladder {
     /// Probes every backend with all its features.
@@ -28,27 +26,27 @@ impl Ladder {
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
-        let features = self.features_of("webnn.").await;
+        let context = self.nn().await;
         let webnn = BackendReport {
             backend: BackendChoice::WebNn,
-            available: features.iter().any(|feature| feature.supported),
-            reason: features
-                .iter()
-                .find(|feature| feature.supported)
-                .or(features.first())
-                .map_or_else(String::new, |f| f.reason.clone()),
-            adapter: String::new(),
-            software: false,
-            features,
+            available: context.is_ok(),
+            reason: match &context {
+                Ok(context) => format!("a test computation on {} came out right", context.name()),
+                Err(e) => e.to_string(),
+            },
+            adapter: context.as_ref().map_or_else(|_| String::new(), |context| context.name()),
+            software: context.as_ref().is_ok_and(|context| context.device_type == DeviceType::Cpu),
+            features: self.features_of("webnn.").await,
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
+        let cpu = self.cpu().await.ok();
         let whole = self.feature("wasm").await;
         let wasm = BackendReport {
             backend: BackendChoice::Wasm,
             available: whole.as_ref().is_some_and(|found| found.supported),
             reason: whole.map_or_else(String::new, |found| found.reason),
-            adapter: PROCESSOR.into(),
+            adapter: cpu.map_or_else(String::new, |cpu| cpu.name.clone()),
             software: true,
             features: self.features_of("wasm.").await,
             probe_ms: edge::ms_since(start),
@@ -64,9 +62,12 @@ impl Ladder {
                 Ok(gpu) => computed(&Device::Gpu(gpu.clone()), &gpu.name).await,
                 Err(e) => Err(e.to_string()),
             },
-            "webnn" => webnn(None).await,
-            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(name.strip_prefix("webnn.")).await,
-            "wasm" => computed(&Device::Plain, PROCESSOR).await,
+            "webnn" => webnn(self, None).await,
+            "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(self, name.strip_prefix("webnn.")).await,
+            "wasm" => match self.cpu().await {
+                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name).await,
+                Err(e) => Err(e.to_string()),
+            },
             "wasm.simd" => wasm_features::simd().await,
             "wasm.relaxed-simd" => wasm_features::relaxed_simd().await,
             "wasm.threads" => wasm_features::threads().await,
@@ -113,9 +114,13 @@ async fn of_gpu(gpu: &Rc<Gpu>, name: &str) -> Finding {
     }
 }
 
-/// A context of this device type, or of any.
-async fn webnn(_device_type: Option<&str>) -> Finding {
-    Err(NO_WEBNN.into())
+/// A context of this device type, opened for the test and given back, or any that a model may get.
+async fn webnn(ladder: &Ladder, device_type: Option<&str>) -> Finding {
+    let opened = match DeviceType::ALL.into_iter().find(|known| Some(known.name()) == device_type) {
+        Some(device_type) => Context::open_probed(device_type).await.inspect(|context| context.destroy()),
+        None => ladder.nn().await,
+    };
+    opened.map(|context| format!("a test computation on {} came out right", context.name())).map_err(|e| e.to_string())
 }
 
 /// One feature by its name, or the names that there are.

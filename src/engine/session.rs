@@ -4,6 +4,7 @@ use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
 use super::plain::PlainSession;
+use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Result};
 use std::rc::Rc;
 
@@ -30,8 +31,21 @@ pub enum Device {
     Gpu(Rc<Gpu>),
     /// The processor.
     Cpu(Rc<Cpu>),
+    /// The browser's neural-network API.
+    WebNn(Rc<Context>),
     /// The ops' own definitions, slow and exact: what every other device is compared with.
     Plain,
+}
+
+impl Device {
+    /// Whether f16 weights stay as they are.
+    pub fn keeps_f16(&self) -> bool {
+        match self {
+            Device::Gpu(_) | Device::Cpu(_) => true,
+            Device::WebNn(context) => context.keeps_f16(),
+            Device::Plain => false,
+        }
+    }
 }
 
 /// A program on a device.
@@ -41,6 +55,8 @@ pub enum Session {
     Gpu(GpuSession),
     /// On the processor.
     Cpu(CpuSession),
+    /// On the browser's neural-network API.
+    WebNn(WebNnSession),
     /// By the definitions.
     Plain(PlainSession),
 }
@@ -70,6 +86,7 @@ impl Session {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
             Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
+            Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
     }
@@ -79,6 +96,7 @@ impl Session {
         match self {
             Session::Gpu(session) => session.memory_bytes(),
             Session::Cpu(session) => session.memory_bytes(),
+            Session::WebNn(session) => session.memory_bytes(),
             Session::Plain(session) => session.memory_bytes(),
         }
     }
@@ -88,13 +106,9 @@ impl Session {
         match self {
             Session::Gpu(session) => session.n_dispatches(graph),
             Session::Cpu(session) => session.n_steps(graph),
+            Session::WebNn(session) => session.n_dispatches(graph),
             Session::Plain(_) => 0,
         }
-    }
-
-    /// Whether [`Self::submit`] returns before the work is done, so that the next may be submitted meanwhile.
-    pub fn runs_ahead(&self) -> bool {
-        matches!(self, Session::Gpu(_))
     }
 
     /// Overwrites part of a slot.
@@ -105,6 +119,7 @@ impl Session {
                 session.write(slot, offset_bytes, bytes);
                 Ok(())
             }
+            Session::WebNn(session) => session.write(slot, offset_bytes, bytes),
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
                 Ok(())
@@ -117,6 +132,19 @@ impl Session {
         let bytes =
             self.submit(&[], &[slot], &mut Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () }).await?;
         Ok(bytes.wait().await?.remove(0))
+    }
+
+    /// Makes a graph ready to run where that was put off until its weights were here.
+    pub async fn prepare(&mut self, graph: GraphId) -> Result<()> {
+        match self {
+            Session::WebNn(session) => session.prepare(graph).await,
+            Session::Gpu(_) | Session::Cpu(_) | Session::Plain(_) => Ok(()),
+        }
+    }
+
+    /// Whether [`Session::submit`] returns before the runs are done, so that the next ones may be submitted meanwhile.
+    pub fn runs_ahead(&self) -> bool {
+        matches!(self, Session::Gpu(_))
     }
 
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
@@ -137,6 +165,19 @@ impl Session {
                 }
                 Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
             }
+            Session::WebNn(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        watch.cancel.check()?;
+                        session.run(graph).await?;
+                    }
+                }
+                let mut bytes = Vec::with_capacity(reads.len());
+                for &slot in reads {
+                    bytes.push(session.read(slot).await?);
+                }
+                Ok(Pending::Done(bytes))
+            }
             Session::Plain(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
@@ -153,6 +194,7 @@ impl Session {
         match self {
             Session::Gpu(session) => session.run_watched(graph, watch).await,
             Session::Cpu(session) => session.run(graph, watch).await,
+            Session::WebNn(session) => session.run_watched(graph, watch).await,
             Session::Plain(session) => session.run(graph, watch).await,
         }
     }

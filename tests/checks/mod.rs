@@ -357,8 +357,8 @@ impl Op for Wrong {
 
     fn define(&self, _args: Operands) {}
 
-    fn cpu(&self, _signature: &Signature) -> Call {
-        Call::new(rill_kernels::Kernel::MaxParts, ())
+    fn cpu(&self, _signature: &Signature) -> rill_kernels::Call {
+        rill_kernels::Call::new(rill_kernels::Kernel::MaxParts, ())
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

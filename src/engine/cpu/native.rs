@@ -14,10 +14,10 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// The processor with `n_threads` threads; as many as it has cores, where none is said.
-    pub fn open(n_threads: Option<usize>) -> Rc<Self> {
+    /// The processor with `n_threads` threads; as many as it has cores, where none is said. There is nothing to fetch.
+    pub async fn open(_app_url: &str, n_threads: Option<usize>) -> Result<Rc<Self>> {
         let n_threads = n_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        Rc::new(Self { name: format!("this processor, {n_threads} threads"), n_threads })
+        Ok(Rc::new(Self { name: format!("this processor, {n_threads} threads"), n_threads }))
     }
 }
 

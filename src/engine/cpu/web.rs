@@ -37,7 +37,7 @@ impl Cpu {
     /// Fetches the fastest build that works here from the app's `kernels/` folder. `n_threads`: as many as there are cores, where
     /// none is said.
     pub async fn open(app_url: &str, n_threads: Option<usize>) -> Result<Rc<Self>> {
-        let variant = Variant::best().ok_or_else(|| unavailable("this browser has no WebAssembly SIMD"))?;
+        let variant = Variant::best().await.ok_or_else(|| unavailable("this browser has no WebAssembly SIMD"))?;
         let variant = Variant { threads: variant.threads && n_threads != Some(1), ..variant };
         let url = format!("{app_url}kernels/{}.wasm?{}", variant.name(), env!("CARGO_PKG_VERSION"));
         let fetched = async {
@@ -99,7 +99,7 @@ extern "C" {
 }
 
 /// A memory of so many pages that never grows.
-pub(super) fn new_memory(n_pages: usize, shared: bool) -> std::result::Result<WebAssembly::Memory, JsValue> {
+fn new_memory(n_pages: usize, shared: bool) -> std::result::Result<WebAssembly::Memory, JsValue> {
     let descriptor = Object::new();
     for key in ["initial", "maximum"] {
         Reflect::set(&descriptor, &key.into(), &(n_pages as f64).into())?;

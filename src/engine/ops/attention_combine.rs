@@ -4,6 +4,7 @@
 
 use super::attention_cross::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
@@ -69,5 +70,11 @@ impl Op for AttentionCombine {
         let n_out = signature.output().n_elements() / 4;
         let params = Params { n_parts: N_PARTS as u32, n_vecs: n_vecs as u32, n_out: n_out as u32 };
         Kernel::new("attention_combine", params, [n_out.div_ceil(64) as u32, 1, 1]).alias("y_t", self.output)
+    }
+
+    /// What `attention_cross` lowers to is whole already.
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(whole)] = *inputs else { return Ok(None) };
+        Ok(Some(b.cast_as(whole, self.output)?.into()))
     }
 }

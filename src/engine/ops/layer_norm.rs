@@ -5,6 +5,7 @@
 use super::linear::expect_shape;
 use super::math::mean_and_rstd;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
@@ -71,5 +72,11 @@ impl Op for LayerNorm {
             .alias("x_t", x.dtype)
             .alias("y_t", self.output)
             .set("WG", 64.0)
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(weight), Some(bias)] = *inputs else { return Ok(None) };
+        let y = b.layer_norm(x, weight, bias, self.eps)?;
+        Ok(Some(b.cast_as(y, self.output)?.into()))
     }
 }
