@@ -9,7 +9,7 @@ mod models;
 use models::{load_speech, open_gpu, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
-use rill::engine::session::Watch;
+use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::{SpeechModel, Transcription};
 use rill::protocol::TranscribeOptions;
 use serde_json::Value;
@@ -60,7 +60,7 @@ fn numbers_agree(id: &str, prompt: &[u32]) {
     let golden = golden();
     let expected = &golden["models"][id];
     let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, id);
+    let mut model = load_speech(Device::Gpu(gpu), id);
     let samples = clip("jfk").expect("jfk.wav is fetched with the models");
     let whisper = model.whisper.clone();
     let audio = with_margins(&samples, 0, whisper.config.n_samples());
@@ -115,7 +115,7 @@ fn tokens_agree(id: &str, clips: &[&str]) {
     let golden = golden();
     let expected = &golden["models"][id];
     let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, id);
+    let mut model = load_speech(Device::Gpu(gpu), id);
     let mut wrong = Vec::new();
     for name in clips {
         let Some(samples) = clip(name) else { continue };
@@ -186,7 +186,7 @@ fn every_clip_gives_the_references_tokens() {
 fn tiny_en_follows_the_timestamp_rules() {
     let golden = golden();
     let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, "whisper-tiny.en");
+    let mut model = load_speech(Device::Gpu(gpu), "whisper-tiny.en");
     let samples = clip("jfk").expect("jfk.wav is fetched with the models");
     let job = transcribe(&mut model, &samples, TranscribeOptions::default());
     let got: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.clone()).collect();
@@ -198,7 +198,7 @@ fn tiny_en_follows_the_timestamp_rules() {
 #[test]
 fn base_detects_the_language() {
     let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, "whisper-base");
+    let mut model = load_speech(Device::Gpu(gpu), "whisper-base");
     let samples = clip("austen-0880").expect("the clips are fetched with the models");
     let job = transcribe(&mut model, &samples, TranscribeOptions { temperatures: vec![0.0], ..Default::default() });
     assert_eq!(job.language.as_deref(), Some("en"));

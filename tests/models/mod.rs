@@ -49,9 +49,9 @@ fn load_model(device: Device, id: &str) -> Model {
     loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
 }
 
-/// A Whisper on the GPU.
-pub fn load_speech(gpu: Rc<Gpu>, id: &str) -> SpeechModel {
-    match load_model(Device::Gpu(gpu), id) {
+/// A Whisper on a device.
+pub fn load_speech(device: Device, id: &str) -> SpeechModel {
+    match load_model(device, id) {
         Model::Speech(model) => *model,
         Model::Embedding(_) => panic!("{id} is no speech model"),
     }
