@@ -1,7 +1,7 @@
 //! The decoding loop of one window: the GPU goes on from token to token by itself, the host reads along one batch behind.
 //!
 //! A submit holds several steps; its tokens are read while the next submit already runs, so the GPU never waits for the host.
-//! Steps after the end of text change nothing.
+//! Steps after the end of text change nothing. A device that has finished when it answers is asked for one step at a time.
 
 use super::graph::{GraphId, SlotId};
 use super::ops::decode_state::DecodeState;
@@ -78,7 +78,7 @@ impl DecodeLoop {
         let mut ahead = self.submit(session, graph, 1, watch).await?;
         loop {
             watch.cancel.check()?;
-            let n_steps = self.n_steps();
+            let n_steps = if session.runs_ahead() { self.n_steps() } else { 1 };
             let submitted = edge::Instant::now();
             // Where a submit returns only when it is done, a step past the end of text would be time lost.
             let next = match session.runs_ahead() {
@@ -107,7 +107,7 @@ impl DecodeLoop {
             }
             ahead = match next {
                 Some(next) => next,
-                None => self.submit(session, self.graphs.step, 1, watch).await?,
+                None => self.submit(session, self.graphs.step, n_steps, watch).await?,
             };
         }
     }

@@ -1,5 +1,6 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
+use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
 use super::plain::PlainSession;
@@ -28,10 +29,23 @@ impl Watch<'_> {
 pub enum Device {
     /// A GPU.
     Gpu(Rc<Gpu>),
+    /// The processor.
+    Cpu(Rc<Cpu>),
     /// The browser's neural-network API.
     WebNn(Rc<Context>),
     /// The ops' own definitions, slow and exact: what every other device is compared with.
     Plain,
+}
+
+impl Device {
+    /// Whether f16 weights stay as they are.
+    pub fn keeps_f16(&self) -> bool {
+        match self {
+            Device::Gpu(_) | Device::Cpu(_) => true,
+            Device::WebNn(context) => context.keeps_f16(),
+            Device::Plain => false,
+        }
+    }
 }
 
 /// A program on a device.
@@ -39,6 +53,8 @@ pub enum Device {
 pub enum Session {
     /// On a GPU.
     Gpu(GpuSession),
+    /// On the processor.
+    Cpu(CpuSession),
     /// On the browser's neural-network API.
     WebNn(WebNnSession),
     /// By the definitions.
@@ -69,6 +85,7 @@ impl Session {
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
@@ -78,6 +95,7 @@ impl Session {
     pub fn memory_bytes(&self) -> u64 {
         match self {
             Session::Gpu(session) => session.memory_bytes(),
+            Session::Cpu(session) => session.memory_bytes(),
             Session::WebNn(session) => session.memory_bytes(),
             Session::Plain(session) => session.memory_bytes(),
         }
@@ -87,6 +105,7 @@ impl Session {
     pub fn n_dispatches(&self, graph: GraphId) -> u32 {
         match self {
             Session::Gpu(session) => session.n_dispatches(graph),
+            Session::Cpu(session) => session.n_steps(graph),
             Session::WebNn(session) => session.n_dispatches(graph),
             Session::Plain(_) => 0,
         }
@@ -96,6 +115,10 @@ impl Session {
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
+            Session::Cpu(session) => {
+                session.write(slot, offset_bytes, bytes);
+                Ok(())
+            }
             Session::WebNn(session) => session.write(slot, offset_bytes, bytes),
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
@@ -115,7 +138,7 @@ impl Session {
     pub async fn prepare(&mut self, graph: GraphId) -> Result<()> {
         match self {
             Session::WebNn(session) => session.prepare(graph).await,
-            Session::Gpu(_) | Session::Plain(_) => Ok(()),
+            Session::Gpu(_) | Session::Cpu(_) | Session::Plain(_) => Ok(()),
         }
     }
 
@@ -134,6 +157,14 @@ impl Session {
     ) -> Result<Pending> {
         match self {
             Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Cpu(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        session.run(graph, watch).await?;
+                    }
+                }
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
+            }
             Session::WebNn(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
@@ -162,6 +193,7 @@ impl Session {
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         match self {
             Session::Gpu(session) => session.run_watched(graph, watch).await,
+            Session::Cpu(session) => session.run(graph, watch).await,
             Session::WebNn(session) => session.run_watched(graph, watch).await,
             Session::Plain(session) => session.run(graph, watch).await,
         }

@@ -1,4 +1,5 @@
-//! Finding an adapter, asking for what the kernels need, and noticing when the device goes away.
+//! Finding an adapter, asking for what the kernels need, and noticing when the device goes away, refuses something or no
+//! longer answers.
 
 use super::pipeline::PipelineCache;
 use crate::engine::op::GpuCaps;
@@ -6,6 +7,12 @@ use crate::engine::{Error, Result};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+
+/// A GPU that leaves a submit unfinished for so long will not finish it. A submit is made to take about 80 ms; the longest that cannot
+/// be divided is one op of a model, which may take seconds on a slow GPU.
+const WATCHDOG_S: u64 = 30;
+/// The same where the processor plays the GPU, and others may want the processor too.
+const SOFTWARE_WATCHDOG_S: u64 = 150;
 
 /// An adapter and its device.
 #[derive(Debug)]
@@ -21,7 +28,8 @@ pub struct Gpu {
     /// Bound where an optional input is absent.
     pub(super) empty: wgpu::Buffer,
     pub(super) pipelines: RefCell<PipelineCache>,
-    lost: Arc<Mutex<Option<String>>>,
+    /// Why this device is of no use any more.
+    fault: Arc<Mutex<Option<Error>>>,
     /// Floating-point operations that take about [`super::session::SUBMIT_MS`]; learned by `run_watched`.
     pub(super) flops_per_submit: std::cell::Cell<f64>,
 }
@@ -43,7 +51,8 @@ impl Gpu {
             ..Default::default()
         };
         let adapter = instance.request_adapter(&options).await.map_err(|e| unavailable(format!("no adapter ({e})")))?;
-        let features = adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY);
+        let features = adapter.features()
+            & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("rill"),
@@ -53,13 +62,8 @@ impl Gpu {
             })
             .await
             .map_err(|e| unavailable(format!("the adapter gave no device ({e})")))?;
-        let lost = Arc::new(Mutex::new(None));
-        let noticed = lost.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if let Ok(mut lost) = noticed.lock() {
-                *lost = Some(format!("{reason:?}: {message}"));
-            }
-        });
+        let fault = Arc::new(Mutex::new(None));
+        watch_for_faults(&device, &fault);
         let info = adapter.get_info();
         let granted = device.limits();
         let caps = adjust(GpuCaps {
@@ -82,14 +86,32 @@ impl Gpu {
             caps,
             empty,
             pipelines: RefCell::default(),
-            lost,
+            fault,
         }))
     }
 
-    /// [`Error::DeviceLost`] once the device has gone away.
+    /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.
     pub fn check(&self) -> Result<()> {
-        let lost = self.lost.lock().ok().and_then(|lost| lost.clone());
-        lost.map_or(Ok(()), |reason| Err(Error::DeviceLost(reason)))
+        let fault = self.fault.lock().ok().and_then(|fault| fault.clone());
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Gives the device back to the browser or the driver. Whoever still uses it gets [`Error::DeviceLost`].
+    pub fn destroy(&self) {
+        self.device.destroy();
+        note(&self.fault, Error::DeviceLost("it was given back".into()));
+    }
+
+    /// What to say, now and from now on, of a device that did not answer.
+    fn stalled(&self) -> Error {
+        let error = Error::Stalled { waited_s: self.watchdog_s() };
+        note(&self.fault, error.clone());
+        error
+    }
+
+    /// Seconds after which a submit counts as lost.
+    fn watchdog_s(&self) -> u64 {
+        if self.caps.software { SOFTWARE_WATCHDOG_S } else { WATCHDOG_S }
     }
 
     /// Waits until everything submitted is done.
@@ -98,24 +120,30 @@ impl Gpu {
         self.queue.on_submitted_work_done(move || {
             let _ = done.send(());
         });
-        self.wait(is_done).await.map_err(|_| Error::DeviceLost("the queue was dropped".into()))?;
+        self.wait(is_done).await?.map_err(|_| Error::DeviceLost("the queue was dropped".into()))?;
         self.check()
     }
 
-    /// Waits for a callback of the device. Natively callbacks come only while somebody polls.
+    /// Waits for a callback of the device, not for ever. Natively callbacks come only while somebody polls.
     #[cfg(not(target_arch = "wasm32"))]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> F::Output {
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+    pub(super) async fn wait<F: Future>(&self, callback: F) -> Result<F::Output> {
+        let timeout = Some(std::time::Duration::from_secs(self.watchdog_s()));
+        if let Err(wgpu::PollError::Timeout) =
+            self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout })
+        {
+            return Err(self.stalled());
+        }
         crate::engine::edge::give_way().await;
-        callback.await
+        Ok(callback.await)
     }
 
-    /// Waits for a callback of the device. Firefox looks for finished work only every 100 ms unless something is
+    /// Waits for a callback of the device, not for ever. Firefox looks for finished work only every 100 ms unless something is
     /// submitted (bugzilla 1870699), so a wait submits nothing at all now and then: there 1 to 3 ms were measured with it. Others answer by
     /// themselves before the first pause is over, or are busy for so long that it does not matter.
     #[cfg(target_arch = "wasm32")]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> F::Output {
+    pub(super) async fn wait<F: Future>(&self, callback: F) -> Result<F::Output> {
         use std::task::Poll;
+        let start = crate::engine::edge::Instant::now();
         let mut callback = std::pin::pin!(callback);
         for pause_ms in [2u32, 2, 4, 4, 8, 8].into_iter().chain(std::iter::repeat(16)) {
             let mut pause = std::pin::pin!(crate::engine::edge::sleep(pause_ms));
@@ -124,7 +152,12 @@ impl Gpu {
                 Poll::Pending => pause.as_mut().poll(context).map(|()| None),
             });
             if let Some(output) = finished.await {
-                return output;
+                return Ok(output);
+            }
+            // A device that went away need not call back.
+            self.check()?;
+            if start.elapsed().as_secs() >= self.watchdog_s() {
+                return Err(self.stalled());
             }
             self.queue.submit([]);
         }
@@ -137,6 +170,37 @@ impl Drop for Gpu {
         // In a browser a dropped device lives on until it is collected.
         self.device.destroy();
     }
+}
+
+/// Notes the first fault of a device; what follows is its consequence.
+fn note(fault: &Mutex<Option<Error>>, error: Error) {
+    if let Ok(mut fault) = fault.lock() {
+        fault.get_or_insert(error);
+    }
+}
+
+/// Notes when the device goes away, and what it refuses outside of an error scope: neither may pass for a result.
+fn watch_for_faults(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
+    let noticed = fault.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        note(&noticed, Error::DeviceLost(format!("{reason:?}: {message}")));
+    });
+    let noticed = fault.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let message = error.to_string();
+        note(
+            &noticed,
+            match error {
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(message),
+                _ => Error::Gpu { label: "command".into(), message },
+            },
+        );
+    }));
+}
+
+/// The GPU's refusal to allocate, in its own words: it names no figures.
+pub(super) fn out_of_memory(message: String) -> Error {
+    Error::Exhausted { what: "the GPU".into(), reason: message }
 }
 
 /// The adapter's own limits where the kernels profit from them, the specification's minimum elsewhere.

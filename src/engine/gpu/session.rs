@@ -74,7 +74,7 @@ impl GpuSession {
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (memory, validation) = (memory.pop(), validation.pop());
         if let Some(error) = memory.await {
-            return Err(Error::Gpu { label: "memory".into(), message: error.to_string() });
+            return Err(super::device::out_of_memory(error.to_string()));
         }
         if let Some(error) = validation.await {
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });

@@ -10,6 +10,7 @@ use crate::engine::lowering::{Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention};
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -76,6 +77,12 @@ impl Op for Attention {
                 }
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let head_size = (signature.input(0).n_cols() / 3 / self.n_heads) as u32;
+        let (seq_len, n_heads) = (self.seq_len as u32, self.n_heads as u32);
+        Call::new(rill_kernels::Kernel::Attention, attention::Params { seq_len, n_heads, head_size })
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

@@ -5,7 +5,7 @@
 //! workgroup waits for another. Rows past the prompt's end write rubbish behind it, which later rows overwrite before anybody reads it.
 
 use super::attention::attend;
-use super::decode_state::DecodeState;
+use super::decode_state::{self, DecodeState};
 use super::linear::expect_shape;
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
@@ -13,6 +13,7 @@ use crate::engine::lowering::{Compare, Lowered, Lowering, Operand, Primitive};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_cached};
 
 impl Tensor {
     /// See the module.
@@ -54,7 +55,7 @@ impl Op for AttentionCached {
 
     fn define(&self, args: Operands) {
         let [Some(qkv), _, Some(state)] = args.inputs[..] else { unreachable!() };
-        let position = DecodeState::from_host(state).position as usize;
+        let position = DecodeState::from_words(state.u32()).position as usize;
         let cache = &mut args.states[0];
         let (d, capacity) = (cache.ty.n_cols(), cache.ty.n_rows() / 2);
         let e = d / self.n_heads;
@@ -78,6 +79,18 @@ impl Op for AttentionCached {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let (qkv, cache) = (signature.input(0), signature.input(1));
+        let d = qkv.n_cols() / 3;
+        let params = attention_cached::Params {
+            d: d as u32,
+            n_heads: self.n_heads as u32,
+            capacity: cache.n_rows() as u32 / 2,
+            scale: 1.0 / ((d / self.n_heads) as f32).sqrt(),
+        };
+        Call::new(rill_kernels::Kernel::AttentionCached, params)
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let qkv = signature.input(0);
         let head_size = qkv.n_cols() / 3 / self.n_heads;
@@ -96,7 +109,7 @@ impl Op for AttentionCached {
         let [Some(qkv), Some(cache), Some(state)] = *inputs else { return Ok(None) };
         let ((n_rows, _), (n_cache, d)) = (b.rows_and_cols(qkv), b.rows_and_cols(cache));
         let (output, stored, capacity) = (b.ty(qkv).element, b.ty(cache).element, n_cache / 2);
-        let position = DecodeState::lower_word(b, state, DecodeState::POSITION)?;
+        let position = decode_state::lower_word(b, state, decode_state::POSITION)?;
         let rows = b.iota(&[n_rows]);
         let rows = b.add(rows, position)?;
         let at = b.at_most(rows, capacity - 1)?;

@@ -8,6 +8,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_combine};
 
 impl Tensor {
     /// See the module.
@@ -54,6 +55,14 @@ impl Op for AttentionCombine {
                 *v = (parts.iter().zip(&shares).map(|(p, s)| f64::from(p[c]) * s).sum::<f64>() / total) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let head_size = signature.input(0).n_cols() as u32 - 4;
+        Call::new(
+            rill_kernels::Kernel::AttentionCombine,
+            attention_combine::Params { n_parts: N_PARTS as u32, head_size },
+        )
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

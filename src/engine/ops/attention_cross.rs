@@ -12,6 +12,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_cross};
 use std::ops::Range;
 
 /// Parts of the keys: 12 x 6 heads fill a GPU's cores, and 1500 keys divide evenly.
@@ -75,6 +76,18 @@ impl Op for AttentionCross {
             out[e] = most as f32;
             out[e + 1] = weights.iter().sum::<f64>() as f32;
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let (q, kv) = (signature.input(0), signature.input(1));
+        let params = attention_cross::Params {
+            d: q.n_cols() as u32,
+            n_heads: self.n_heads as u32,
+            n_parts: N_PARTS as u32,
+            n_keys: kv.n_rows() as u32,
+            scale: 1.0 / ((q.n_cols() / self.n_heads) as f32).sqrt(),
+        };
+        Call::new(rill_kernels::Kernel::AttentionCross, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

@@ -10,6 +10,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, conv1d};
 
 /// What surrounds the convolution.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +91,19 @@ impl Op for Conv1d {
                 out[t * n_out + o] = (self.activation.apply(sum) + residual) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let rows = self.rows(signature.input(0));
+        let params = conv1d::Params {
+            n_rows: rows.n_rows as u32,
+            n_cols: rows.n_cols as u32,
+            n_out: signature.input(1).n_rows() as u32,
+            stride: rows.stride as u32,
+            margin: rows.first.unsigned_abs() as u32,
+            activation: self.activation.code(),
+        };
+        Call::new(rill_kernels::Kernel::Conv1d, params)
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

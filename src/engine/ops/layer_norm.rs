@@ -9,6 +9,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, layer_norm};
 
 impl Tensor {
     /// See the module.
@@ -56,6 +57,11 @@ impl Op for LayerNorm {
                 *v = (unit * f64::from(weight.f32()[i]) + f64::from(bias.f32()[i])) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = layer_norm::Params { n_cols: signature.input(0).n_cols() as u32, eps: self.eps };
+        Call::new(rill_kernels::Kernel::LayerNorm, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

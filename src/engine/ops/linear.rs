@@ -10,6 +10,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, linear};
 
 /// Layer normalisation in front of a linear map.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +122,17 @@ impl Op for Linear {
                 out[row * n + col] = (self.activation.apply(product) + residual) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let x = signature.input(X);
+        let params = linear::Params {
+            n_cols: x.n_cols() as u32,
+            n_out: signature.input(WEIGHT).n_rows() as u32,
+            activation: self.activation.code(),
+            eps: self.eps,
+        };
+        Call::new(rill_kernels::Kernel::Linear, params)
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

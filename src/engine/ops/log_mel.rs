@@ -12,6 +12,7 @@ use crate::engine::lowering::{Binary, Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, log_mel};
 use std::f64::consts::PI;
 
 /// Samples from one frame to the next.
@@ -81,6 +82,10 @@ impl Op for LogMel {
                 *v = sum.max(1e-10).log10() as f32;
             }
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::LogMel, log_mel::Params { n_mels: self.n_mels as u32 })
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

@@ -7,6 +7,7 @@ use crate::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 /// How many parts.
 pub const N_PARTS: usize = 64;
@@ -39,6 +40,10 @@ impl Op for MaxParts {
         for (out, part) in y.f32_mut().iter_mut().zip(x.f32().chunks(size)) {
             *out = part.iter().copied().fold(-3.0e38, f32::max);
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::MaxParts, ())
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

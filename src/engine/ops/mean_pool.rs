@@ -8,6 +8,7 @@ use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduc
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, mean_pool};
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -59,6 +60,11 @@ impl Op for MeanPool {
                 *to = (s / norm) as f32;
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = mean_pool::Params { n_cols: signature.input(0).n_cols() as u32, seq_len: self.seq_len as u32 };
+        Call::new(rill_kernels::Kernel::MeanPool, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

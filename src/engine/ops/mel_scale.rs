@@ -11,6 +11,7 @@ use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduc
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, mel_scale};
 
 /// Limits that limit nothing: a window for itself.
 pub const NO_LIMITS: [f32; 2] = [-3.0e38, 3.0e38];
@@ -55,6 +56,10 @@ impl Op for MelScale {
         for (i, (out, v)) in y.f32_mut().iter_mut().zip(x.f32()).enumerate() {
             *out = if ((i / n_mels) as f32) < n_frames { (v.max(floor) + 4.0) / 4.0 } else { 0.0 };
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::MelScale, mel_scale::Params { n_mels: signature.input(0).n_cols() as u32 })
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
