@@ -73,7 +73,7 @@ impl Gpu {
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        Ok(Rc::new(Self {
+        let gpu = Rc::new(Self {
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
             name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
@@ -83,52 +83,15 @@ impl Gpu {
             empty,
             pipelines: RefCell::default(),
             lost,
-        }))
+        });
+        gpu.learn_to_wait().await;
+        Ok(gpu)
     }
 
     /// [`Error::DeviceLost`] once the device has gone away.
     pub fn check(&self) -> Result<()> {
         let lost = self.lost.lock().ok().and_then(|lost| lost.clone());
         lost.map_or(Ok(()), |reason| Err(Error::DeviceLost(reason)))
-    }
-
-    /// Waits until everything submitted is done.
-    pub(super) async fn finish(&self) -> Result<()> {
-        let (done, is_done) = futures_channel::oneshot::channel();
-        self.queue.on_submitted_work_done(move || {
-            let _ = done.send(());
-        });
-        self.wait(is_done).await.map_err(|_| Error::DeviceLost("the queue was dropped".into()))?;
-        self.check()
-    }
-
-    /// Waits for a callback of the device. Natively callbacks come only while somebody polls.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> F::Output {
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
-        crate::engine::edge::give_way().await;
-        callback.await
-    }
-
-    /// Waits for a callback of the device. Firefox looks for finished work only every 100 ms unless something is
-    /// submitted (bugzilla 1870699), so a wait submits nothing at all now and then: there 1 to 3 ms were measured with it. Others answer by
-    /// themselves before the first pause is over, or are busy for so long that it does not matter.
-    #[cfg(target_arch = "wasm32")]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> F::Output {
-        use std::task::Poll;
-        let mut callback = std::pin::pin!(callback);
-        for pause_ms in [2u32, 2, 4, 4, 8, 8].into_iter().chain(std::iter::repeat(16)) {
-            let mut pause = std::pin::pin!(crate::engine::edge::sleep(pause_ms));
-            let finished = std::future::poll_fn(|context| match callback.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending => pause.as_mut().poll(context).map(|()| None),
-            });
-            if let Some(output) = finished.await {
-                return output;
-            }
-            self.queue.submit([]);
-        }
-        unreachable!("the pauses never end")
     }
 }
 

@@ -7,6 +7,7 @@ mod device;
 mod pipeline;
 mod readback;
 mod session;
+mod wait;
 
 pub use device::Gpu;
 pub use readback::Readback;
