@@ -9,3 +9,9 @@ pub mod engine;
 pub mod protocol;
 pub mod ui;
 pub mod worker;
+
+/// Names this build: page and engine of different builds never meet, and what one build measured says nothing of another.
+pub const BUILD: &str = match option_env!("RILL_BUILD") {
+    Some(build) => build,
+    None => env!("CARGO_PKG_VERSION"),
+};

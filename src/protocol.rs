@@ -96,6 +96,18 @@ pub enum Command {
         /// Which.
         pipeline: PipelineId,
     },
+    /// Whether a backend that fails gives way to the next one, at load and in the middle of work (the default), or its
+    /// failure is an error. Not answered.
+    AllowFallbacks {
+        /// Whether.
+        allowed: bool,
+    },
+    /// Forget what was measured to choose backends; the next load with [`BackendChoice::Auto`] measures again. Answered by
+    /// [`Event::MeasurementsForgotten`].
+    ForgetMeasurements {
+        /// The job.
+        job: JobId,
+    },
 }
 
 /// Engine to page.
@@ -180,6 +192,21 @@ pub enum Event {
         /// Milliseconds from command to answer.
         total_ms: f64,
     },
+    /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
+    /// the same job came before it.
+    Moved {
+        /// The job.
+        job: JobId,
+        /// The pipeline as it is now; its id is the same as before.
+        pipeline: PipelineInfo,
+        /// What happened, in one sentence.
+        reason: String,
+    },
+    /// Answer to [`Command::ForgetMeasurements`].
+    MeasurementsForgotten {
+        /// The job.
+        job: JobId,
+    },
     /// A job ended without a result.
     Failed {
         /// The job.
@@ -216,6 +243,8 @@ impl Event {
             | Event::Segments { job, .. }
             | Event::Transcribed { job, .. }
             | Event::Embedded { job, .. }
+            | Event::Moved { job, .. }
+            | Event::MeasurementsForgotten { job }
             | Event::Failed { job, .. }
             | Event::Notice { job, .. } => Some(*job),
         }
@@ -231,6 +260,7 @@ impl Event {
                 | Event::Loaded { .. }
                 | Event::Transcribed { .. }
                 | Event::Embedded { .. }
+                | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )
     }
@@ -273,7 +303,7 @@ pub struct ModelInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendChoice {
-    /// The first of the ladder that works.
+    /// The one that a measured piece of the model ran fastest on.
     #[default]
     Auto,
     /// WGSL kernels through WebGPU (natively: Vulkan).
@@ -404,6 +434,8 @@ pub struct PipelineInfo {
     pub software: bool,
     /// Why this backend and precision, in one sentence.
     pub reason: String,
+    /// What was measured to choose the backend; `None` where there was nothing to choose.
+    pub measured: Option<MeasuredChoice>,
     /// Language codes that the model knows (empty for models without languages).
     pub languages: Vec<String>,
     /// Bytes in the backend's memory.
@@ -412,6 +444,32 @@ pub struct PipelineInfo {
     pub timings: LoadTimings,
     /// Dispatches of one decoded token (0 where nothing is decoded).
     pub dispatches_per_token: u32,
+}
+
+/// The figures that decided where a model runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredChoice {
+    /// The work that the estimates are for, for example `30 s of speech with 40 tokens`.
+    pub work: String,
+    /// Whether they were measured at an earlier load in this browser.
+    pub remembered: bool,
+    /// One for each backend that works here, the fastest first.
+    pub measurements: Vec<Measurement>,
+}
+
+/// How a backend did with a piece of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Which.
+    pub backend: BackendChoice,
+    /// On what.
+    pub adapter: String,
+    /// Milliseconds that [`MeasuredChoice::work`] would take, from the piece that was run; `None` where that failed.
+    pub estimate_ms: Option<f64>,
+    /// Milliseconds that measuring took, compilation included.
+    pub spent_ms: f64,
+    /// What else there is to say: that it was stopped early, or why it failed. Empty where there is nothing.
+    pub note: String,
 }
 
 /// Milliseconds of a load by phase.
@@ -580,11 +638,18 @@ pub struct BackendReport {
 /// Names for [`Command::TestFeature`].
 pub const FEATURES: &[&str] = &[
     "webgpu",
+    "webgpu.hardware",
+    "webgpu.limits",
     "webgpu.f16",
+    "webgpu.subgroups",
     "webgpu.timestamps",
     "webnn",
+    "webnn.cpu",
+    "webnn.gpu",
+    "webnn.npu",
     "wasm",
     "wasm.simd",
+    "wasm.relaxed-simd",
     "wasm.threads",
     "storage",
     "microphone",
@@ -599,6 +664,8 @@ pub struct FeatureReport {
     pub supported: bool,
     /// In one sentence: what was tried and what came of it.
     pub reason: String,
+    /// Milliseconds that trying took.
+    pub probe_ms: f64,
 }
 
 /// A model kept in this browser.
@@ -620,6 +687,8 @@ pub enum FailureKind {
     Backend,
     /// The GPU went away.
     DeviceLost,
+    /// A backend failed and another one took its place: nothing is lost.
+    Fallback,
     /// Memory.
     OutOfMemory,
     /// A download.

@@ -1,14 +1,21 @@
-//! Every op against its definition on this machine's GPU (lavapipe in CI), as a processor's kernels and as a GPU's.
+//! Every op against its definition: on this machine's GPU (lavapipe in CI), with the kernels for software adapters and with those
+//! for GPUs, and on the processor with one thread and with three.
 #![cfg(not(target_arch = "wasm32"))]
 
 mod checks;
 
+use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::op::GpuCaps;
 use rill::engine::session::Device;
 
-/// Runs a check on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU is set.
+/// Runs a check on the processor and on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU
+/// is set.
 fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(Device) -> F) {
+    for n_threads in [1, 3] {
+        let cpu = pollster::block_on(Cpu::open("", Some(n_threads))).expect("there is always a processor");
+        pollster::block_on(check(Device::Cpu(cpu))).unwrap_or_else(|e| panic!("{n_threads} threads: {e}"));
+    }
     for software in [true, false] {
         let opened = pollster::block_on(Gpu::open_as(|caps| GpuCaps { software, ..caps }));
         match opened {

@@ -16,7 +16,7 @@ fn main() {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
-    use rill::engine::ladder::Ladder;
+    use rill::engine::ladder::{Ladder, Wish};
     use rill::engine::load::{Model, load};
     use rill::engine::session::Watch;
     use rill::engine::transcribe::{SpeechModel, SpeechTimings};
@@ -86,7 +86,8 @@ mod native {
     }
 
     async fn measure(options: &Options, samples: &[f32]) -> Result<Value> {
-        let choice = Ladder::default().choose(BackendChoice::Auto, options.precision).await?;
+        let wish = Wish { backend: BackendChoice::WebGpu, precision: options.precision, fallbacks: true, model: None };
+        let choice = Ladder::default().choose(&wish).await?;
         let files = ModelFiles::folder(options.models.join(&options.model), LoadHooks::default());
         let (model, load_timings) = load(&choice, &files, &CancelFlag::default(), &mut |_| ()).await?;
         let Model::Speech(mut model) = model else {

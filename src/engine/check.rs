@@ -12,6 +12,9 @@ use super::weights::checkpoint::Checkpoint;
 use super::{CancelFlag, Error, Result};
 use std::rc::Rc;
 
+/// What a probe found, in one sentence: why a feature may be used, or why not.
+pub type Finding = std::result::Result<String, String>;
+
 /// How far apart two numbers may be: `abs + rel * |expected|`.
 #[derive(Debug, Clone, Copy)]
 pub struct Tolerance {

@@ -1,7 +1,7 @@
 //! The decoding loop of one window: the GPU goes on from token to token by itself, the host reads along one batch behind.
 //!
 //! A submit holds several steps; its tokens are read while the next submit already runs, so the GPU never waits for the host.
-//! Steps after the end of text change nothing.
+//! Steps after the end of text change nothing. A device that has finished when it answers is asked for one step at a time.
 
 use super::graph::{GraphId, SlotId};
 use super::ops::decode_state::DecodeState;
@@ -78,9 +78,13 @@ impl DecodeLoop {
         let mut ahead = self.submit(session, graph, 1, watch).await?;
         loop {
             watch.cancel.check()?;
-            let n_steps = self.n_steps();
+            let n_steps = if session.runs_ahead() { self.n_steps() } else { 1 };
             let submitted = edge::Instant::now();
-            let next = self.submit(session, self.graphs.step, n_steps, watch).await?;
+            // Where a submit returns only when it is done, a step past the end of text would be time lost.
+            let next = match session.runs_ahead() {
+                true => Some(self.submit(session, self.graphs.step, n_steps, watch).await?),
+                false => None,
+            };
             let (tokens, state) = read(ahead.wait().await?)?;
             let end = (state.position as usize + 1).min(tokens.len());
             if first_token_ms == 0.0 {
@@ -95,11 +99,16 @@ impl DecodeLoop {
                 on_tokens(&fresh);
             }
             if state.finished != 0 {
-                next.wait().await?;
+                if let Some(next) = next {
+                    next.wait().await?;
+                }
                 let chosen = tokens[prompt.len()..end].iter().copied().filter(|&t| t != begin.eot).collect();
                 return Ok(Decoded { tokens: chosen, state, first_token_ms });
             }
-            ahead = next;
+            ahead = match next {
+                Some(next) => next,
+                None => self.submit(session, self.graphs.step, n_steps, watch).await?,
+            };
         }
     }
 

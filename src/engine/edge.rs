@@ -7,6 +7,18 @@ pub fn ms_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
+/// The browser with its version as it names itself: what was measured in one says nothing of another. Empty natively.
+pub fn user_agent() -> String {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let part = |object: &wasm_bindgen::JsValue, name: &str| js_sys::Reflect::get(object, &name.into());
+        let agent = part(&js_sys::global(), "navigator").and_then(|navigator| part(&navigator, "userAgent"));
+        agent.ok().and_then(|agent| agent.as_string()).unwrap_or_default()
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    String::new()
+}
+
 /// Lets waiting messages in (a cancel, more audio).
 pub async fn give_way() {
     sleep(0).await;

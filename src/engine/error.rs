@@ -38,6 +38,20 @@ pub enum Error {
         /// The limit that stands in the way.
         limit_bytes: u64,
     },
+    /// An allocation was refused without figures.
+    #[error("{what} has no memory left: {reason}")]
+    Exhausted {
+        /// Whose memory.
+        what: String,
+        /// The browser's or driver's message.
+        reason: String,
+    },
+    /// The GPU did not answer.
+    #[error("the GPU did not finish its work within {waited_s} s")]
+    Stalled {
+        /// How long it was waited for.
+        waited_s: u64,
+    },
 
     // ---- the network and the store
     /// A file could not be fetched.
@@ -111,6 +125,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the backend is at fault: another one may do what this one could not.
+    pub fn is_of_backend(&self) -> bool {
+        matches!(
+            self,
+            Error::BackendUnavailable { .. }
+                | Error::Gpu { .. }
+                | Error::DeviceLost(_)
+                | Error::OutOfMemory { .. }
+                | Error::Exhausted { .. }
+                | Error::Stalled { .. }
+                | Error::Numerics { .. }
+        )
+    }
+
     /// What the page shows: the kind, the sentence, and what to do next.
     pub fn to_failure(&self) -> Failure {
         let (kind, hint) = match self {
@@ -124,7 +152,11 @@ impl Error {
             Error::DeviceLost(_) => {
                 (FailureKind::DeviceLost, "Load the model again; your recording and text are kept.")
             }
-            Error::OutOfMemory { .. } => {
+            Error::Stalled { .. } => (
+                FailureKind::DeviceLost,
+                "Load the model again; your recording and text are kept. If it happens again, choose the WASM backend in the settings.",
+            ),
+            Error::OutOfMemory { .. } | Error::Exhausted { .. } => {
                 (FailureKind::OutOfMemory, "Close other tabs, choose a smaller model, or f16 precision.")
             }
             Error::Fetch { .. } => (

@@ -141,7 +141,8 @@ pub struct RecordOptions {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     program: Rc<RefCell<Program>>,
-    checkpoint: Rc<Checkpoint>,
+    /// `None` for a piece that is only measured: its weights may have any name and shape.
+    checkpoint: Option<Rc<Checkpoint>>,
     /// How.
     pub options: RecordOptions,
 }
@@ -149,7 +150,13 @@ pub struct Recorder {
 impl Recorder {
     /// Nothing recorded yet.
     pub fn new(checkpoint: Rc<Checkpoint>, options: RecordOptions) -> Self {
-        Self { program: Rc::default(), checkpoint, options }
+        Self { program: Rc::default(), checkpoint: Some(checkpoint), options }
+    }
+
+    /// Nothing recorded yet, and every weight that the model names is taken to be there: for measuring a piece of a model before
+    /// its files have arrived.
+    pub fn without_checkpoint(options: RecordOptions) -> Self {
+        Self { program: Rc::default(), checkpoint: None, options }
     }
 
     /// The ops that follow belong to a new graph.
@@ -214,7 +221,7 @@ impl Scope {
 
     /// Whether the checkpoint has this tensor.
     pub fn has(&self, name: &str) -> bool {
-        self.recorder.checkpoint.get(&self.name(name)).is_some()
+        self.recorder.checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.get(&self.name(name)).is_some())
     }
 
     /// A matrix, in the checkpoint's own width.
@@ -285,7 +292,8 @@ impl Scope {
     /// The full name of a tensor that is there in the expected shape.
     fn check(&self, name: &str, expected: &[usize]) -> Result<String> {
         let name = self.name(name);
-        let entry = self.recorder.checkpoint.get(&name).ok_or_else(|| Error::MissingTensor { name: name.clone() })?;
+        let Some(checkpoint) = &self.recorder.checkpoint else { return Ok(name) };
+        let entry = checkpoint.get(&name).ok_or_else(|| Error::MissingTensor { name: name.clone() })?;
         if entry.shape != expected {
             return Err(Error::Shape { name, expected: expected.to_vec(), got: entry.shape.clone() });
         }
@@ -297,8 +305,11 @@ impl Scope {
 
     /// f16 where every part is f16 and may stay so.
     fn width(&self, parts: &[WeightPart]) -> DType {
-        let checkpoint = &self.recorder.checkpoint;
-        let f16 = |p: &WeightPart| checkpoint.get(&p.tensor).is_some_and(|e| e.dtype == CheckpointDType::F16);
+        // Published checkpoints are f16 where they can be.
+        let f16 = |p: &WeightPart| {
+            let entry = self.recorder.checkpoint.as_ref().map(|checkpoint| checkpoint.get(&p.tensor));
+            entry.is_none_or(|entry| entry.is_some_and(|e| e.dtype == CheckpointDType::F16))
+        };
         if self.recorder.options.keep_f16 && parts.iter().all(f16) { DType::F16 } else { DType::F32 }
     }
 }

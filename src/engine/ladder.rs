@@ -1,18 +1,32 @@
-//! Which backends work here, found out by using them, and which one a model gets.
+//! Which backends work here, found out by using them, and which one a model gets: the one that a piece of it ran fastest on, and
+//! the next one where that fails.
 
 use super::check::probe;
-use super::edge;
+use super::cpu::Cpu;
 use super::gpu::Gpu;
+use super::graph::RecordOptions;
+use super::measure::{self, Representative};
+use super::remember::Facts;
 use super::session::Device;
-use super::{Error, Result};
-use crate::protocol::{BackendChoice, BackendReport, FeatureReport, Precision};
-use std::cell::RefCell;
+use super::tensor::DType;
+use super::webnn::{Context, DeviceType};
+use super::{Error, Result, edge};
+use crate::protocol::{BackendChoice, MeasuredChoice, Measurement, Precision};
+use async_lock::Mutex;
 use std::rc::Rc;
 
-/// The devices of this machine, opened when first asked for.
+/// The backends from the most to the least specialised, which is their order where nothing was measured.
+pub const RUNGS: [BackendChoice; 3] = [BackendChoice::WebGpu, BackendChoice::WebNn, BackendChoice::Wasm];
+
+/// The devices of this machine, opened when first asked for, and what is known of their speed.
 #[derive(Debug, Default)]
 pub struct Ladder {
-    gpu: RefCell<Option<Rc<Gpu>>>,
+    /// Address of the app, which has the processor's kernels beside it.
+    app_url: String,
+    gpu: Mutex<Option<Rc<Gpu>>>,
+    nn: Mutex<Option<Rc<Context>>>,
+    cpu: Mutex<Option<Rc<Cpu>>>,
+    facts: Facts,
 }
 
 /// A device, and why this one.
@@ -30,15 +44,47 @@ pub struct Choice {
     pub precision: Precision,
     /// In one sentence.
     pub reason: String,
+    /// The figures that decided, where any did.
+    pub measured: Option<MeasuredChoice>,
 }
 
-/// WebNN is probed and reported, but no graph runs on it.
-const NO_WEBNN: &str = "Rill does not run models on WebNN";
+/// What is wanted of a device.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// Which backend.
+    pub backend: BackendChoice,
+    /// Which precision.
+    pub precision: Precision,
+    /// Whether something less may be given than was asked for.
+    pub fallbacks: bool,
+    /// What will run on it, by a name that stands for its shapes; without it nothing is measured.
+    pub model: Option<(&'a str, &'a dyn Representative)>,
+}
+
+impl Choice {
+    /// How a program is recorded for this device.
+    pub fn record_options(&self) -> RecordOptions {
+        let activation = if self.precision == Precision::F16 { DType::F16 } else { DType::F32 };
+        RecordOptions { activation, keep_f16: self.device.keeps_f16() }
+    }
+
+    fn because(mut self, why: impl std::fmt::Display) -> Self {
+        self.reason = format!("{}: {why}{}", name_of(self.backend), self.reason);
+        self
+    }
+}
 
 impl Ladder {
+    /// Nothing opened yet. `app_url` ends with a slash; natively it is not used.
+    pub fn new(app_url: impl Into<String>) -> Self {
+        Self { app_url: app_url.into(), ..Self::default() }
+    }
+
     /// The GPU, opened and probed once; opened again after it was lost.
     pub async fn gpu(&self) -> Result<Rc<Gpu>> {
-        if let Some(gpu) = self.gpu.borrow().as_ref().filter(|gpu| gpu.check().is_ok()) {
+        // Held while the device is opened: two who ask at once get the same one.
+        let mut place = self.gpu.lock().await;
+        if let Some(gpu) = place.as_ref().filter(|gpu| gpu.check().is_ok()) {
             return Ok(gpu.clone());
         }
         let gpu = Gpu::open().await?;
@@ -46,109 +92,232 @@ impl Ladder {
             backend: "webgpu",
             reason: format!("`{}` was found, but a test computation failed on it: {e}", gpu.name),
         })?;
-        *self.gpu.borrow_mut() = Some(gpu.clone());
+        *place = Some(gpu.clone());
         Ok(gpu)
     }
 
+    /// The first device type of WebNN whose test computation comes out right; opened again after it was lost.
+    pub async fn nn(&self) -> Result<Rc<Context>> {
+        let mut place = self.nn.lock().await;
+        if let Some(context) = place.as_ref().filter(|context| context.check().is_ok()) {
+            return Ok(context.clone());
+        }
+        let mut reasons = Vec::new();
+        for device_type in DeviceType::ALL {
+            match Context::open_probed(device_type).await {
+                Ok(context) => {
+                    *place = Some(context.clone());
+                    return Ok(context);
+                }
+                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(Error::BackendUnavailable { backend: "webnn", reason: reasons.join("; ") })
+    }
+
+    /// The processor with the build of the kernels that fits it, opened and probed once.
+    pub async fn cpu(&self) -> Result<Rc<Cpu>> {
+        let mut place = self.cpu.lock().await;
+        if let Some(cpu) = place.as_ref() {
+            return Ok(cpu.clone());
+        }
+        let cpu = Cpu::open(&self.app_url, None).await?;
+        probe(&Device::Cpu(cpu.clone())).await.map_err(|e| Error::BackendUnavailable {
+            backend: "wasm",
+            reason: format!("a test computation of the processor's kernels failed: {e}"),
+        })?;
+        *place = Some(cpu.clone());
+        Ok(cpu)
+    }
+
     /// The device for a model.
-    pub async fn choose(&self, backend: BackendChoice, precision: Precision) -> Result<Choice> {
-        match backend {
-            BackendChoice::WebGpu => Ok(gpu_choice(self.gpu().await?, precision, "chosen in the settings")),
-            BackendChoice::Wasm => Ok(cpu_choice("chosen in the settings".into())),
-            BackendChoice::WebNn => Err(Error::BackendUnavailable { backend: "webnn", reason: NO_WEBNN.into() }),
-            BackendChoice::Auto => match self.gpu().await {
-                Ok(gpu) => Ok(gpu_choice(gpu, precision, "the first backend whose test computation came out right")),
-                Err(e) => Ok(cpu_choice(format!("{e}; the processor is much slower"))),
-            },
+    pub async fn choose(&self, wish: &Wish<'_>) -> Result<Choice> {
+        if wish.backend != BackendChoice::Auto {
+            return Ok(self.open(wish.backend, wish).await?.because("chosen by name"));
+        }
+        let mut open = Vec::new();
+        let mut missing = Vec::new();
+        for backend in RUNGS {
+            match self.open(backend, wish).await {
+                Ok(choice) => open.push(choice),
+                Err(error) => missing.push(error),
+            }
+        }
+        match (open.len(), wish.model) {
+            (0, _) => Err(missing.remove(0)),
+            (1, _) => {
+                let why: Vec<String> = missing.iter().map(Error::to_string).collect();
+                Ok(open.remove(0).because(format!("the only backend that works here ({})", why.join("; "))))
+            }
+            (_, Some((name, model))) => self.fastest(open, name, model).await,
+            // A software adapter is no reason to prefer the GPU's kernels to the processor's own.
+            (n, None) => {
+                let best = open.iter().position(|choice| !choice.software).unwrap_or(n - 1);
+                Ok(open.swap_remove(best).because("the first backend that works here; nothing was measured"))
+            }
         }
     }
 
-    /// Probes every backend.
-    pub async fn report(&self) -> Vec<BackendReport> {
+    /// The next rung for work that `failed` could not do because of `error`: 16 bits where memory ran out, 32 where 16 came
+    /// out wrong, then another backend. `tried` are the rungs that failed before, this one among them.
+    pub async fn next(
+        &self,
+        failed: &Choice,
+        error: &Error,
+        tried: &[(BackendChoice, Precision)],
+        wish: &Wish<'_>,
+    ) -> Option<Choice> {
+        let other = match error {
+            Error::OutOfMemory { .. } | Error::Exhausted { .. } => Some(Precision::F16),
+            Error::Numerics { .. } => Some(Precision::F32),
+            _ => None,
+        };
+        if let Some(precision) = other.filter(|&precision| !tried.contains(&(failed.backend, precision)))
+            && let Ok(choice) = self.open(failed.backend, &Wish { precision, ..*wish }).await
+            && choice.precision == precision
+        {
+            return Some(choice.because(format!("the same backend in {} bits, since {error}", bits(precision))));
+        }
+        for backend in RUNGS.into_iter().filter(|&backend| tried.iter().all(|(known, _)| *known != backend)) {
+            if let Ok(choice) = self.open(backend, wish).await {
+                return Some(choice.because(format!("taken over from {}, since {error}", name_of(failed.backend))));
+            }
+        }
+        None
+    }
+
+    /// Forgets what was measured.
+    pub async fn forget(&self) {
+        self.facts.forget().await;
+    }
+
+    /// A backend that works, or why it does not.
+    async fn open(&self, backend: BackendChoice, wish: &Wish<'_>) -> Result<Choice> {
+        match backend {
+            BackendChoice::WebGpu => {
+                let gpu = self.gpu().await?;
+                let f16 = if wish.precision == Precision::F16 { gpu.probe_f16().await } else { Ok(String::new()) };
+                let (precision, reason) = match f16 {
+                    Ok(_) => (wish.precision, String::new()),
+                    Err(why) if wish.fallbacks => (Precision::F32, format!("; in 32 bits, since {why}")),
+                    Err(reason) => return Err(Error::BackendUnavailable { backend: "webgpu", reason }),
+                };
+                let (adapter, software) = (gpu.name.clone(), gpu.caps.software);
+                Ok(Choice { device: Device::Gpu(gpu), backend, adapter, software, precision, reason, measured: None })
+            }
+            BackendChoice::WebNn => {
+                let context = self.nn().await?;
+                let (adapter, software) = (context.name(), context.device_type == DeviceType::Cpu);
+                let (precision, reason) = (Precision::F32, String::new());
+                Ok(Choice {
+                    device: Device::WebNn(context),
+                    backend,
+                    adapter,
+                    software,
+                    precision,
+                    reason,
+                    measured: None,
+                })
+            }
+            BackendChoice::Wasm | BackendChoice::Auto => {
+                let cpu = self.cpu().await?;
+                Ok(Choice {
+                    adapter: cpu.name.clone(),
+                    device: Device::Cpu(cpu),
+                    backend: BackendChoice::Wasm,
+                    software: true,
+                    precision: Precision::F32,
+                    reason: String::new(),
+                    measured: None,
+                })
+            }
+        }
+    }
+
+    /// Measures each of these unless that was done before, and gives the fastest.
+    async fn fastest(&self, mut open: Vec<Choice>, name: &str, model: &dyn Representative) -> Result<Choice> {
+        let devices: Vec<String> =
+            open.iter().map(|c| format!("{:?} {} {:?}", c.backend, c.adapter, c.precision)).collect();
+        let key = format!("{name} | {} | {} | {}", devices.join(", "), edge::user_agent(), crate::BUILD);
+        let kept = self.facts.get(&key).await.and_then(|fact| serde_json::from_str::<Vec<Measurement>>(&fact).ok());
+        let remembered = kept.is_some();
+        let mut measurements = match kept {
+            Some(kept) => kept,
+            None => {
+                let measured = measure_all(&open, model).await;
+                if let Ok(fact) = serde_json::to_string(&measured) {
+                    self.facts.put(&key, &fact).await;
+                }
+                measured
+            }
+        };
+        measurements.sort_by(|a, b| rank(a).total_cmp(&rank(b)));
+        let best = measurements.first().filter(|best| best.estimate_ms.is_some()).ok_or_else(|| {
+            let words: Vec<String> =
+                measurements.iter().map(|m| format!("{}: {}", name_of(m.backend), m.note)).collect();
+            Error::BackendUnavailable {
+                backend: "auto",
+                reason: format!("no backend could run the model ({})", words.join("; ")),
+            }
+        })?;
+        let place = open.iter().position(|choice| choice.backend == best.backend).unwrap_or(0);
+        let figures: Vec<String> = measurements.iter().map(figure).collect();
+        let why =
+            format!("the fastest here, measured on a piece of the model: {} for {}", figures.join(", "), model.work());
+        let mut choice = open.swap_remove(place).because(why);
+        choice.measured = Some(MeasuredChoice { work: model.work().into(), remembered, measurements });
+        Ok(choice)
+    }
+}
+
+/// Measures each, the processor first: its figure is the one that a software adapter has to beat, and it tells soon.
+async fn measure_all(open: &[Choice], model: &dyn Representative) -> Vec<Measurement> {
+    let mut measured: Vec<Measurement> = Vec::new();
+    for choice in open.iter().rev() {
+        let best_ms = measured.iter().filter_map(|m| m.estimate_ms).min_by(f64::total_cmp);
         let start = edge::Instant::now();
-        let gpu = self.gpu().await;
-        let probe_ms = edge::ms_since(start);
-        let webgpu = match &gpu {
-            Ok(gpu) => BackendReport {
-                backend: BackendChoice::WebGpu,
-                available: true,
-                reason: "a test computation came out right".into(),
-                adapter: gpu.name.clone(),
-                software: gpu.caps.software,
-                features: vec![f16_report(gpu), timestamps_report(gpu)],
-                probe_ms,
-            },
-            Err(e) => unavailable(BackendChoice::WebGpu, e.to_string(), probe_ms),
+        let estimate = measure::estimate(&choice.device, choice.record_options(), model, best_ms).await;
+        let (estimate_ms, note) = match &estimate {
+            Ok(estimate) if estimate.is_early => {
+                (Some(estimate.ms), "at least; stopped early, since it is far behind".into())
+            }
+            Ok(estimate) => (Some(estimate.ms), String::new()),
+            Err(error) => (None, error.to_string()),
         };
-        let start = edge::Instant::now();
-        let tested = probe(&Device::Plain).await;
-        let wasm = BackendReport {
-            backend: BackendChoice::Wasm,
-            available: tested.is_ok(),
-            reason: "runs everywhere, on one thread and slowly".into(),
-            adapter: "this processor".into(),
-            software: true,
-            features: Vec::new(),
-            probe_ms: edge::ms_since(start),
-        };
-        vec![webgpu, unavailable(BackendChoice::WebNn, NO_WEBNN.into(), 0.0), wasm]
+        let (backend, adapter, spent_ms) = (choice.backend, choice.adapter.clone(), edge::ms_since(start));
+        measured.push(Measurement { backend, adapter, estimate_ms, spent_ms, note });
     }
+    measured
+}
 
-    /// Tests one of the features that belong to a backend; `None` for names that do not.
-    pub async fn feature(&self, name: &str) -> Option<FeatureReport> {
-        let gpu = match name {
-            "webgpu" | "webgpu.f16" | "webgpu.timestamps" => self.gpu().await,
-            "webnn" => return Some(feature(name, false, NO_WEBNN.into())),
-            "wasm" => return Some(feature(name, true, "this answer comes from it".into())),
-            _ => return None,
-        };
-        Some(match (name, &gpu) {
-            (_, Err(e)) => feature(name, false, e.to_string()),
-            ("webgpu.f16", Ok(gpu)) => f16_report(gpu),
-            ("webgpu.timestamps", Ok(gpu)) => timestamps_report(gpu),
-            (_, Ok(gpu)) => feature(name, true, format!("a test computation on `{}` came out right", gpu.name)),
-        })
+/// For sorting: what failed comes last.
+fn rank(measurement: &Measurement) -> f64 {
+    measurement.estimate_ms.unwrap_or(f64::INFINITY)
+}
+
+fn figure(measurement: &Measurement) -> String {
+    let name = name_of(measurement.backend);
+    match measurement.estimate_ms {
+        Some(ms) if ms >= 950.0 => format!("{name} {:.1} s", ms / 1e3),
+        Some(ms) => format!("{name} {ms:.0} ms"),
+        None => format!("{name} failed"),
     }
 }
 
-fn gpu_choice(gpu: Rc<Gpu>, precision: Precision, why: &str) -> Choice {
-    let given = if gpu.caps.f16 { precision } else { Precision::F32 };
-    let reason = match given == precision {
-        true => format!("WebGPU: {why}"),
-        false => format!("WebGPU: {why}; f32, since this adapter has no f16"),
-    };
-    let (adapter, software) = (gpu.name.clone(), gpu.caps.software);
-    Choice { device: Device::Gpu(gpu), backend: BackendChoice::WebGpu, adapter, software, precision: given, reason }
-}
-
-fn cpu_choice(why: String) -> Choice {
-    Choice {
-        device: Device::Plain,
-        backend: BackendChoice::Wasm,
-        adapter: "this processor".into(),
-        software: true,
-        precision: Precision::F32,
-        reason: format!("WASM: {why}"),
+/// The name of a backend as people write it.
+pub fn name_of(backend: BackendChoice) -> &'static str {
+    match backend {
+        BackendChoice::Auto => "automatic",
+        BackendChoice::WebGpu => "WebGPU",
+        BackendChoice::WebNn => "WebNN",
+        BackendChoice::Wasm => "WASM",
     }
 }
 
-fn unavailable(backend: BackendChoice, reason: String, probe_ms: f64) -> BackendReport {
-    let adapter = String::new();
-    BackendReport { backend, available: false, reason, adapter, software: false, features: Vec::new(), probe_ms }
-}
-
-fn feature(name: &str, supported: bool, reason: String) -> FeatureReport {
-    FeatureReport { name: name.into(), supported, reason }
-}
-
-fn f16_report(gpu: &Gpu) -> FeatureReport {
-    adapter_feature("webgpu.f16", "shader-f16", gpu.caps.f16)
-}
-
-fn timestamps_report(gpu: &Gpu) -> FeatureReport {
-    adapter_feature("webgpu.timestamps", "timestamp-query", gpu.has_timestamps)
-}
-
-fn adapter_feature(name: &str, feature_name: &str, supported: bool) -> FeatureReport {
-    feature(name, supported, format!("the adapter has {}{feature_name}", if supported { "" } else { "no " }))
+fn bits(precision: Precision) -> u32 {
+    match precision {
+        Precision::F32 => 32,
+        Precision::F16 => 16,
+    }
 }

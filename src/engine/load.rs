@@ -1,19 +1,19 @@
 //! From a model's files to a model that runs: header, graphs, pipelines, then the weights as they arrive.
 
 use super::embed::EmbeddingModel;
-use super::graph::{Program, RecordOptions, Recorder};
+use super::graph::{Program, Recorder};
 use super::ladder::Choice;
+use super::measure::Representative;
 use super::models::bert::{self, Bert};
 use super::models::whisper::{self, Whisper};
 use super::ops::decode_state::DecodeState;
-use super::session::{Device, Session, Watch};
-use super::tensor::DType;
+use super::session::{Session, Watch};
 use super::text::{Tokenizer, WhisperTokens};
 use super::transcribe::SpeechModel;
 use super::upload::Uploader;
 use super::weights::{Checkpoint, FileStream, ModelFiles, TensorStream};
 use super::{CancelFlag, Error, Result, edge};
-use crate::protocol::{LoadPhase, LoadTimings, Precision};
+use crate::protocol::{LoadPhase, LoadTimings};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -59,6 +59,50 @@ enum Recorded {
 enum Kind {
     Whisper(whisper::Config, Tokenizer, WhisperTokens),
     Bert(bert::Config, Tokenizer, Option<usize>),
+}
+
+/// A model's configuration: enough to know what a piece of it costs, before anything large is fetched.
+#[derive(Debug)]
+pub enum Outline {
+    /// Speech to text.
+    Whisper(whisper::Config),
+    /// Text to vectors.
+    Bert(bert::Config),
+}
+
+impl Outline {
+    /// Reads `config.json`.
+    pub async fn read(files: &ModelFiles) -> Result<Self> {
+        let config = files.read_required("config.json").await?;
+        match architecture(&config)?.as_str() {
+            "bert" => Ok(Outline::Bert(bert::Config::from_json(&config)?)),
+            _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
+        }
+    }
+
+    /// What of it is measured.
+    pub fn piece(&self) -> &dyn Representative {
+        match self {
+            Outline::Whisper(config) => config,
+            Outline::Bert(config) => config,
+        }
+    }
+
+    /// Tells models of other shapes apart.
+    pub fn fingerprint(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// The known architecture that `config.json` names.
+fn architecture(config: &[u8]) -> Result<String> {
+    match parse("config.json", config)?["model_type"].as_str() {
+        Some(known @ ("whisper" | "bert")) => Ok(known.into()),
+        Some(other) => {
+            Err(Error::Unsupported(format!("its architecture is `{other}`; known are `whisper` and `bert`")))
+        }
+        None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
+    }
 }
 
 /// Loads a model onto the chosen device.
@@ -129,36 +173,26 @@ async fn header(stream: &mut FileStream, tensors: &mut TensorStream, cancel: &Ca
 impl Kind {
     async fn read(files: &ModelFiles) -> Result<Self> {
         let config = files.read_required("config.json").await?;
-        let json = parse("config.json", &config)?;
+        let architecture = architecture(&config)?;
         let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
-        match json["model_type"].as_str() {
-            Some("whisper") => {
-                let generation = match files.read("generation_config.json").await? {
-                    Some(bytes) => parse("generation_config.json", &bytes)?,
-                    None => Value::Null,
-                };
-                let tokens = WhisperTokens::new(&tokenizer, &generation)?;
-                Ok(Kind::Whisper(whisper::Config::from_json(&config)?, tokenizer, tokens))
-            }
-            Some("bert") => {
-                let sentence = match files.read("sentence_bert_config.json").await? {
-                    Some(bytes) => parse("sentence_bert_config.json", &bytes)?,
-                    None => Value::Null,
-                };
-                let max_tokens = sentence["max_seq_length"].as_u64().map(|n| n as usize);
-                Ok(Kind::Bert(bert::Config::from_json(&config)?, tokenizer, max_tokens))
-            }
-            Some(other) => {
-                Err(Error::Unsupported(format!("its architecture is `{other}`; known are `whisper` and `bert`")))
-            }
-            None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
+        if architecture == "bert" {
+            let sentence = match files.read("sentence_bert_config.json").await? {
+                Some(bytes) => parse("sentence_bert_config.json", &bytes)?,
+                None => Value::Null,
+            };
+            let max_tokens = sentence["max_seq_length"].as_u64().map(|n| n as usize);
+            return Ok(Kind::Bert(bert::Config::from_json(&config)?, tokenizer, max_tokens));
         }
+        let generation = match files.read("generation_config.json").await? {
+            Some(bytes) => parse("generation_config.json", &bytes)?,
+            None => Value::Null,
+        };
+        let tokens = WhisperTokens::new(&tokenizer, &generation)?;
+        Ok(Kind::Whisper(whisper::Config::from_json(&config)?, tokenizer, tokens))
     }
 
     fn record(self, checkpoint: Rc<Checkpoint>, choice: &Choice) -> Result<(Program, Recorded)> {
-        let is_gpu = matches!(choice.device, Device::Gpu(_));
-        let activation = if choice.precision == Precision::F16 { DType::F16 } else { DType::F32 };
-        let recorder = Recorder::new(checkpoint, RecordOptions { activation, keep_f16: is_gpu });
+        let recorder = Recorder::new(checkpoint, choice.record_options());
         let recorded = match self {
             Kind::Whisper(config, tokenizer, tokens) => {
                 let whisper = Whisper::record(&recorder, config, &tokens)?;
@@ -196,6 +230,9 @@ async fn warm_up(model: &mut Model, software: bool, cancel: &CancelFlag) -> Resu
     match model {
         Model::Speech(model) => {
             let whisper = model.whisper.clone();
+            // Before the prompt, so that what the decoder does not need is let go first.
+            model.session.prepare(whisper.mel).await?;
+            model.session.prepare(whisper.encoder).await?;
             if !software {
                 // On a processor this alone would take as long as the first recording.
                 model.session.run_watched(whisper.mel, &mut watch).await?;

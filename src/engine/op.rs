@@ -1,10 +1,12 @@
-//! What an operation is: a shape rule, a plain definition on the processor, and a kernel on the GPU.
+//! What an operation is: a shape rule, a plain definition, a kernel on the processor and a kernel on the GPU.
 //!
-//! The definition ([`Op::define`]) is the truth that every other version is tested against. [`Op::kernel`] is a pure function
-//! from types to a [`Kernel`], a plain description that only `gpu` turns into objects.
+//! The definition ([`Op::define`]) is the truth that every other version is tested against. [`Op::cpu`] and [`Op::kernel`] are pure
+//! functions from types to a [`Call`] or a [`Kernel`], plain descriptions that only `cpu` and `gpu` turn into work.
 
 use super::Result;
+use super::lowering::{Lowered, Lowering, Operand};
 use super::tensor::{DType, HostTensor, TensorType};
+use rill_kernels::Call;
 use std::ops::Range;
 
 /// One operation of a graph, one dispatch on a GPU.
@@ -23,8 +25,17 @@ pub trait Op: std::fmt::Debug {
     /// The definition.
     fn define(&self, args: Operands);
 
+    /// The processor's version.
+    fn cpu(&self, signature: &Signature) -> Call;
+
     /// The GPU version.
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel;
+
+    /// The version for the browser's neural-network API: the op as primitives. `None` where they cannot say it; then the
+    /// definition runs between the API's graphs.
+    fn lower(&self, _b: &mut Lowering, _inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        Ok(None)
+    }
 
     /// The input whose rows may be spread over several buffers, where it is larger than one binding may be.
     fn splittable(&self) -> Option<usize> {

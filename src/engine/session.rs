@@ -1,8 +1,10 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
+use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId};
 use super::plain::PlainSession;
+use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Result};
 use std::rc::Rc;
 
@@ -27,8 +29,23 @@ impl Watch<'_> {
 pub enum Device {
     /// A GPU.
     Gpu(Rc<Gpu>),
+    /// The processor.
+    Cpu(Rc<Cpu>),
+    /// The browser's neural-network API.
+    WebNn(Rc<Context>),
     /// The ops' own definitions, slow and exact: what every other device is compared with.
     Plain,
+}
+
+impl Device {
+    /// Whether f16 weights stay as they are.
+    pub fn keeps_f16(&self) -> bool {
+        match self {
+            Device::Gpu(_) | Device::Cpu(_) => true,
+            Device::WebNn(context) => context.keeps_f16(),
+            Device::Plain => false,
+        }
+    }
 }
 
 /// A program on a device.
@@ -36,6 +53,10 @@ pub enum Device {
 pub enum Session {
     /// On a GPU.
     Gpu(GpuSession),
+    /// On the processor.
+    Cpu(CpuSession),
+    /// On the browser's neural-network API.
+    WebNn(WebNnSession),
     /// By the definitions.
     Plain(PlainSession),
 }
@@ -64,6 +85,8 @@ impl Session {
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
+            Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
     }
@@ -72,6 +95,8 @@ impl Session {
     pub fn memory_bytes(&self) -> u64 {
         match self {
             Session::Gpu(session) => session.memory_bytes(),
+            Session::Cpu(session) => session.memory_bytes(),
+            Session::WebNn(session) => session.memory_bytes(),
             Session::Plain(session) => session.memory_bytes(),
         }
     }
@@ -80,6 +105,8 @@ impl Session {
     pub fn n_dispatches(&self, graph: GraphId) -> u32 {
         match self {
             Session::Gpu(session) => session.n_dispatches(graph),
+            Session::Cpu(session) => session.n_steps(graph),
+            Session::WebNn(session) => session.n_dispatches(graph),
             Session::Plain(_) => 0,
         }
     }
@@ -88,6 +115,11 @@ impl Session {
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
+            Session::Cpu(session) => {
+                session.write(slot, offset_bytes, bytes);
+                Ok(())
+            }
+            Session::WebNn(session) => session.write(slot, offset_bytes, bytes),
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
                 Ok(())
@@ -102,6 +134,19 @@ impl Session {
         Ok(bytes.wait().await?.remove(0))
     }
 
+    /// Makes a graph ready to run where that was put off until its weights were here.
+    pub async fn prepare(&mut self, graph: GraphId) -> Result<()> {
+        match self {
+            Session::WebNn(session) => session.prepare(graph).await,
+            Session::Gpu(_) | Session::Cpu(_) | Session::Plain(_) => Ok(()),
+        }
+    }
+
+    /// Whether [`Session::submit`] returns before the runs are done, so that the next ones may be submitted meanwhile.
+    pub fn runs_ahead(&self) -> bool {
+        matches!(self, Session::Gpu(_))
+    }
+
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
     /// this returns at once; the processor has finished when it returns.
     pub async fn submit(
@@ -112,6 +157,27 @@ impl Session {
     ) -> Result<Pending> {
         match self {
             Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Cpu(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        session.run(graph, watch).await?;
+                    }
+                }
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
+            }
+            Session::WebNn(session) => {
+                for &(graph, times) in runs {
+                    for _ in 0..times {
+                        watch.cancel.check()?;
+                        session.run(graph).await?;
+                    }
+                }
+                let mut bytes = Vec::with_capacity(reads.len());
+                for &slot in reads {
+                    bytes.push(session.read(slot).await?);
+                }
+                Ok(Pending::Done(bytes))
+            }
             Session::Plain(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
@@ -127,6 +193,8 @@ impl Session {
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         match self {
             Session::Gpu(session) => session.run_watched(graph, watch).await,
+            Session::Cpu(session) => session.run(graph, watch).await,
+            Session::WebNn(session) => session.run_watched(graph, watch).await,
             Session::Plain(session) => session.run(graph, watch).await,
         }
     }

@@ -69,7 +69,7 @@ pub struct SpeechTimings {
     pub n_tokens: u64,
 }
 
-/// A transcription in progress.
+/// A transcription in progress. It belongs to no device: what one model has begun, the same model elsewhere goes on with.
 #[derive(Debug)]
 pub struct Transcription {
     options: TranscribeOptions,
@@ -83,6 +83,8 @@ pub struct Transcription {
     pub timings: SpeechTimings,
     /// Loudest moment that is known, as `max_parts` gives it.
     loudest: f32,
+    /// First sample that was not listened to for it.
+    listened: usize,
     started: edge::Instant,
     /// Text tokens that later windows are conditioned on.
     context: Vec<u32>,
@@ -167,6 +169,7 @@ impl SpeechModel {
             segments: Vec::new(),
             timings: SpeechTimings::default(),
             loudest: NO_LIMITS[0],
+            listened: 0,
             started: edge::Instant::now(),
             context,
         })
@@ -199,10 +202,12 @@ impl SpeechModel {
         let start = edge::Instant::now();
         let n_samples = self.whisper.config.n_samples();
         if recording.len() > n_samples {
-            for from in (job.seek..recording.len()).step_by(n_samples) {
+            // What another device has listened to is known.
+            for from in (job.seek.max(job.listened)..recording.len()).step_by(n_samples) {
                 emit(SpeechEvent::Stage(RunStage::Mel, Some(from as f32 / recording.len() as f32)));
                 watch.cancel.check()?;
                 self.features(recording, from, NO_LIMITS, job).await?;
+                job.listened = recording.len().min(from + n_samples);
             }
         }
         job.timings.mel_ms += edge::ms_since(start);

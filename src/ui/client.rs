@@ -13,13 +13,8 @@ use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+use crate::BUILD;
 use crate::protocol::{Command, Event, Failure, FailureKind, JobId, ModelInfo};
-
-/// Names this build in the worker's address, so that a page never starts another build's engine from a cache.
-const BUILD: &str = match option_env!("RILL_BUILD") {
-    Some(build) => build,
-    None => env!("CARGO_PKG_VERSION"),
-};
 
 /// A cheap handle to the worker; clones share it.
 #[derive(Clone)]

@@ -82,8 +82,9 @@ impl Platform {
         }
         // A worker has no microphone: this one is answered by the page.
         if name == "microphone" {
+            let start = now_ms();
             let (supported, reason) = capture::probe().await;
-            return Ok(FeatureReport { name: name.into(), supported, reason });
+            return Ok(FeatureReport { name: name.into(), supported, reason, probe_ms: now_ms() - start });
         }
         let name = name.to_string();
         let reply = self.client.request(|job| Command::TestFeature { job, name }, None, |_| {});
@@ -264,6 +265,10 @@ impl Stream {
     pub fn end(&self) {
         self.client.send(Command::StreamEnd { job: self.job }, None);
     }
+}
+
+fn now_ms() -> f64 {
+    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
 }
 
 fn pending<T: 'static>(

@@ -373,7 +373,7 @@ impl Session {
         let (state, inner) = (self.state, self.inner());
         let job = pending.canceller.job;
         *inner.run.borrow_mut() = Some(pending.canceller.clone());
-        state.run.set(Run { job: Some(job), phase: RunPhase::Working, progress: None });
+        state.run.set(Run { job: Some(job), ..Run::new(RunPhase::Working) });
         spawn_local(async move {
             match pending.result().await {
                 Ok(transcript) => self.remember_speed(&transcript),

@@ -8,8 +8,8 @@ use leptos::prelude::*;
 use super::settings::Settings;
 use crate::audio::capture::Microphone;
 use crate::protocol::{
-    BackendReport, CachedModel, Event, Failure, FailureKind, JobId, LoadProgress, LoadRequest, ModelInfo, PipelineInfo,
-    RunProgress, Segment, Task, Transcript,
+    BackendReport, CachedModel, Event, Failure, FailureKind, JobId, LoadPhase, LoadProgress, LoadRequest, ModelInfo,
+    PipelineInfo, RunProgress, Segment, Task, Transcript,
 };
 
 /// The engine's life.
@@ -115,12 +115,14 @@ pub struct Run {
     pub phase: RunPhase,
     /// What the engine last said of it.
     pub progress: Option<RunProgress>,
+    /// What is being done to bring the model onto another backend, while that goes on.
+    pub reload: Option<LoadPhase>,
 }
 
 impl Run {
     /// A run in `phase`, not yet with the engine.
     pub fn new(phase: RunPhase) -> Self {
-        Self { job: None, phase, progress: None }
+        Self { job: None, phase, progress: None, reload: None }
     }
 
     /// Whether something is under way that can be cancelled.
@@ -301,6 +303,8 @@ impl State {
                             *progress = Some(news.clone());
                         }
                     });
+                } else if self.is_run(*job) {
+                    self.run.update(|run| run.reload = Some(news.phase));
                 }
             }
             Event::Loaded { job, pipeline } => {
@@ -314,7 +318,7 @@ impl State {
             }
             Event::RunProgress { job, progress } => {
                 if self.is_run(*job) {
-                    self.run.update(|run| run.progress = Some(*progress));
+                    self.run.update(|run| (run.progress, run.reload) = (Some(*progress), None));
                 }
             }
             Event::Tentative { job, text, .. } => {
@@ -338,10 +342,27 @@ impl State {
             Event::Notice { job, failure } => {
                 if let Some(task) = self.loading_task(*job) {
                     self.alert(task, failure.clone(), Remedy::Nothing);
+                } else if self.comparison.with_untracked(|comparison| comparison.job == Some(*job)) {
+                    self.alert(Task::TextEmbedding, failure.clone(), Remedy::Nothing);
                 } else if self.is_run(*job) {
                     self.alert(Task::SpeechToText, failure.clone(), Remedy::Nothing);
                 }
             }
+            Event::Moved { job, pipeline, .. } => {
+                for slot in [self.speech, self.text] {
+                    slot.update(|slot| {
+                        if let Slot::Loaded { info, .. } = slot
+                            && info.id == pipeline.id
+                        {
+                            *info = pipeline.clone();
+                        }
+                    });
+                }
+                if self.is_run(*job) {
+                    self.run.update(|run| run.reload = None);
+                }
+            }
+            Event::MeasurementsForgotten { .. } => {}
             Event::DeviceLost { reason } => {
                 self.forget_pipelines();
                 let failure = Failure {

@@ -104,6 +104,9 @@ fn phase_words(state: State) -> String {
         RunPhase::Idle => String::new(),
         RunPhase::Reading => "Reading the file…".into(),
         RunPhase::WaitingForModel => "The recording is kept; its words follow as soon as the model is ready.".into(),
+        RunPhase::Working if run.reload.is_some() => {
+            "Its backend failed: the model is being loaded on the next one. The text so far is kept.".into()
+        }
         RunPhase::Working => match run.progress.map(|progress| progress.stage) {
             Some(RunStage::Queued) => "Waiting for the work before it…".into(),
             Some(RunStage::Mel | RunStage::Encode) => "Listening to the recording…".into(),

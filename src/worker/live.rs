@@ -66,32 +66,35 @@ impl Worker {
         live: &LiveRecording,
     ) -> Result<Transcript> {
         let loaded = self.model(pipeline)?;
-        let mut model = self.lock(job, &loaded, 0.0).await;
-        let model = speech(&mut model)?;
+        let mut place = self.lock(job, &loaded, 0.0).await;
+        let cancel = &live.cancel;
+        let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
         let window = model.whisper.config.n_samples();
         let mut run = model.begin(options)?;
         let mut recording = Vec::new();
         let mut looked_at = 0;
         let done = Cell::new(0.0);
         while !live.is_ended.get() {
-            live.cancel.check()?;
+            cancel.check()?;
             live.take_into(&mut recording);
             let total_s = seconds(recording.len());
             let mut emit = |event| self.emit_speech(job, event, &done, total_s);
-            if recording.len() - run.seek >= window {
-                let mut watch = Watch { cancel: &live.cancel, on_progress: &mut |_| () };
-                model.window(&recording, &mut run, Finality::Final, &mut watch, &mut emit).await?;
-                looked_at = run.seek;
+            let (finality, stop) = if recording.len() - run.seek >= window {
+                (Finality::Final, cancel.clone())
             } else if recording.len() - looked_at >= WORTH_A_LOOK {
-                looked_at = recording.len();
-                let look = live.begin_look();
-                let mut watch = Watch { cancel: &look, on_progress: &mut |_| () };
-                match model.window(&recording, &mut run, Finality::Tentative, &mut watch, &mut emit).await {
-                    Err(Error::Cancelled) if live.is_ended.get() => (),
-                    other => other?,
-                }
+                (Finality::Tentative, live.begin_look())
             } else {
                 edge::sleep(PAUSE_MS).await;
+                continue;
+            };
+            let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
+            let mut watch = Watch { cancel: &stop, on_progress: &mut |_| () };
+            match model.window(&recording, &mut run, finality, &mut watch, &mut emit).await {
+                Ok(()) if finality == Finality::Final => looked_at = run.seek,
+                Ok(()) => looked_at = recording.len(),
+                Err(Error::Cancelled) if live.is_ended.get() => cancel.check()?,
+                // The same window again, by what comes next; what was said meanwhile waits.
+                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
             }
         }
         // What counts from here is how long the speaker waits for the text.
@@ -100,8 +103,13 @@ impl Worker {
         check_recording(&recording)?;
         let total_s = seconds(recording.len());
         let mut emit = |event: SpeechEvent| self.emit_speech(job, event, &done, total_s);
-        let mut watch = Watch { cancel: &live.cancel, on_progress: &mut |_| () };
-        model.transcribe(&recording, &mut run, &mut watch, &mut emit).await?;
-        Ok(transcript(model, &loaded.choice, run, recording.len(), edge::ms_since(ended)))
+        loop {
+            let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
+            let mut watch = Watch { cancel, on_progress: &mut |_| () };
+            match model.transcribe(&recording, &mut run, &mut watch, &mut emit).await {
+                Ok(()) => return Ok(transcript(model, &loaded, run, recording.len(), edge::ms_since(ended))),
+                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
+            }
+        }
     }
 }

@@ -1,13 +1,15 @@
-//! Loads: from a request to a pipeline, with progress by file and phase; and what this browser keeps of models.
+//! Loads: from a request to a pipeline, with progress by file and phase, down the ladder where a backend fails; and what this
+//! browser keeps of models.
 
-use super::{Loaded, Worker};
-use crate::engine::load::{LoadStep, Model, load};
+use super::{Loaded, Rung, Worker};
+use crate::engine::ladder::{Choice, Wish, name_of};
+use crate::engine::load::{LoadStep, Model, Outline, load};
 use crate::engine::models::ModelCard;
 use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, CachedModel, Event, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    PipelineId, PipelineInfo,
+    BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
+    LoadTimings, PipelineId, PipelineInfo,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,13 +18,44 @@ use std::rc::Rc;
 /// The download rate is that of the last so many milliseconds.
 const RATE_SPAN_MS: f64 = 3000.0;
 
+/// A model on the rung that took it.
+pub(super) struct Placed {
+    pub model: Model,
+    pub choice: Choice,
+    pub timings: LoadTimings,
+}
+
 impl Worker {
     pub(super) async fn load(&self, job: JobId, request: &LoadRequest, cancel: &CancelFlag) -> Result<PipelineInfo> {
-        let card = ModelCard::find(&request.model)
-            .ok_or_else(|| Error::Unsupported(format!("there is no model called `{}`", request.model)))?;
+        let mut tried = Vec::new();
+        let placed = self.place(job, request, &mut tried, None, cancel).await?;
+        let id = PipelineId(self.next_pipeline.get());
+        self.next_pipeline.set(id.0 + 1);
+        let info = describe(id, card(request)?, &placed);
+        let loaded = Loaded {
+            request: request.clone(),
+            model: async_lock::Mutex::new(Some(placed.model)),
+            choice: placed.choice.into(),
+            info: info.clone().into(),
+            tried: tried.into(),
+        };
+        self.models.borrow_mut().insert(id, Rc::new(loaded));
+        Ok(info)
+    }
+
+    /// Brings a model onto a device: the one that is chosen for it, or after a failure the next; and down the ladder for as long
+    /// as backends fail. `tried` are the rungs that it has been on, the last one at the end.
+    pub(super) async fn place(
+        &self,
+        job: JobId,
+        request: &LoadRequest,
+        tried: &mut Vec<Rung>,
+        after: Option<(Choice, Error)>,
+        cancel: &CancelFlag,
+    ) -> Result<Placed> {
+        let card = card(request)?;
         let progress = Rc::new(Progress::new(job, self.emit.clone()));
         progress.step(LoadStep::Phase(LoadPhase::Prepare));
-        let choice = self.ladder.choose(request.backend, request.precision).await?;
         let hooks = LoadHooks {
             cancel: cancel.clone(),
             on_progress: Rc::new({
@@ -35,35 +68,43 @@ impl Worker {
             }),
         };
         let files = self.files(card, request, hooks).await?;
-        let loaded = load(&choice, &files, cancel, &mut |step| progress.step(step)).await;
-        if loaded.as_ref().is_err_and(|error| error.to_failure().kind == FailureKind::Model) {
-            // Kept, the same files would fail every time. What the store says to this changes nothing.
-            let _ = cached(Some(card.id)).await;
-        }
-        let (model, timings) = loaded?;
-        let id = PipelineId(self.next_pipeline.get());
-        self.next_pipeline.set(id.0 + 1);
-        let info = PipelineInfo {
-            id,
-            model: card.info(),
-            backend: choice.backend,
-            precision: choice.precision,
-            adapter: choice.adapter.clone(),
-            software: choice.software,
-            reason: choice.reason.clone(),
-            languages: match &model {
-                Model::Speech(model) => model.languages(),
-                Model::Embedding(_) => Vec::new(),
-            },
-            memory_bytes: model.session().memory_bytes(),
-            timings,
-            dispatches_per_token: match &model {
-                Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
-                _ => 0,
-            },
+        // A model that was asked for by its backend's name is not loaded elsewhere; one that runs is worth saving anywhere.
+        let may_fall = self.fallbacks.get() && (request.backend == BackendChoice::Auto || after.is_some());
+        let wish = Wish {
+            backend: request.backend,
+            precision: request.precision,
+            fallbacks: self.fallbacks.get(),
+            model: None,
         };
-        self.models.borrow_mut().insert(id, Rc::new(Loaded { model: async_lock::Mutex::new(model), choice }));
-        Ok(info)
+        let mut choice = match after {
+            Some((failed, error)) => self.ladder.next(&failed, &error, tried, &wish).await.ok_or(error)?,
+            None if request.backend == BackendChoice::Auto => {
+                let outline = forget_damaged(card, Outline::read(&files).await).await?;
+                let name = format!("{} {}", card.id, outline.fingerprint());
+                self.ladder.choose(&Wish { model: Some((&name, outline.piece())), ..wish }).await?
+            }
+            None => self.ladder.choose(&wish).await?,
+        };
+        loop {
+            tried.push((choice.backend, choice.precision));
+            cancel.check()?;
+            match load(&choice, &files, cancel, &mut |step| progress.step(step)).await {
+                Ok((model, timings)) => return Ok(Placed { model, choice, timings }),
+                Err(error) if may_fall && error.is_of_backend() => {
+                    let next = self.ladder.next(&choice, &error, tried, &wish).await.ok_or(error)?;
+                    let message = format!("{} could not take the model. {}.", name_of(choice.backend), next.reason);
+                    self.say_fallback(job, message);
+                    choice = next;
+                }
+                Err(error) => return forget_damaged(card, Err(error)).await,
+            }
+        }
+    }
+
+    /// Tells the page that a backend gave way.
+    pub(super) fn say_fallback(&self, job: JobId, message: String) {
+        let hint = "Nothing is lost. To have an error instead, switch fallbacks off in the settings.".to_string();
+        (self.emit)(Event::Notice { job, failure: Failure { kind: FailureKind::Fallback, message, hint } });
     }
 
     #[cfg(target_arch = "wasm32")]
@@ -82,6 +123,46 @@ impl Worker {
     async fn files(&self, card: &ModelCard, _request: &LoadRequest, hooks: LoadHooks) -> Result<ModelFiles> {
         Ok(ModelFiles::folder(std::path::Path::new(&self.app_url).join(card.id), hooks))
     }
+}
+
+/// The card of the model that is asked for.
+pub(super) fn card(request: &LoadRequest) -> Result<&'static ModelCard> {
+    ModelCard::find(&request.model)
+        .ok_or_else(|| Error::Unsupported(format!("there is no model called `{}`", request.model)))
+}
+
+/// What the page is told of a model on its device.
+pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> PipelineInfo {
+    let Placed { model, choice, timings } = placed;
+    PipelineInfo {
+        id,
+        model: card.info(),
+        backend: choice.backend,
+        precision: choice.precision,
+        adapter: choice.adapter.clone(),
+        software: choice.software,
+        reason: choice.reason.clone(),
+        measured: choice.measured.clone(),
+        languages: match model {
+            Model::Speech(model) => model.languages(),
+            Model::Embedding(_) => Vec::new(),
+        },
+        memory_bytes: model.session().memory_bytes(),
+        timings: *timings,
+        dispatches_per_token: match model {
+            Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
+            _ => 0,
+        },
+    }
+}
+
+/// Passes a result on; files that turned out to be damaged are not kept, since they would fail every time.
+async fn forget_damaged<T>(card: &ModelCard, result: Result<T>) -> Result<T> {
+    if result.as_ref().is_err_and(|error| error.to_failure().kind == FailureKind::Model) {
+        // What the store says to this changes nothing.
+        let _ = cached(Some(card.id)).await;
+    }
+    result
 }
 
 /// What this browser keeps, after `remove` is gone from it.

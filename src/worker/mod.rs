@@ -3,9 +3,9 @@
 //! [`Worker::handle`] is a plain async function that also runs natively; `web` is the wiring to `postMessage`. A model does one job at
 //! a time, in the order of asking; loads and probes go on beside it.
 
-mod features;
 mod live;
 mod loads;
+mod moves;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
@@ -15,11 +15,13 @@ pub use web::start;
 use crate::engine::ladder::{Choice, Ladder};
 use crate::engine::load::Model;
 use crate::engine::models::MODELS;
+use crate::engine::probes;
 use crate::engine::session::Watch;
 use crate::engine::transcribe::{SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Transcription};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, Command, Event, JobId, PipelineId, RunProgress, RunStage, Timings, TranscribeOptions, Transcript,
+    BackendChoice, Command, Event, JobId, LoadRequest, PipelineId, PipelineInfo, Precision, RunProgress, RunStage,
+    Timings, TranscribeOptions, Transcript,
 };
 use live::LiveRecording;
 use std::cell::{Cell, RefCell};
@@ -34,7 +36,9 @@ pub struct Worker {
     emit: Emit,
     /// Address of the app, that its own models folder is relative to. Natively a folder.
     app_url: String,
-    ladder: Ladder,
+    ladder: Rc<Ladder>,
+    /// Whether a backend that fails gives way to the next.
+    fallbacks: Cell<bool>,
     models: RefCell<HashMap<PipelineId, Rc<Loaded>>>,
     jobs: RefCell<HashMap<JobId, CancelFlag>>,
     live: RefCell<HashMap<JobId, Rc<LiveRecording>>>,
@@ -43,17 +47,31 @@ pub struct Worker {
 
 /// A loaded model and what it runs on.
 struct Loaded {
-    model: async_lock::Mutex<Model>,
-    choice: Choice,
+    request: LoadRequest,
+    /// `None` while it is on its way to another backend, or if that was stopped; the next job then brings it back.
+    model: async_lock::Mutex<Option<Model>>,
+    choice: RefCell<Choice>,
+    info: RefCell<PipelineInfo>,
+    /// Where it has been.
+    tried: RefCell<Vec<Rung>>,
 }
+
+/// A backend and a precision on it.
+type Rung = (BackendChoice, Precision);
 
 impl Worker {
     /// A worker that sends its events to `emit`.
     pub fn new(app_url: String, emit: impl Fn(Event) + 'static) -> Rc<Self> {
+        Self::over(Rc::default(), app_url, emit)
+    }
+
+    /// The same over a ladder whose devices others hold too.
+    pub fn over(ladder: Rc<Ladder>, app_url: String, emit: impl Fn(Event) + 'static) -> Rc<Self> {
         Rc::new(Self {
             emit: Rc::new(emit),
             app_url,
-            ladder: Ladder::default(),
+            ladder,
+            fallbacks: Cell::new(true),
             models: RefCell::default(),
             jobs: RefCell::default(),
             live: RefCell::default(),
@@ -86,9 +104,14 @@ impl Worker {
                 }
                 return;
             }
+            Command::AllowFallbacks { allowed } => return self.fallbacks.set(allowed),
+            Command::ForgetMeasurements { job } => {
+                self.ladder.forget().await;
+                (job, Ok(Event::MeasurementsForgotten { job }))
+            }
             Command::ProbeBackends { job } => (job, Ok(Event::Backends { job, backends: self.ladder.report().await })),
             Command::TestFeature { job, name } => {
-                let report = features::test(&self.ladder, &name).await;
+                let report = probes::test(&self.ladder, &name).await;
                 (job, report.map(|report| Event::Feature { job, report }))
             }
             Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),
@@ -137,10 +160,10 @@ impl Worker {
 
     /// The closing event of a failure. A lost GPU takes its models with it.
     fn failed(&self, job: JobId, error: Error) -> Event {
-        if let Error::DeviceLost(reason) = &error {
-            let on_gpu = |loaded: &Rc<Loaded>| loaded.choice.backend == BackendChoice::WebGpu;
+        if let Error::DeviceLost(_) | Error::Stalled { .. } = &error {
+            let on_gpu = |loaded: &Rc<Loaded>| loaded.choice.borrow().backend == BackendChoice::WebGpu;
             self.models.borrow_mut().retain(|_, loaded| !on_gpu(loaded));
-            (self.emit)(Event::DeviceLost { reason: reason.clone() });
+            (self.emit)(Event::DeviceLost { reason: error.to_string() });
         }
         Event::Failed { job, failure: error.to_failure() }
     }
@@ -151,7 +174,12 @@ impl Worker {
     }
 
     /// The model for this job alone; says so where it has to wait for another.
-    async fn lock<'a>(&self, job: JobId, loaded: &'a Loaded, total_s: f64) -> async_lock::MutexGuard<'a, Model> {
+    async fn lock<'a>(
+        &self,
+        job: JobId,
+        loaded: &'a Loaded,
+        total_s: f64,
+    ) -> async_lock::MutexGuard<'a, Option<Model>> {
         if let Some(model) = loaded.model.try_lock() {
             return model;
         }
@@ -163,12 +191,16 @@ impl Worker {
     async fn embed(&self, job: JobId, pipeline: PipelineId, texts: &[String], cancel: &CancelFlag) -> Result<Event> {
         let start = edge::Instant::now();
         let loaded = self.model(pipeline)?;
-        let mut model = self.lock(job, &loaded, 0.0).await;
-        let Model::Embedding(model) = &mut *model else {
-            return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
-        };
-        let embeddings = model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await?;
-        Ok(Event::Embedded { job, embeddings, total_ms: edge::ms_since(start) })
+        let mut place = self.lock(job, &loaded, 0.0).await;
+        loop {
+            let Model::Embedding(model) = self.present(job, &loaded, &mut place, cancel).await? else {
+                return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
+            };
+            match model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await {
+                Ok(embeddings) => return Ok(Event::Embedded { job, embeddings, total_ms: edge::ms_since(start) }),
+                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
+            }
+        }
     }
 
     async fn transcribe(
@@ -181,13 +213,19 @@ impl Worker {
     ) -> Result<Transcript> {
         let start = edge::Instant::now();
         let loaded = self.model(pipeline)?;
-        let mut model = self.lock(job, &loaded, seconds(recording.len())).await;
-        let model = speech(&mut model)?;
-        let mut run = model.begin(options)?;
+        let mut place = self.lock(job, &loaded, seconds(recording.len())).await;
+        let mut run = speech(self.present(job, &loaded, &mut place, cancel).await?)?.begin(options)?;
         let done = Cell::new(0.0);
         let mut emit = |event| self.emit_speech(job, event, &done, seconds(recording.len()));
-        model.transcribe(recording, &mut run, &mut Watch { cancel, on_progress: &mut |_| () }, &mut emit).await?;
-        Ok(transcript(model, &loaded.choice, run, recording.len(), edge::ms_since(start)))
+        // The run remembers which windows are done, whatever computed them.
+        loop {
+            let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
+            let mut watch = Watch { cancel, on_progress: &mut |_| () };
+            match model.transcribe(recording, &mut run, &mut watch, &mut emit).await {
+                Ok(()) => return Ok(transcript(model, &loaded, run, recording.len(), edge::ms_since(start))),
+                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
+            }
+        }
     }
 
     fn emit_speech(&self, job: JobId, event: SpeechEvent, done_s: &Cell<f64>, total_s: f64) {
@@ -216,7 +254,8 @@ fn seconds(n_samples: usize) -> f64 {
 }
 
 /// A finished run as one value.
-fn transcript(model: &SpeechModel, choice: &Choice, run: Transcription, n_samples: usize, total_ms: f64) -> Transcript {
+fn transcript(model: &SpeechModel, loaded: &Loaded, run: Transcription, n_samples: usize, total_ms: f64) -> Transcript {
+    let choice = loaded.choice.borrow();
     let text: String = run.segments.iter().map(|segment| segment.text.as_str()).collect();
     let audio_s = seconds(n_samples);
     let timings = Timings {

@@ -4,7 +4,7 @@ use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::conv1d::Conv1dOptions;
-use rill::engine::ops::decode_state::DecodeState;
+use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
 use rill::engine::ops::linear::{LinearOptions, Norm};
 use rill::engine::ops::math::Activation;
@@ -149,7 +149,7 @@ pub async fn attention_ignores_what_is_padding(device: &Device) -> Result<()> {
 
 fn decode_state(recorder: &Recorder, state: DecodeState) -> Tensor {
     let words: Vec<u32> = bytemuck::cast_slice(&[state]).to_vec();
-    recorder.constant("decode state", DecodeState::ty(), &words)
+    recorder.constant("decode state", decode_state::ty(), &words)
 }
 
 fn state_at(position: u32, n_rows: u32) -> DecodeState {
@@ -270,7 +270,7 @@ async fn sample(device: &Device, begin: DecodeState, tokens: &[u32], times: u32,
         all[..tokens.len()].copy_from_slice(tokens);
         let tokens = r.constant("tokens", TensorType::u32([32]), &all);
         let words: Vec<u32> = bytemuck::cast_slice(&[begin]).to_vec();
-        let state = r.constant("state", DecodeState::ty(), &words);
+        let state = r.constant("state", decode_state::ty(), &words);
         logits.sot_stats(&state)?;
         logits.sample_scan(&flags, &tokens, &state)?.sample_pick(&tokens, &state)?;
         let first_words = tokens; // The floats in the state are compared through their effect and by the state itself below.
@@ -356,6 +356,10 @@ impl Op for Wrong {
     }
 
     fn define(&self, _args: Operands) {}
+
+    fn cpu(&self, _signature: &Signature) -> rill_kernels::Call {
+        rill_kernels::Call::new(rill_kernels::Kernel::MaxParts, ())
+    }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         Kernel::new("max_parts", signature.input(0).n_elements() as u32, [64, 1, 1]).shared("reduce")

@@ -42,6 +42,7 @@ fn load_model(device: Device, id: &str) -> Model {
         software: true,
         precision: Precision::F32,
         reason: "a test".into(),
+        measured: None,
         device,
     };
     let files = ModelFiles::folder(folder().join(id), LoadHooks::default());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::setup::Environment;
-use crate::{paths, process, report};
+use crate::{kernels, paths, process, report};
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ impl Profile {
 
 /// Builds dist/ and prints the sizes of the wasm binaries.
 pub fn build(env: &Environment, profile: Profile) -> Result<()> {
+    kernels::build(env)?;
     let name = if profile == Profile::Release { "page, optimised" } else { "page, debug" };
     report::step(&format!("Building the {name}"), || {
         let mut trunk = env.wasm_command("trunk");

@@ -1,5 +1,5 @@
 //! `cargo xtask`: everything around the program. This file is the command line and hands each command to its module:
-//! `setup`, `models`, `samples`, `bundle` (the release build), `serve`, `test`, `bench`.
+//! `setup`, `models`, `samples`, `bundle` (the release build), `kernels` (its wasm modules for the processor), `serve`, `test`, `bench`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ mod bench;
 mod bundle;
 mod counts;
 mod digest;
+mod kernels;
 mod models;
 mod paths;
 mod process;

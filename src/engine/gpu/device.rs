@@ -1,4 +1,5 @@
-//! Finding an adapter, asking for what the kernels need, and noticing when the device goes away.
+//! Finding an adapter, asking for what the kernels need, and noticing when the device goes away, refuses something or no
+//! longer answers.
 
 use super::pipeline::PipelineCache;
 use crate::engine::op::GpuCaps;
@@ -6,6 +7,12 @@ use crate::engine::{Error, Result};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
+
+/// A GPU that leaves a submit unfinished for so long will not finish it. A submit is made to take about 80 ms; the longest that cannot
+/// be divided is one op of a model, which may take seconds on a slow GPU.
+const WATCHDOG_S: u64 = 30;
+/// The same where the processor plays the GPU, and others may want the processor too.
+const SOFTWARE_WATCHDOG_S: u64 = 150;
 
 /// An adapter and its device.
 #[derive(Debug)]
@@ -21,7 +28,8 @@ pub struct Gpu {
     /// Bound where an optional input is absent.
     pub(super) empty: wgpu::Buffer,
     pub(super) pipelines: RefCell<PipelineCache>,
-    lost: Arc<Mutex<Option<String>>>,
+    /// Why this device is of no use any more.
+    fault: Arc<Mutex<Option<Error>>>,
     /// Floating-point operations that take about [`super::session::SUBMIT_MS`]; learned by `run_watched`.
     pub(super) flops_per_submit: std::cell::Cell<f64>,
 }
@@ -43,7 +51,8 @@ impl Gpu {
             ..Default::default()
         };
         let adapter = instance.request_adapter(&options).await.map_err(|e| unavailable(format!("no adapter ({e})")))?;
-        let features = adapter.features() & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY);
+        let features = adapter.features()
+            & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("rill"),
@@ -53,13 +62,8 @@ impl Gpu {
             })
             .await
             .map_err(|e| unavailable(format!("the adapter gave no device ({e})")))?;
-        let lost = Arc::new(Mutex::new(None));
-        let noticed = lost.clone();
-        device.set_device_lost_callback(move |reason, message| {
-            if let Ok(mut lost) = noticed.lock() {
-                *lost = Some(format!("{reason:?}: {message}"));
-            }
-        });
+        let fault = Arc::new(Mutex::new(None));
+        watch_for_faults(&device, &fault);
         let info = adapter.get_info();
         let granted = device.limits();
         let caps = adjust(GpuCaps {
@@ -82,16 +86,34 @@ impl Gpu {
             caps,
             empty,
             pipelines: RefCell::default(),
-            lost,
+            fault,
         });
-        gpu.learn_to_wait().await;
+        gpu.learn_to_wait().await?;
         Ok(gpu)
     }
 
-    /// [`Error::DeviceLost`] once the device has gone away.
+    /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.
     pub fn check(&self) -> Result<()> {
-        let lost = self.lost.lock().ok().and_then(|lost| lost.clone());
-        lost.map_or(Ok(()), |reason| Err(Error::DeviceLost(reason)))
+        let fault = self.fault.lock().ok().and_then(|fault| fault.clone());
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// Gives the device back to the browser or the driver. Whoever still uses it gets [`Error::DeviceLost`].
+    pub fn destroy(&self) {
+        self.device.destroy();
+        note(&self.fault, Error::DeviceLost("it was given back".into()));
+    }
+
+    /// What to say, now and from now on, of a device that did not answer.
+    pub(super) fn stalled(&self) -> Error {
+        let error = Error::Stalled { waited_s: self.watchdog_s() };
+        note(&self.fault, error.clone());
+        error
+    }
+
+    /// Seconds after which a submit counts as lost.
+    pub(super) fn watchdog_s(&self) -> u64 {
+        if self.caps.software { SOFTWARE_WATCHDOG_S } else { WATCHDOG_S }
     }
 }
 
@@ -102,7 +124,40 @@ impl Drop for Gpu {
     }
 }
 
-/// The adapter's own limits where the kernels profit from them, the specification's minimum elsewhere.
+/// Notes the first fault of a device; what follows is its consequence.
+fn note(fault: &Mutex<Option<Error>>, error: Error) {
+    if let Ok(mut fault) = fault.lock() {
+        fault.get_or_insert(error);
+    }
+}
+
+/// Notes when the device goes away, and what it refuses outside of an error scope: neither may pass for a result.
+fn watch_for_faults(device: &wgpu::Device, fault: &Arc<Mutex<Option<Error>>>) {
+    let noticed = fault.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        note(&noticed, Error::DeviceLost(format!("{reason:?}: {message}")));
+    });
+    let noticed = fault.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let message = error.to_string();
+        note(
+            &noticed,
+            match error {
+                wgpu::Error::OutOfMemory { .. } => out_of_memory(message),
+                _ => Error::Gpu { label: "command".into(), message },
+            },
+        );
+    }));
+}
+
+/// The GPU's refusal to allocate, in its own words: it names no figures.
+pub(super) fn out_of_memory(message: String) -> Error {
+    Error::Exhausted { what: "the GPU".into(), reason: message }
+}
+
+/// The adapter's own limits where the kernels profit from them, the specification's minimum elsewhere. What is larger than a
+/// buffer or a binding may be lies in several ([`super::GpuSession`]): Safari on iOS used to give a tenth of what Metal can,
+/// and gives at most 1 GiB since August 2025 (<https://bugs.webkit.org/show_bug.cgi?id=297475>).
 fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     wgpu::Limits {
         max_buffer_size: adapter.max_buffer_size,

@@ -5,8 +5,11 @@
 
 mod device;
 mod pipeline;
+mod probe;
 mod readback;
 mod session;
+#[cfg(target_arch = "wasm32")]
+mod subgroups;
 mod wait;
 
 pub use device::Gpu;

@@ -25,7 +25,7 @@ impl Readback {
     /// The bytes of each slot asked for.
     pub async fn wait(mut self) -> Result<Vec<Vec<u8>>> {
         let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
-        let mapped = self.gpu.wait(&mut self.mapped).await.map_err(|_| failed("the buffer was dropped".into()))?;
+        let mapped = self.gpu.wait(&mut self.mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
         self.gpu.check()?;
         mapped.map_err(|e| failed(e.to_string()))?;
         let staging = self.staging.take().ok_or_else(|| failed("the bytes were taken before".into()))?;

@@ -10,7 +10,9 @@ use crate::engine::{Error, Result, arena, edge};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost.
+/// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost. It is far from
+/// what browsers take for a hang: they may lose the device (<https://github.com/gpuweb/gpuweb/pull/3126>), and WebKit ends its
+/// GPU process when Metal gives up on a command buffer (<https://bugs.webkit.org/show_bug.cgi?id=290473>).
 pub(super) const SUBMIT_MS: f64 = 80.0;
 
 /// A program on a GPU.
@@ -74,7 +76,7 @@ impl GpuSession {
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (memory, validation) = (memory.pop(), validation.pop());
         if let Some(error) = memory.await {
-            return Err(Error::Gpu { label: "memory".into(), message: error.to_string() });
+            return Err(super::device::out_of_memory(error.to_string()));
         }
         if let Some(error) = validation.await {
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });

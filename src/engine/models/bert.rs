@@ -4,6 +4,7 @@
 //! B sequences of T positions, padded; D hidden size. Each (B, T) is a graph of its own, since shapes are static.
 
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
+use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
@@ -85,6 +86,30 @@ impl Bert {
             .map(|(n_seqs, seq_len)| record_batch(&weights, &config, n_seqs, seq_len))
             .collect::<Result<_>>()?;
         Ok(Self { config, batches })
+    }
+}
+
+/// Positions of the sentence that stands for all when a backend is measured.
+const MEASURED_TOKENS: usize = 32;
+
+/// One layer, at the shape of a short sentence.
+impl Representative for Config {
+    fn work(&self) -> &'static str {
+        "a sentence of 32 tokens"
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        vec![MEASURED_TOKENS.min(self.max_position_embeddings)]
+    }
+
+    fn record_piece(&self, recorder: &Recorder, seq_len: usize) -> Result<Vec<Part>> {
+        let x = recorder.state("x", TensorType::f32([seq_len, self.hidden_size]));
+        let y = recorder.state("y", TensorType::f32([seq_len, self.hidden_size]));
+        let lengths = recorder.state("lengths", TensorType::u32([1]));
+        let graph = recorder.begin("layer");
+        layer(&recorder.weights().scope("encoder.layer.0"), self, &x, &lengths, seq_len)?.store_in(&y)?;
+        let input = Some((lengths.slot(), (seq_len as u32).to_le_bytes().to_vec()));
+        Ok(vec![Part { graph, times: self.num_hidden_layers as f64, result: y.slot(), input }])
     }
 }
 

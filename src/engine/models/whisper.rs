@@ -5,9 +5,10 @@
 //! what is computed; when and from which audio is the business of `transcribe`.
 
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
+use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::conv1d::Conv1dOptions;
-use crate::engine::ops::decode_state::DecodeState;
+use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::log_mel::{HOP, N_FFT};
@@ -155,6 +156,84 @@ impl Whisper {
     }
 }
 
+/// Tokens that stand for a window's text when a backend is measured: 30 s of speech at an easy pace.
+const MEASURED_TOKENS: f64 = 40.0;
+/// Frames of the smallest piece: 64 take a software adapter a quarter of a second.
+const MEASURED_FRAMES: usize = 64;
+/// Rows of the token table in it; the rest costs as much a row.
+const MEASURED_VOCAB: usize = 8192;
+
+/// Features, a layer of the encoder, a layer of the decoder and a share of the logits.
+impl Representative for Config {
+    fn work(&self) -> &'static str {
+        "30 s of speech with 40 tokens"
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        if self.max_source_positions <= MEASURED_FRAMES {
+            return vec![self.max_source_positions];
+        }
+        vec![MEASURED_FRAMES, self.max_source_positions]
+    }
+
+    fn record_piece(&self, recorder: &Recorder, n_frames: usize) -> Result<Vec<Part>> {
+        let piece = Config { max_source_positions: n_frames, ..self.clone() };
+        let weights = recorder.weights().scope("model");
+        let d = self.d_model;
+        let part = |graph, times, result: &Tensor| Part { graph, times, result: result.slot(), input: None };
+
+        let audio = recorder.state("audio", TensorType::f32([piece.n_samples() + N_FFT]));
+        let logs = recorder.state("features", TensorType::f32([2 * n_frames, self.num_mel_bins]));
+        let mel = recorder.begin("mel");
+        audio.log_mel(self.num_mel_bins)?.store_in(&logs)?;
+
+        let frames = recorder.state("frames", TensorType::f32([n_frames, d]));
+        let encoded = recorder.state("encoded", TensorType::f32([n_frames, d]));
+        let encoder = recorder.begin("encoder layer");
+        encoder_layer(&weights.scope("encoder.layers.0"), &piece, &frames)?.store_in(&encoded)?;
+
+        // The decoder looks at all frames whatever the size of the piece.
+        let state = recorder.state("decode state", decode_state::ty());
+        let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self)?;
+        let row = recorder.state("row", TensorType::f32([1, d]));
+        let next_row = recorder.state("next row", TensorType::f32([1, d]));
+        let decoder = recorder.begin("decoder layer");
+        layer.forward(&row, &state)?.store_in(&next_row)?;
+        let at = DecodeState { position: MEASURED_TOKENS as u32 / 2, n_rows: 1, ..bytemuck::Zeroable::zeroed() };
+
+        let n_logits = self.vocab_size.min(MEASURED_VOCAB);
+        let table = weights.matrix("decoder.embed_tokens.weight", n_logits, d)?;
+        let norm = LayerNorm::load(&weights, "decoder.layer_norm", d, EPS)?;
+        let logits = recorder.state("logits", TensorType::f32([1, n_logits]));
+        let choose = recorder.begin("logits");
+        row.linear(&table, LinearOptions { norm: norm.before(), ..Default::default() })?.store_in(&logits)?;
+
+        let share = self.max_source_positions as f64 / n_frames as f64;
+        let steps = MEASURED_TOKENS * self.decoder_layers as f64;
+        Ok(vec![
+            part(mel, share, &logs),
+            part(encoder, share * self.work_of_encoder() / piece.work_of_layer(), &encoded),
+            Part { input: Some((state.slot(), bytemuck::bytes_of(&at).to_vec())), ..part(decoder, steps, &next_row) },
+            part(choose, MEASURED_TOKENS * self.vocab_size as f64 / n_logits as f64, &logits),
+        ])
+    }
+}
+
+impl Config {
+    /// Multiplications of an encoder layer for one frame.
+    fn work_of_layer(&self) -> f64 {
+        let (d, ffn) = (self.d_model as f64, self.encoder_ffn_dim as f64);
+        4.0 * d * d + 2.0 * d * ffn + 2.0 * self.max_source_positions as f64 * d
+    }
+
+    /// Multiplications of the whole encoder for one frame, the decoder's keys and values among them.
+    fn work_of_encoder(&self) -> f64 {
+        let (d, mels) = (self.d_model as f64, self.num_mel_bins as f64);
+        let convolutions = 2.0 * 3.0 * mels * d + 3.0 * d * d;
+        self.encoder_layers as f64 * self.work_of_layer() + convolutions + self.decoder_layers as f64 * 2.0 * d * d
+    }
+}
+
 /// `WhisperEncoder`: features `[2 T, M]` to `[T, D]`.
 fn encode(weights: &Scope, config: &Config, features: &Tensor) -> Result<Tensor> {
     let d = config.d_model;
@@ -217,7 +296,7 @@ impl Decoder {
             logits: recorder.state("logits", TensorType::f32([1, vocab])),
             sot_logits: recorder.state("logits at start of transcript", TensorType::f32([1, vocab])),
             tokens: recorder.state("tokens", TensorType::u32([config.max_target_positions])),
-            state: recorder.state("decode state", DecodeState::ty()),
+            state: recorder.state("decode state", decode_state::ty()),
         })
     }
 

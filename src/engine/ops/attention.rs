@@ -6,9 +6,11 @@
 
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention};
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -77,6 +79,12 @@ impl Op for Attention {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let head_size = (signature.input(0).n_cols() / 3 / self.n_heads) as u32;
+        let (seq_len, n_heads) = (self.seq_len as u32, self.n_heads as u32);
+        Call::new(rill_kernels::Kernel::Attention, attention::Params { seq_len, n_heads, head_size })
+    }
+
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let qkv = signature.input(0);
         let head_size = qkv.n_cols() / 3 / self.n_heads;
@@ -95,7 +103,87 @@ impl Op for Attention {
             .flag("HAS_LENGTHS", signature.has(1))
     }
 
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(qkv), lengths] = *inputs else { return Ok(None) };
+        let (n_rows, d3) = b.rows_and_cols(qkv);
+        let output = b.ty(qkv).element;
+        let (d, t) = (d3 / 3, self.seq_len);
+        let qkv = b.f32(qkv)?;
+        let mut parts = Vec::new();
+        for which in 0..3 {
+            let part = b.slice(qkv, &[0, which * d], &[n_rows, d])?;
+            parts.push(b.reshape(part, &[n_rows / t, t, d])?);
+        }
+        let mask = match lengths {
+            Some(lengths) => {
+                let (keys, lengths) = (b.iota(&[1, 1, 1, t]), b.reshape(lengths, &[n_rows / t, 1, 1, 1])?);
+                let is_real = b.compare(Compare::Lesser, keys, lengths)?;
+                Some(b.mask(is_real)?)
+            }
+            None => None,
+        };
+        let y = attend(b, [parts[0], parts[1], parts[2]], self.n_heads, mask)?;
+        let y = b.reshape(y, &[n_rows, d])?;
+        Ok(Some(b.cast(y, output)?.into()))
+    }
+
     fn flops(&self, signature: &Signature) -> u64 {
         4 * (signature.output().n_elements() * self.seq_len) as u64
     }
+}
+
+/// Attention as primitives, f32. q: `[B, R, D]`, keys and values: `[B, S, D]`; mask: spreads over `[B, H, R, S]`, added to
+/// the scores; gives `[B, R, D]`. Sums go over a head's own columns.
+pub(super) fn attend(
+    b: &mut Lowering,
+    [q, keys, values]: [Operand; 3],
+    n_heads: usize,
+    mask: Option<Operand>,
+) -> Result<Operand> {
+    let [n_seqs, n_rows, d] = b.ty(q).shape[..] else { return Err(Error::Internal("attend takes [B, R, D]".into())) };
+    let n_keys = b.ty(keys).shape[1];
+    let e = d / n_heads;
+    let q = b.scale(q, 1.0 / (e as f32).sqrt())?;
+    if n_seqs == 1 && n_rows == 1 {
+        return attend_one([q, keys, values], n_heads, mask, b);
+    }
+    let q = b.reshape(q, &[n_seqs, n_rows, n_heads, e])?;
+    let q = b.transpose(q, &[0, 2, 1, 3])?;
+    let keys = b.reshape(keys, &[n_seqs, n_keys, n_heads, e])?;
+    let keys = b.transpose(keys, &[0, 2, 3, 1])?;
+    let values = b.reshape(values, &[n_seqs, n_keys, n_heads, e])?;
+    let values = b.transpose(values, &[0, 2, 1, 3])?;
+    let mut scores = b.matmul(q, keys)?;
+    if let Some(mask) = mask {
+        scores = b.add(scores, mask)?;
+    }
+    let weights = b.softmax(scores, 3)?;
+    let y = b.matmul(weights, values)?;
+    let y = b.transpose(y, &[0, 2, 1, 3])?;
+    b.reshape(y, &[n_seqs, n_rows, d])
+}
+
+/// One query: products and sums over keys and values as they lie, since putting 1500 keys in another order takes longer than
+/// using them (0.40 ms against 0.61 ms in Chromium 147 on the processor).
+fn attend_one(
+    [q, keys, values]: [Operand; 3],
+    n_heads: usize,
+    mask: Option<Operand>,
+    b: &mut Lowering,
+) -> Result<Operand> {
+    let [_, n_keys, d] = b.ty(keys).shape[..] else { return Err(Error::Internal("attend takes [B, S, D]".into())) };
+    let e = d / n_heads;
+    let q = b.reshape(q, &[1, n_heads, e])?;
+    let keys = b.reshape(keys, &[n_keys, n_heads, e])?;
+    let products = b.mul(keys, q)?;
+    let mut scores = b.reduce(Reduce::Sum, products, 2)?;
+    if let Some(mask) = mask {
+        let mask = b.reshape(mask, &[n_keys, 1, 1])?;
+        scores = b.add(scores, mask)?;
+    }
+    let weights = b.softmax(scores, 0)?;
+    let values = b.reshape(values, &[n_keys, n_heads, e])?;
+    let weighted = b.mul(values, weights)?;
+    let y = b.reduce(Reduce::Sum, weighted, 0)?;
+    b.reshape(y, &[1, 1, d])
 }

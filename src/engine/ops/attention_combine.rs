@@ -4,9 +4,11 @@
 
 use super::attention_cross::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_combine};
 
 impl Tensor {
     /// See the module.
@@ -55,10 +57,24 @@ impl Op for AttentionCombine {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let head_size = signature.input(0).n_cols() as u32 - 4;
+        Call::new(
+            rill_kernels::Kernel::AttentionCombine,
+            attention_combine::Params { n_parts: N_PARTS as u32, head_size },
+        )
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let n_vecs = signature.input(0).n_cols() / 4 - 1;
         let n_out = signature.output().n_elements() / 4;
         let params = Params { n_parts: N_PARTS as u32, n_vecs: n_vecs as u32, n_out: n_out as u32 };
         Kernel::new("attention_combine", params, [n_out.div_ceil(64) as u32, 1, 1]).alias("y_t", self.output)
+    }
+
+    /// What `attention_cross` lowers to is whole already.
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(whole)] = *inputs else { return Ok(None) };
+        Ok(Some(b.cast_as(whole, self.output)?.into()))
     }
 }

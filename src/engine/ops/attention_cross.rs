@@ -4,12 +4,15 @@
 //! unnormalised sum of values, then the part's maximal score and sum of weights (and two unused). `attention_combine` puts the
 //! parts together. One query over 1500 keys would keep a handful of a GPU's cores busy: undivided it was measured elsewhere as half of a token's time.
 
+use super::attention::attend;
 use super::linear::expect_shape;
 use super::math::dot;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, attention_cross};
 use std::ops::Range;
 
 /// Parts of the keys: 12 x 6 heads fill a GPU's cores, and 1500 keys divide evenly.
@@ -75,6 +78,18 @@ impl Op for AttentionCross {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let (q, kv) = (signature.input(0), signature.input(1));
+        let params = attention_cross::Params {
+            d: q.n_cols() as u32,
+            n_heads: self.n_heads as u32,
+            n_parts: N_PARTS as u32,
+            n_keys: kv.n_rows() as u32,
+            scale: 1.0 / ((q.n_cols() / self.n_heads) as f32).sqrt(),
+        };
+        Call::new(rill_kernels::Kernel::AttentionCross, params)
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let (q, kv) = (signature.input(0), signature.input(1));
         let head_size = q.n_cols() / self.n_heads;
@@ -87,5 +102,20 @@ impl Op for AttentionCross {
             .alias("kv_t", kv.dtype)
             .constant("HEAD_VECS", head_size / 4)
             .constant("N_SCORES", part_of(kv.n_rows(), 0).len())
+    }
+
+    /// The whole attention at once, `[R, D]`: there are no parts that `attention_combine` would have to put together.
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(q), Some(kv)] = *inputs else { return Ok(None) };
+        let ((n_rows, d), (n_keys, _)) = (b.rows_and_cols(q), b.rows_and_cols(kv));
+        let (q, kv) = (b.f32(q)?, b.f32(kv)?);
+        let half = |b: &mut Lowering, first: usize| {
+            let columns = b.slice(kv, &[0, first], &[n_keys, d])?;
+            b.reshape(columns, &[1, n_keys, d])
+        };
+        let (keys, values) = (half(b, 0)?, half(b, d)?);
+        let q = b.reshape(q, &[1, n_rows, d])?;
+        let y = attend(b, [q, keys, values], self.n_heads, None)?;
+        Ok(Some(b.reshape(y, &[n_rows, d])?.into()))
     }
 }

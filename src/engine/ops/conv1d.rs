@@ -3,12 +3,14 @@
 //! x: `[T, C]`, time-major, so that a window is one contiguous row and the convolution is a matrix product over overlapping
 //! rows. w: `[O, width * C]` (`Scope::conv_matrix`), bias: `[O]`, residual: `[T / stride, O]`. `pad` is `width / 2`, as in Whisper's stem.
 
-use super::linear::{Rows, expect_shape, matmul};
+use super::linear::{Rows, expect_shape, lower_activation, matmul};
 use super::math::{Activation, dot};
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, conv1d};
 
 /// What surrounds the convolution.
 #[derive(Debug, Clone, Copy)]
@@ -91,8 +93,49 @@ impl Op for Conv1d {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let rows = self.rows(signature.input(0));
+        let params = conv1d::Params {
+            n_rows: rows.n_rows as u32,
+            n_cols: rows.n_cols as u32,
+            n_out: signature.input(1).n_rows() as u32,
+            stride: rows.stride as u32,
+            margin: rows.first.unsigned_abs() as u32,
+            activation: self.activation.code(),
+        };
+        Call::new(rill_kernels::Kernel::Conv1d, params)
+    }
+
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         matmul(signature, caps, self.activation, self.rows(signature.input(0)))
+    }
+
+    /// As a matrix product: column j of the windows, all channels, is x from row j on in steps of the stride.
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(w), Some(bias), residual] = *inputs else { return Ok(None) };
+        let (n_frames, n_channels) = b.rows_and_cols(x);
+        let n_out = n_frames.div_ceil(self.stride);
+        let before = self.width / 2;
+        let after = (self.stride * n_out + self.width - 1).saturating_sub(before + n_frames);
+        let mut parts = vec![b.f32(x)?];
+        if before > 0 {
+            parts.insert(0, b.floats(&[before, n_channels], &vec![0.0; before * n_channels]));
+        }
+        if after > 0 {
+            parts.push(b.floats(&[after, n_channels], &vec![0.0; after * n_channels]));
+        }
+        let padded = b.concat(&parts, 0)?;
+        let mut columns = Vec::new();
+        for j in 0..self.width {
+            let rows = b.slice(padded, &[j, 0], &[self.stride * n_out, n_channels])?;
+            let rows = b.reshape(rows, &[n_out, self.stride * n_channels])?;
+            columns.push(b.slice(rows, &[0, 0], &[n_out, n_channels])?);
+        }
+        let windows = b.concat(&columns, 1)?;
+        let w = b.f32(w)?;
+        let product = b.linear(windows, w, Some(bias))?;
+        let y = lower_activation(b, self.activation, product)?;
+        Ok(Some(residual.map_or(Ok(y), |residual| b.add(y, residual))?.into()))
     }
 
     fn splittable(&self) -> Option<usize> {

@@ -4,12 +4,14 @@
 //! of length T row r has id `ids[r]` and position `r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
 //! positions past the end are clamped: padding rows are computed and ignored.
 
-use super::decode_state::DecodeState;
+use super::decode_state::{self, DecodeState};
 use super::linear::{expect_shape, weight_file};
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::TensorType;
+use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, embed};
 
 /// Which row of the tables belongs to row r.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +75,7 @@ impl Op for Embed {
 
     fn define(&self, args: Operands) {
         let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
-        let first = state.map_or(0, |s| DecodeState::from_host(s).position as usize);
+        let first = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
         let d = table.ty.n_cols();
         let y = args.output.expect("embed has an output");
         for (r, out) in y.f32_mut().chunks_exact_mut(d).enumerate() {
@@ -85,6 +87,17 @@ impl Op for Embed {
                 *v = token[c] + place[c] + extra.map_or(0.0, |e| e.f32()[c]);
             }
         }
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let table = signature.input(1);
+        let params = embed::Params {
+            n_cols: table.n_cols() as u32,
+            seq_len: self.seq_len as u32,
+            n_rows: self.n_rows as u32,
+            f16: u32::from(table.dtype == DType::F16),
+        };
+        Call::new(rill_kernels::Kernel::Embed, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
@@ -103,6 +116,30 @@ impl Op for Embed {
             .shared("decode_state")
             .flag("HAS_EXTRA", signature.has(3))
             .flag("HAS_STATE", signature.has(4))
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(ids), Some(table), Some(positions), extra, state] = *inputs else { return Ok(None) };
+        let (n_ids, vocab, n_positions) = (b.ty(ids).shape[0], b.ty(table).shape[0], b.ty(positions).shape[0]);
+        let (ids, places) = match state {
+            Some(state) => {
+                let position = decode_state::lower_word(b, state, decode_state::POSITION)?;
+                let rows = b.iota(&[self.n_rows]);
+                let rows = b.add(rows, position)?;
+                let at = b.at_most(rows, n_ids - 1)?;
+                (b.gather(ids, at)?, b.at_most(rows, n_positions - 1)?)
+            }
+            None => {
+                let places: Vec<i32> =
+                    (0..self.n_rows).map(|r| (r % self.seq_len).min(n_positions - 1) as i32).collect();
+                (b.reshape(ids, &[self.n_rows])?, b.integers(&[self.n_rows], &places))
+            }
+        };
+        let ids = b.at_most(ids, vocab - 1)?;
+        let (tokens, places) = (b.gather(table, ids)?, b.gather(positions, places)?);
+        let tokens = b.f32(tokens)?;
+        let y = b.add(tokens, places)?;
+        Ok(Some(extra.map_or(Ok(y), |extra| b.add(y, extra))?.into()))
     }
 
     fn splittable(&self) -> Option<usize> {

@@ -5,9 +5,11 @@
 use super::linear::expect_shape;
 use super::math::mean_and_rstd;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, layer_norm};
 
 impl Tensor {
     /// See the module.
@@ -57,6 +59,11 @@ impl Op for LayerNorm {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = layer_norm::Params { n_cols: signature.input(0).n_cols() as u32, eps: self.eps };
+        Call::new(rill_kernels::Kernel::LayerNorm, params)
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, eps: self.eps };
@@ -65,5 +72,11 @@ impl Op for LayerNorm {
             .alias("x_t", x.dtype)
             .alias("y_t", self.output)
             .set("WG", 64.0)
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(weight), Some(bias)] = *inputs else { return Ok(None) };
+        let y = b.layer_norm(x, weight, bias, self.eps)?;
+        Ok(Some(b.cast_as(y, self.output)?.into()))
     }
 }

@@ -6,9 +6,11 @@
 
 use super::math::{Activation, dot, mean_and_rstd};
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, linear};
 
 /// Layer normalisation in front of a linear map.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +124,17 @@ impl Op for Linear {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let x = signature.input(X);
+        let params = linear::Params {
+            n_cols: x.n_cols() as u32,
+            n_out: signature.input(WEIGHT).n_rows() as u32,
+            activation: self.activation.code(),
+            eps: self.eps,
+        };
+        Call::new(rill_kernels::Kernel::Linear, params)
+    }
+
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let x = signature.input(X);
         let (m, k) = (x.n_rows(), x.n_cols());
@@ -130,6 +143,21 @@ impl Op for Linear {
         }
         let rows = Rows { n_rows: m, n_cols: k, stride: k, first: 0, len: m * k };
         matmul(signature, caps, self.activation, rows)
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(w), bias, residual, norm_weight, norm_bias] = *inputs else { return Ok(None) };
+        let mut x = b.f32(x)?;
+        if let (Some(weight), Some(bias)) = (norm_weight, norm_bias) {
+            x = b.layer_norm(x, weight, bias, self.eps)?;
+        }
+        let w = b.f32(w)?;
+        let product = b.linear(x, w, bias)?;
+        let mut y = lower_activation(b, self.activation, product)?;
+        if let Some(residual) = residual {
+            y = b.add(y, residual)?;
+        }
+        Ok(Some(b.cast_as(y, self.output)?.into()))
     }
 
     fn splittable(&self) -> Option<usize> {
@@ -243,6 +271,14 @@ pub(super) fn matmul(signature: &Signature, caps: &GpuCaps, activation: Activati
         .flag("VECTORED", vectors)
         .flag("HAS_BIAS", signature.has(BIAS))
         .flag("HAS_RESIDUAL", signature.has(RESIDUAL))
+}
+
+/// What follows a product, as a primitive.
+pub(super) fn lower_activation(b: &mut Lowering, activation: Activation, x: Operand) -> Result<Operand> {
+    match activation {
+        Activation::Identity => Ok(x),
+        Activation::Gelu => b.unary(Unary::Gelu, x),
+    }
 }
 
 /// The file that reads the weight at binding 2 in its own width.

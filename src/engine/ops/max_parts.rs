@@ -3,9 +3,11 @@
 //! x: any shape, f32; y: `[64]`. What uses the maximum takes that of the 64 itself.
 
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 /// How many parts.
 pub const N_PARTS: usize = 64;
@@ -40,7 +42,26 @@ impl Op for MaxParts {
         }
     }
 
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::MaxParts, ())
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1]).shared("reduce")
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x)] = *inputs else { return Ok(None) };
+        let n = b.ty(x).n_elements();
+        let size = n.div_ceil(N_PARTS);
+        let mut parts = vec![b.reshape(x, &[n])?];
+        let n_missing = size * N_PARTS - n;
+        if n_missing > 0 {
+            parts.push(b.floats(&[n_missing], &vec![-3.0e38; n_missing]));
+        }
+        let all = b.concat(&parts, 0)?;
+        let all = b.reshape(all, &[N_PARTS, size])?;
+        let y = b.reduce(Reduce::Max, all, 1)?;
+        Ok(Some(b.reshape(y, &[N_PARTS])?.into()))
     }
 }

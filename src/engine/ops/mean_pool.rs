@@ -4,9 +4,11 @@
 
 use super::linear::expect_shape;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, mean_pool};
 
 impl Tensor {
     /// See the module; `seq_len` is T.
@@ -60,11 +62,34 @@ impl Op for MeanPool {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params = mean_pool::Params { n_cols: signature.input(0).n_cols() as u32, seq_len: self.seq_len as u32 };
+        Call::new(rill_kernels::Kernel::MeanPool, params)
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params { n_cols: x.n_cols() as u32, seq_len: self.seq_len as u32 };
         Kernel::new("mean_pool", params, [signature.output().n_rows() as u32, 1, 1])
             .shared("reduce")
             .constant("N_COLS", x.n_cols())
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(lengths)] = *inputs else { return Ok(None) };
+        let ((n_rows, d), t) = (b.rows_and_cols(x), self.seq_len);
+        let n_seqs = n_rows / t;
+        let x = b.reshape(x, &[n_seqs, t, d])?;
+        let (places, lengths) = (b.iota(&[1, t, 1]), b.reshape(lengths, &[n_seqs, 1, 1])?);
+        let is_real = b.compare(Compare::Lesser, places, lengths)?;
+        let is_real = b.f32(is_real)?;
+        let real = b.mul(x, is_real)?;
+        let sum = b.reduce(Reduce::Sum, real, 1)?;
+        let squares = b.reduce(Reduce::SumSquare, sum, 2)?;
+        let norm = b.unary(Unary::Sqrt, squares)?;
+        let least = b.float(1e-12);
+        let norm = b.binary(Binary::Max, norm, least)?;
+        let y = b.binary(Binary::Div, sum, norm)?;
+        Ok(Some(b.reshape(y, &[n_seqs, d])?.into()))
     }
 }

@@ -7,9 +7,11 @@
 use super::linear::expect_shape;
 use super::max_parts::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, mel_scale};
 
 /// Limits that limit nothing: a window for itself.
 pub const NO_LIMITS: [f32; 2] = [-3.0e38, 3.0e38];
@@ -56,9 +58,30 @@ impl Op for MelScale {
         }
     }
 
+    fn cpu(&self, signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::MelScale, mel_scale::Params { n_mels: signature.input(0).n_cols() as u32 })
+    }
+
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params { n: x.n_elements() as u32, n_mels: x.n_cols() as u32 };
         Kernel::new("mel_scale", params, [x.n_elements().div_ceil(1024) as u32, 1, 1])
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(parts), Some(limits)] = *inputs else { return Ok(None) };
+        let n_frames = b.ty(x).shape[0];
+        let loudest = b.reduce(Reduce::Max, parts, 0)?;
+        let (known, end) = (b.slice(limits, &[0], &[1])?, b.slice(limits, &[1], &[1])?);
+        let loudest = b.binary(Binary::Max, loudest, known)?;
+        let (minus_eight, four) = (b.float(-8.0), b.float(4.0));
+        let floor = b.add(loudest, minus_eight)?;
+        let y = b.binary(Binary::Max, x, floor)?;
+        let y = b.add(y, four)?;
+        let y = b.scale(y, 0.25)?;
+        let frames = b.floats(&[n_frames, 1], &(0..n_frames).map(|t| t as f32).collect::<Vec<_>>());
+        let is_there = b.compare(Compare::Lesser, frames, end)?;
+        let zero = b.float(0.0);
+        Ok(Some(b.choose(is_there, y, zero)?.into()))
     }
 }

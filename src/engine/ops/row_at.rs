@@ -3,11 +3,13 @@
 //! x: `[R, D]`, f32, state: the decoder's; y: `[1, D]`. After a prompt only two rows matter: the last real one, which decides the
 //! first token, and that of start-of-transcript, which tells the language and whether anybody speaks.
 
-use super::decode_state::DecodeState;
+use super::decode_state::{self, DecodeState};
 use crate::engine::graph::{Tensor, record_one};
+use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::{Call, row_at};
 
 /// Which row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +52,17 @@ impl Op for RowAt {
 
     fn define(&self, args: Operands) {
         let [Some(x), Some(state)] = args.inputs[..] else { unreachable!() };
-        let state = DecodeState::from_host(state);
+        let state = DecodeState::from_words(state.u32());
         let row = if self.row == Row::Sot { state.sot_row } else { state.n_rows - 1 } as usize;
         let n_cols = x.ty.n_cols();
         let row = row.min(x.ty.n_rows() - 1);
         args.output.expect("row_at has an output").f32_mut().copy_from_slice(&x.f32()[row * n_cols..][..n_cols]);
+    }
+
+    fn cpu(&self, signature: &Signature) -> Call {
+        let params =
+            row_at::Params { n_cols: signature.input(0).n_cols() as u32, sot: u32::from(self.row == Row::Sot) };
+        Call::new(rill_kernels::Kernel::RowAt, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
@@ -62,5 +70,20 @@ impl Op for RowAt {
         let params =
             Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, sot: u32::from(self.row == Row::Sot) };
         Kernel::new("row_at", params, [x.n_cols().div_ceil(64) as u32, 1, 1]).shared("decode_state")
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let [Some(x), Some(state)] = *inputs else { return Ok(None) };
+        let most = b.ty(x).shape[0] - 1;
+        let row = match self.row {
+            Row::Sot => decode_state::lower_word(b, state, decode_state::SOT_ROW)?,
+            Row::Last => {
+                let n_rows = decode_state::lower_word(b, state, decode_state::N_ROWS)?;
+                let minus_one = b.integers(&[1], &[-1]);
+                b.add(n_rows, minus_one)?
+            }
+        };
+        let row = b.at_most(row, most)?;
+        Ok(Some(b.gather(x, row)?.into()))
     }
 }

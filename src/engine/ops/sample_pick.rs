@@ -11,6 +11,7 @@ use crate::engine::graph::{Tensor, record};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 impl Tensor {
     /// See the module; `self` are the parts.
@@ -68,7 +69,7 @@ impl Op for SamplePick {
 
     fn define(&self, args: Operands) {
         let [Some(parts), ..] = args.inputs[..] else { unreachable!() };
-        let mut state = DecodeState::from_host(&args.states[1]);
+        let mut state = DecodeState::from_words(args.states[1].u32());
         if state.finished != 0 {
             return;
         }
@@ -92,7 +93,11 @@ impl Op for SamplePick {
         state.position = next;
         state.n_rows = 1;
         state.finished = u32::from(chosen.token == state.eot || next + 1 >= state.limit);
-        state.to_host(&mut args.states[1]);
+        state.write_to(args.states[1].u32_mut());
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::SamplePick, ())
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

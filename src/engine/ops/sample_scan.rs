@@ -12,6 +12,8 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::decode::{History, allowed, random};
+use rill_kernels::{Call, sample_scan};
 
 /// How many parts.
 pub(super) const N_PARTS: usize = 64;
@@ -35,68 +37,6 @@ struct Params {
     n_tokens: u32,
 }
 
-/// The last two tokens, as far as the rules ask for them.
-struct History {
-    n_sampled: u32,
-    last_is_timestamp: bool,
-    penultimate_is_timestamp: bool,
-}
-
-impl History {
-    fn of(state: &DecodeState, tokens: &[u32]) -> Self {
-        let next = state.position + state.n_rows;
-        let is_timestamp = |at: u32| tokens.get(at as usize).is_some_and(|&t| t >= state.timestamp_begin);
-        let n_sampled = next.saturating_sub(state.sample_begin);
-        Self {
-            n_sampled,
-            last_is_timestamp: n_sampled >= 1 && is_timestamp(next.wrapping_sub(1)),
-            penultimate_is_timestamp: n_sampled < 2 || is_timestamp(next.wrapping_sub(2)),
-        }
-    }
-}
-
-/// Whether the rules allow `token` next.
-fn allowed(token: u32, flags: u32, state: &DecodeState, history: &History) -> bool {
-    let is_first = history.n_sampled == 0;
-    if flags & 1 != 0 || (is_first && flags & 2 != 0) {
-        return false;
-    }
-    if state.use_timestamps == 0 {
-        return true;
-    }
-    let is_timestamp = token >= state.timestamp_begin;
-    if token == state.no_timestamps {
-        return false;
-    }
-    // Timestamps come in pairs, the end of a segment and the start of the next, except before the end of text.
-    if history.last_is_timestamp && history.penultimate_is_timestamp && is_timestamp {
-        return false;
-    }
-    if history.last_is_timestamp && !history.penultimate_is_timestamp && token < state.eot {
-        return false;
-    }
-    // They never go back, and a segment is never empty.
-    if is_timestamp && state.last_timestamp != 0 {
-        let repeats = history.last_is_timestamp && !history.penultimate_is_timestamp;
-        if token < state.last_timestamp + u32::from(!repeats) {
-            return false;
-        }
-    }
-    // The first token is a timestamp, and an early one.
-    !is_first || (is_timestamp && token <= state.timestamp_begin.saturating_add(state.max_initial_timestamp))
-}
-
-/// Uniform in (0, 1), by PCG (O'Neill 2014) over seed, position and token.
-fn random(seed: u32, position: u32, token: u32) -> f32 {
-    let mut hash = seed;
-    for word in [position, token] {
-        let v = (hash ^ word).wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-        let v = ((v >> ((v >> 28) + 4)) ^ v).wrapping_mul(277_803_737);
-        hash = (v >> 22) ^ v;
-    }
-    ((hash >> 8) as f32 + 0.5) / 16_777_216.0
-}
-
 impl Op for SampleScan {
     fn name(&self) -> &'static str {
         "sample_scan"
@@ -112,7 +52,7 @@ impl Op for SampleScan {
 
     fn define(&self, args: Operands) {
         let [Some(logits), Some(flags), Some(tokens), Some(state)] = args.inputs[..] else { unreachable!() };
-        let state = DecodeState::from_host(state);
+        let state = DecodeState::from_words(state.u32());
         let history = History::of(&state, tokens.u32());
         let next = state.position + state.n_rows;
         let size = logits.ty.n_elements().div_ceil(N_PARTS);
@@ -145,6 +85,10 @@ impl Op for SampleScan {
             let sum: f64 = allowed_logits.iter().map(|l| (l - most).exp()).sum();
             out.copy_from_slice(&[best.0, best.1 as f32, best.2, most as f32, sum as f32, 0.0, 0.0, 0.0]);
         }
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::SampleScan, sample_scan::Params { n_parts: N_PARTS as u32 })
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

@@ -8,6 +8,7 @@ use crate::engine::graph::{Tensor, record};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
+use rill_kernels::Call;
 
 impl Tensor {
     /// See the module; `self` are the logits.
@@ -37,7 +38,7 @@ impl Op for SotStats {
 
     fn define(&self, args: Operands) {
         let [Some(logits), _] = args.inputs[..] else { unreachable!() };
-        let mut state = DecodeState::from_host(&args.states[0]);
+        let mut state = DecodeState::from_words(args.states[0].u32());
         let logits = logits.f32();
         let most = logits.iter().copied().fold(f32::MIN, f32::max);
         let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
@@ -49,7 +50,11 @@ impl Op for SotStats {
             .filter(|&t| (t as usize) < logits.len())
             .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
         state.language = best.unwrap_or(0);
-        state.to_host(&mut args.states[0]);
+        state.write_to(args.states[0].u32_mut());
+    }
+
+    fn cpu(&self, _signature: &Signature) -> Call {
+        Call::new(rill_kernels::Kernel::SotStats, ())
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {

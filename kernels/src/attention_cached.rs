@@ -1,0 +1,55 @@
+//! Causal self-attention of new positions over all earlier ones, keeping their keys and values.
+//!
+//! Operands: qkv `[R, 3 * D]`, cache `[2 * C, D]` (keys above values, written), the decoder's state, y `[R, D]`. A task is a head:
+//! it writes its own columns of the cache and of y.
+
+use crate::decode::DecodeState;
+use crate::lanes::{add_scaled, dot, exp_and_sum, max};
+use crate::step::Io;
+use bytemuck::{Pod, Zeroable};
+
+/// Of an attention with a cache.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct Params {
+    /// D
+    pub d: u32,
+    /// Heads.
+    pub n_heads: u32,
+    /// Positions that the cache holds.
+    pub capacity: u32,
+    /// Of the scores.
+    pub scale: f32,
+}
+
+pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
+    io.params::<Params>().n_heads as usize
+}
+
+pub(crate) fn run(io: &Io, head: usize, _n_threads: usize, scratch: &mut [f32]) {
+    let p: Params = io.params();
+    let (d, capacity) = (p.d as usize, p.capacity as usize);
+    let e = d / p.n_heads as usize;
+    let qkv = io.read::<f32>(0);
+    let position = DecodeState::from_words(io.read(2)).position as usize;
+    // This head's part of a row of the cache or of y.
+    let part = |row: usize| row * d + head * e..row * d + (head + 1) * e;
+    for (r, row) in qkv.chunks_exact(3 * d).enumerate() {
+        let at = (position + r).min(capacity - 1);
+        let column = |which: usize| &row[which * d + head * e..][..e];
+        io.write::<f32>(1, part(at)).copy_from_slice(column(1));
+        io.write::<f32>(1, part(capacity + at)).copy_from_slice(column(2));
+        let cached = |row: usize| &*io.write::<f32>(1, part(row));
+        let scores = &mut scratch[..=at];
+        for (j, score) in scores.iter_mut().enumerate() {
+            *score = dot(column(0), cached(j)) * p.scale;
+        }
+        let most = max(scores, f32::MIN);
+        let sum = exp_and_sum(scores, most);
+        let y = io.write::<f32>(3, part(r));
+        y.fill(0.0);
+        for (j, weight) in scores.iter().enumerate() {
+            add_scaled(y, weight / sum, cached(capacity + j));
+        }
+    }
+}

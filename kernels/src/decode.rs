@@ -1,0 +1,131 @@
+//! What steers decoding: the decoder's state, and the rules by which the next token may be chosen.
+//!
+//! The rules are `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` of openai/whisper `decoding.py`. The layout of the state
+//! is that of `shaders/shared/decode_state.wgsl`; a test compares the two.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Steers the decoding of one window. All positions are indices into the `tokens` state.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
+pub struct DecodeState {
+    /// Position of the first row of the next run.
+    pub position: u32,
+    /// How many rows of it are real; the token after them is chosen.
+    pub n_rows: u32,
+    /// Position of the first token that is chosen and not given.
+    pub sample_begin: u32,
+    /// Position at which decoding stops at the latest.
+    pub limit: u32,
+    /// 1 once the end of text was chosen or the limit reached; later runs change nothing.
+    pub finished: u32,
+    /// Greatest timestamp token chosen so far, 0 for none.
+    pub last_timestamp: u32,
+    /// Row of the prompt that holds start-of-transcript.
+    pub sot_row: u32,
+    /// End-of-text token.
+    pub eot: u32,
+    /// First timestamp token; the vocabulary's size where there are none.
+    pub timestamp_begin: u32,
+    /// The no-timestamps token.
+    pub no_timestamps: u32,
+    /// Whether the timestamp rules are in force (0 or 1).
+    pub use_timestamps: u32,
+    /// Latest first timestamp, counted from `timestamp_begin`.
+    pub max_initial_timestamp: u32,
+    /// The no-speech token.
+    pub no_speech: u32,
+    /// First language token.
+    pub language_begin: u32,
+    /// How many language tokens there are.
+    pub n_languages: u32,
+    /// Seed of the random numbers.
+    pub seed: u32,
+    /// 0 for greedy decoding.
+    pub temperature: f32,
+    /// Sum of the chosen tokens' log-probabilities, end of text included.
+    pub sum_logprob: f32,
+    /// Probability of the no-speech token at start-of-transcript.
+    pub no_speech_prob: f32,
+    /// Most probable language token at start-of-transcript.
+    pub language: u32,
+}
+
+impl DecodeState {
+    /// How many 32-bit words it has.
+    pub const N_WORDS: usize = size_of::<Self>() / 4;
+
+    /// Reads it out of its [`Self::N_WORDS`] words.
+    pub fn from_words(words: &[u32]) -> Self {
+        bytemuck::pod_read_unaligned(bytemuck::cast_slice(words))
+    }
+
+    /// Writes it into its [`Self::N_WORDS`] words.
+    pub fn write_to(self, words: &mut [u32]) {
+        words.copy_from_slice(bytemuck::cast_slice(&[self]));
+    }
+}
+
+/// The last two tokens, as far as the rules ask for them.
+#[derive(Debug, Clone, Copy)]
+pub struct History {
+    n_sampled: u32,
+    last_is_timestamp: bool,
+    penultimate_is_timestamp: bool,
+}
+
+impl History {
+    /// Of the tokens chosen so far.
+    pub fn of(state: &DecodeState, tokens: &[u32]) -> Self {
+        let next = state.position + state.n_rows;
+        let is_timestamp = |at: u32| tokens.get(at as usize).is_some_and(|&t| t >= state.timestamp_begin);
+        let n_sampled = next.saturating_sub(state.sample_begin);
+        Self {
+            n_sampled,
+            last_is_timestamp: n_sampled >= 1 && is_timestamp(next.wrapping_sub(1)),
+            penultimate_is_timestamp: n_sampled < 2 || is_timestamp(next.wrapping_sub(2)),
+        }
+    }
+}
+
+/// Whether the rules allow `token` next. `flags`: bit 0 "never", bit 1 "not as the first token".
+pub fn allowed(token: u32, flags: u32, state: &DecodeState, history: &History) -> bool {
+    let is_first = history.n_sampled == 0;
+    if flags & 1 != 0 || (is_first && flags & 2 != 0) {
+        return false;
+    }
+    if state.use_timestamps == 0 {
+        return true;
+    }
+    let is_timestamp = token >= state.timestamp_begin;
+    if token == state.no_timestamps {
+        return false;
+    }
+    // Timestamps come in pairs, the end of a segment and the start of the next, except before the end of text.
+    if history.last_is_timestamp && history.penultimate_is_timestamp && is_timestamp {
+        return false;
+    }
+    if history.last_is_timestamp && !history.penultimate_is_timestamp && token < state.eot {
+        return false;
+    }
+    // They never go back, and a segment is never empty.
+    if is_timestamp && state.last_timestamp != 0 {
+        let repeats = history.last_is_timestamp && !history.penultimate_is_timestamp;
+        if token < state.last_timestamp + u32::from(!repeats) {
+            return false;
+        }
+    }
+    // The first token is a timestamp, and an early one.
+    !is_first || (is_timestamp && token <= state.timestamp_begin.saturating_add(state.max_initial_timestamp))
+}
+
+/// Uniform in (0, 1), by PCG (O'Neill 2014) over seed, position and token.
+pub fn random(seed: u32, position: u32, token: u32) -> f32 {
+    let mut hash = seed;
+    for word in [position, token] {
+        let v = (hash ^ word).wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let v = ((v >> ((v >> 28) + 4)) ^ v).wrapping_mul(277_803_737);
+        hash = (v >> 22) ^ v;
+    }
+    ((hash >> 8) as f32 + 0.5) / 16_777_216.0
+}

@@ -1,0 +1,53 @@
+//! Rill's kernels for the processor.
+//!
+//! A plan is a list of [`Step`]s over one block of memory: which [`Kernel`], with which parameters, on which operands. A [`Team`] of
+//! threads runs it: each step is cut into tasks that any thread may take, and a barrier stands between two steps. In a browser the
+//! crate becomes a small wasm module of its own (`module.rs`), built with and without relaxed SIMD and threads; natively it is an
+//! ordinary library, so the same kernels are tested against the same definitions on both sides.
+//!
+//! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+pub mod attention;
+pub mod attention_cached;
+pub mod attention_combine;
+pub mod attention_cross;
+pub mod conv1d;
+pub mod decode;
+pub mod embed;
+mod gemm;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod host;
+pub mod kernel;
+mod lanes;
+pub mod layer_norm;
+pub mod linear;
+mod linear_map;
+mod linear_matmul;
+mod linear_matvec;
+#[cfg(test)]
+mod linear_tests;
+pub mod linear_weight;
+pub mod log_mel;
+mod math;
+mod max_parts;
+pub mod mean_pool;
+pub mod mel_scale;
+pub mod memory;
+pub mod row_at;
+mod sample_pick;
+pub mod sample_scan;
+mod simd;
+mod sot_stats;
+pub mod step;
+pub mod team;
+#[cfg(test)]
+mod trial;
+
+pub use kernel::Kernel;
+pub use memory::{Memory, Operand};
+pub use step::{Call, Step};
+pub use team::Team;
+
+/// Bytes that each thread has to itself while it runs a task.
+pub const SCRATCH_BYTES: usize = 1 << 20;

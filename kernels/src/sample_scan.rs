@@ -1,0 +1,80 @@
+//! The first half of choosing a token: each part of the vocabulary under the suppression and timestamp rules.
+//!
+//! Operands: logits `[1, V]`, flags `[V]` (u32), tokens `[C]` (u32), the decoder's state, y `[2 * P, 8]`: for each part first its text
+//! tokens, then its timestamps, as (greatest score, its token, that token's logit, greatest logit, sum of exp(logit - greatest)).
+
+use crate::decode::{DecodeState, History, allowed, random};
+use crate::lanes::{exp_and_sum, max};
+use crate::step::Io;
+use bytemuck::{Pod, Zeroable};
+
+/// Of a scan.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct Params {
+    /// P
+    pub n_parts: u32,
+}
+
+/// Floats of a part's row.
+const PART_SIZE: usize = 8;
+/// Parts of a task.
+const PARTS: usize = 8;
+
+pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
+    (io.params::<Params>().n_parts as usize).div_ceil(PARTS)
+}
+
+pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, scratch: &mut [f32]) {
+    let n_parts = io.params::<Params>().n_parts as usize;
+    let logits = io.read::<f32>(0);
+    let state = DecodeState::from_words(io.read(3));
+    let history = History::of(&state, io.read(2));
+    let size = logits.len().div_ceil(n_parts);
+    for part in task * PARTS..((task + 1) * PARTS).min(n_parts) {
+        let start = (part * size).min(logits.len());
+        let end = (start + size).min(logits.len());
+        let first_time = (state.timestamp_begin as usize).clamp(start, end);
+        let y = io.write::<f32>(4, 2 * part * PART_SIZE..2 * (part + 1) * PART_SIZE);
+        let (text, times) = y.split_at_mut(PART_SIZE);
+        for (range, y) in [(start..first_time, text), (first_time..end, times)] {
+            y.copy_from_slice(&best_of(io, range, &state, &history, scratch));
+        }
+    }
+}
+
+/// The row of some tokens.
+fn best_of(
+    io: &Io,
+    tokens: core::ops::Range<usize>,
+    state: &DecodeState,
+    history: &History,
+    scratch: &mut [f32],
+) -> [f32; PART_SIZE] {
+    let (logits, flags) = (io.read::<f32>(0), io.read::<u32>(1));
+    let next = state.position + state.n_rows;
+    let mut best = (-3.0e38f32, 0, -3.0e38f32);
+    let mut n_allowed = 0;
+    for token in tokens {
+        let logit = logits[token];
+        if !allowed(token as u32, flags[token], state, history) {
+            continue;
+        }
+        scratch[n_allowed] = logit;
+        n_allowed += 1;
+        // The greatest logit over the temperature plus Gumbel noise is a sample of the softmax.
+        let score = if state.temperature > 0.0 {
+            let u = f64::from(random(state.seed, next, token as u32));
+            (f64::from(logit / state.temperature) - libm::log(-libm::log(u))) as f32
+        } else {
+            logit
+        };
+        if score > best.0 {
+            best = (score, token, logit);
+        }
+    }
+    let logits = &mut scratch[..n_allowed];
+    let most = max(logits, -3.0e38);
+    let sum = exp_and_sum(logits, most);
+    [best.0, best.1 as f32, best.2, most, sum, 0.0, 0.0, 0.0]
+}

@@ -1,0 +1,232 @@
+//! Small dispatches that prove what an adapter says of itself: 16-bit floats, timestamps, subgroups. Each is run and its
+//! result is checked; a feature that is reported but does not work counts as missing.
+
+use super::device::Gpu;
+use crate::engine::check::Finding;
+use crate::engine::{Error, Result};
+
+/// `y = x * x + 0.5`, stored and computed in f16.
+const F16: &str = "enable f16;
+@group(0) @binding(0) var<storage, read> x: array<f16>;
+@group(0) @binding(1) var<storage, read_write> y: array<f16>;
+@compute @workgroup_size(16) fn main(@builtin(global_invocation_id) id: vec3u) {
+    y[id.x] = x[id.x] * x[id.x] + f16(0.5);
+}";
+
+/// Something that takes a moment: 64 steps for each of 256 elements.
+const TIMED: &str = "@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+    var sum = 0.0;
+    for (var i = 0u; i < 64u; i++) { sum += x[(id.x + i) % 256u]; }
+    y[id.x] = sum;
+}";
+
+/// The sum over the lanes of a subgroup, and how many there are.
+#[cfg(not(target_arch = "wasm32"))]
+const SUBGROUPS: &str = "@group(0) @binding(0) var<storage, read> x: array<u32>;
+@group(0) @binding(1) var<storage, read_write> y: array<u32>;
+@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32, @builtin(subgroup_size) size: u32) {
+    y[2u * i] = subgroupAdd(x[i]);
+    y[2u * i + 1u] = size;
+}";
+
+impl Gpu {
+    /// Arithmetic and storage in f16.
+    pub async fn probe_f16(&self) -> Finding {
+        if !self.caps.f16 {
+            return Err("the adapter has no shader-f16".into());
+        }
+        let x: Vec<half::f16> = (0..16).map(|i| half::f16::from_f32(f32::from(i as u8) * 0.25)).collect();
+        let ran = self.run_probe("f16 probe", F16, bytemuck::cast_slice(&x), 32, 1, None).await;
+        let y: Vec<half::f16> = bytemuck::pod_collect_to_vec(&ran.map_err(|e| e.to_string())?);
+        match x.iter().zip(&y).find(|(x, y)| y.to_f32() != x.to_f32() * x.to_f32() + 0.5) {
+            None => Ok("16 values were squared in 16 bits and came out right".into()),
+            Some((x, y)) => Err(format!("the adapter says shader-f16, but {x} squared and a half came out as {y}")),
+        }
+    }
+
+    /// Times of a dispatch as the GPU itself sees them.
+    pub async fn probe_timestamps(&self) -> Finding {
+        if !self.has_timestamps {
+            return Err("the adapter has no timestamp-query".into());
+        }
+        let queries = self.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("timestamp probe"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let x: Vec<f32> = (0..256u16).map(f32::from).collect();
+        let ran = self.run_probe("timestamp probe", TIMED, bytemuck::cast_slice(&x), 1024, 4, Some(&queries)).await;
+        queries.destroy();
+        let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&ran.map_err(|e| e.to_string())?);
+        match stamps[..] {
+            [begin, end] if end > begin => {
+                let us = (end - begin) as f64 * f64::from(self.queue.get_timestamp_period()) / 1e3;
+                Ok(format!("a dispatch was timed by the GPU itself: {us:.0} µs"))
+            }
+            // Browsers round times to 100 µs, so that a page cannot spy with them.
+            [begin, end] if end == begin && end > 0 => {
+                Ok("a dispatch was timed by the GPU itself: shorter than the browser's step".into())
+            }
+            _ => Err(format!("the adapter says timestamp-query, but a dispatch was timed as {stamps:?}")),
+        }
+    }
+
+    /// Operations across the lanes of a subgroup.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn probe_subgroups(&self) -> Finding {
+        if !self.device.features().contains(wgpu::Features::SUBGROUP) {
+            return Err("the adapter has no subgroups".into());
+        }
+        let x: Vec<u32> = (0..64).collect();
+        let ran = self.run_probe("subgroup probe", SUBGROUPS, bytemuck::cast_slice(&x), 512, 1, None).await;
+        subgroup_finding(&bytemuck::pod_collect_to_vec(&ran.map_err(|e| e.to_string())?))
+    }
+
+    /// The same past wgpu, whose web backend never asks for subgroups: on a device of its own.
+    #[cfg(target_arch = "wasm32")]
+    pub async fn probe_subgroups(&self) -> Finding {
+        subgroup_finding(&super::subgroups::run().await?)
+    }
+
+    /// What the device allows, where a model or a kernel of Rill depends on it.
+    pub fn probe_limits(&self) -> Finding {
+        let (given, least) = (self.device.limits(), wgpu::Limits::default());
+        let words = format!(
+            "a buffer may have {} MiB, a binding {} MiB, a workgroup {} invocations and {} KiB of memory",
+            given.max_buffer_size >> 20,
+            given.max_storage_buffer_binding_size >> 20,
+            given.max_compute_invocations_per_workgroup,
+            given.max_compute_workgroup_storage_size >> 10,
+        );
+        let is_enough = given.max_storage_buffer_binding_size >= least.max_storage_buffer_binding_size
+            && given.max_storage_buffers_per_shader_stage >= least.max_storage_buffers_per_shader_stage
+            && given.max_compute_invocations_per_workgroup >= least.max_compute_invocations_per_workgroup
+            && given.max_compute_workgroup_storage_size >= least.max_compute_workgroup_storage_size;
+        if is_enough {
+            Ok(format!(
+                "{words}: Rill needs what the specification promises, and divides weights that are larger than a binding"
+            ))
+        } else {
+            Err(format!("{words}: less than the specification promises, which Rill's kernels need"))
+        }
+    }
+
+    /// Runs a shader over `input` and gives what it wrote into `n_output` bytes, or the two timestamps of its pass.
+    async fn run_probe(
+        &self,
+        label: &'static str,
+        wgsl: &str,
+        input: &[u8],
+        n_output: u64,
+        workgroups: u32,
+        timestamps: Option<&wgpu::QuerySet>,
+    ) -> Result<Vec<u8>> {
+        let refused = |e: wgpu::Error| Error::Gpu { label: label.into(), message: e.to_string() };
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let buffer = |size: u64, usage| {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        };
+        use wgpu::BufferUsages as Usage;
+        let x = buffer(input.len() as u64, Usage::STORAGE | Usage::COPY_DST);
+        let y = buffer(n_output, Usage::STORAGE | Usage::COPY_SRC);
+        let n_read = if timestamps.is_some() { 16 } else { n_output };
+        let stamps = buffer(256, Usage::QUERY_RESOLVE | Usage::COPY_SRC);
+        let staging = buffer(n_read, Usage::MAP_READ | Usage::COPY_DST);
+        self.queue.write_buffer(&x, 0, input);
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(label),
+            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: Default::default(),
+            cache: None,
+        });
+        let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &[
+                wgpu::BindGroupEntry { binding: 0, resource: x.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: y.as_entire_binding() },
+            ],
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        {
+            let timestamp_writes = timestamps.map(|query_set| wgpu::ComputePassTimestampWrites {
+                query_set,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            });
+            let mut pass =
+                encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes });
+            pass.set_pipeline(&pipeline);
+            pass.set_bind_group(0, &bind_group, &[]);
+            pass.dispatch_workgroups(workgroups, 1, 1);
+        }
+        if let Some(queries) = timestamps {
+            encoder.resolve_query_set(queries, 0..2, &stamps, 0);
+            encoder.copy_buffer_to_buffer(&stamps, 0, &staging, 0, 16);
+        } else {
+            encoder.copy_buffer_to_buffer(&y, 0, &staging, 0, n_output);
+        }
+        self.queue.submit([encoder.finish()]);
+        let (done, mapped) = futures_channel::oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, .., move |result| {
+            let _ = done.send(result);
+        });
+        let scope = scope.pop();
+        if let Some(error) = scope.await {
+            return Err(refused(error));
+        }
+        let failed = |message: String| Error::Gpu { label: label.into(), message };
+        let mapped = self.wait(mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
+        mapped.map_err(|e| failed(e.to_string()))?;
+        let bytes = staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?.to_vec();
+        for buffer in [x, y, stamps, staging] {
+            buffer.destroy();
+        }
+        Ok(bytes)
+    }
+}
+
+/// Judges 64 pairs of (sum over the lane's subgroup, its size), where lane i put in i.
+fn subgroup_finding(pairs: &[u32]) -> Finding {
+    let size = pairs.get(1).copied().unwrap_or(0) as usize;
+    if !(1..=64).contains(&size) || pairs.len() != 128 {
+        return Err(format!("the adapter says subgroups, but their size came out as {size}"));
+    }
+    // How lanes map to invocations is the adapter's own: whatever the grouping, all lanes together are summed size times.
+    let sum: u64 = pairs.iter().step_by(2).map(|&sum| u64::from(sum)).sum();
+    let expected = (0..64u64).sum::<u64>() * size as u64;
+    if sum == expected {
+        Ok(format!("sums over subgroups of {size} lanes came out right; none of Rill's kernels uses them yet"))
+    } else {
+        Err(format!(
+            "the adapter says subgroups, but sums over {size} lanes came out as {sum} in all, expected {expected}"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subgroup_sums_are_believed_only_where_they_are_right() {
+        let right: Vec<u32> = (0..64u32).flat_map(|i| [(i / 8 * 8..i / 8 * 8 + 8).sum(), 8]).collect();
+        assert!(subgroup_finding(&right).is_ok());
+        let wrong: Vec<u32> = (0..64u32).flat_map(|i| [i, 8]).collect();
+        assert!(subgroup_finding(&wrong).is_err_and(|reason| reason.contains("expected")));
+        assert!(subgroup_finding(&[]).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The processor's kernels as wasm modules: four builds of one small crate, of which a browser gets the fastest that it can run.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::setup::Environment;
+use crate::{paths, process, report};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// The memory is the engine's, and every thread gets a stack of its own.
+const LINK_ARGS: [&str; 5] =
+    ["--import-memory", "--export=__heap_base", "--export=__stack_pointer", "-zstack-size=65536", "-s"];
+
+/// The standard library's own code is built without atomics. That does no harm here: of it the kernels use `core` alone, which keeps
+/// no state that threads could share.
+const THREADS_LINK_ARGS: [&str; 3] = ["--shared-memory", "--no-check-features", "--max-memory=4294901760"];
+
+/// Builds every variant into target/kernels/dist/, where Trunk finds them.
+pub fn build(env: &Environment) -> Result<()> {
+    report::step("Building the processor's kernels", || {
+        let folder = paths::root().join("target/kernels/dist");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for relaxed in [false, true] {
+            for threads in [false, true] {
+                build_variant(env, relaxed, threads, &folder)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn build_variant(env: &Environment, relaxed: bool, threads: bool, folder: &Path) -> Result<()> {
+    let features = [("+simd128", true), ("+relaxed-simd", relaxed), ("+atomics", threads), ("+bulk-memory", threads)];
+    let features: Vec<_> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+    let link_args = LINK_ARGS.iter().chain(if threads { &THREADS_LINK_ARGS[..] } else { &[] });
+    let flags: Vec<String> = std::iter::once(format!("-Ctarget-feature={}", features.join(",")))
+        .chain(link_args.map(|arg| format!("-Clink-arg={arg}")))
+        .collect();
+    let mut cargo = env.wasm_command("cargo");
+    cargo.args(["build", "--quiet", "--release", "--package", "rill-kernels", "--bin", "rill-kernels"]);
+    // A folder of its own: the same crates with other flags would make the page's build begin anew.
+    let target_dir = paths::root().join("target/kernels/build");
+    cargo.args(["--features", "module", "--target", TARGET, "--target-dir"]).arg(&target_dir);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    process::run(&mut cargo)?;
+    let name = format!("{}{}.wasm", if relaxed { "relaxed" } else { "simd" }, if threads { "-threads" } else { "" });
+    let built = target_dir.join(TARGET).join("release/rill-kernels.wasm");
+    let size = fs::copy(&built, folder.join(&name)).with_context(|| format!("cannot copy {}", built.display()))?;
+    report::note(format!("kernels/{name}: {:.0} KB raw", size as f64 / 1e3));
+    Ok(())
+}
