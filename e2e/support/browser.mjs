@@ -20,6 +20,9 @@ export const CHROMIUM_WEBNN =
   process.env.CHROMIUM_WEBNN ??
   path.join(process.env.RILL_TOOLS ?? path.join(homedir(), '.cache/rill/tools'), 'chromium-webnn-147.0.0/chromium');
 
+/** Debian's Firefox unless another is named. */
+const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+
 /** The command that serves the page, run from e2e/. */
 export const SERVE = (port) => `${process.env.RILL_XTASK ?? 'cargo xtask'} serve --no-build --port ${port}`;
 
@@ -59,3 +62,26 @@ export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
   }[microphone] ?? ['--use-fake-ui-for-media-stream', fake, `--use-file-for-fake-audio-capture=${microphone}%noloop`];
   return [...COMMON, ...gpu, ...mic];
 }
+
+/** What Playwright needs to drive Firefox as it is installed, by WebDriver BiDi. `env` is added to its environment. */
+export const firefox = ({ webgpu = false, env = {} } = {}) => ({
+  browserName: 'firefox',
+  channel: 'moz-firefox',
+  launchOptions: {
+    executablePath: FIREFOX,
+    env: { ...process.env, ...env },
+    firefoxUserPrefs: {
+      // On Linux, both are off; without the second, software adapters are refused.
+      'dom.webgpu.enabled': webgpu,
+      'gfx.webgpu.ignore-blocklist': webgpu,
+      // Microphones are allowed without asking.
+      'media.navigator.permission.disabled': true,
+    },
+  },
+});
+
+/** The same for Chromium, with its switches. */
+export const chromium = (given) => ({
+  browserName: 'chromium',
+  launchOptions: { executablePath: CHROMIUM, args: switches(given) },
+});
