@@ -32,12 +32,16 @@ pub fn n_blocks(k: usize) -> usize {
 pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
     let mut sums = [[F32x4::ZERO; 2]; ROWS];
     for (a, b) in a.iter().zip(b) {
-        for step in 0..STEPS {
-            let b = load8(&b[step]);
-            for row in 0..ROWS {
-                let a = F32x4::splat(a[row][step]);
-                sums[row] = [a.madd(b[0], sums[row][0]), a.madd(b[1], sums[row][1])];
+        let mut a = a.as_flattened().as_ptr();
+        for b in b {
+            let b = load8(b);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `a` is the block's first row moved on by the step, which is below STEPS; rows are STEPS apart.
+                let a = F32x4::splat(unsafe { *a.add(row * STEPS) });
+                *sums = [a.madd(b[0], sums[0]), a.madd(b[1], sums[1])];
             }
+            // SAFETY: at most one past the first row, of the block's several.
+            a = unsafe { a.add(1) };
         }
     }
     for (out, sums) in out.iter_mut().zip(sums) {
