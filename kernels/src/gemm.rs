@@ -27,10 +27,10 @@ pub fn n_blocks(k: usize) -> usize {
     k.div_ceil(STEPS)
 }
 
-/// A tile of the product. Not inlined: a browser replaces its first, slow translation of a function only at the next call.
+/// Adds a tile of the product to what is there. Not inlined: a browser replaces its first, slow translation of a function only at the next call.
 #[inline(never)]
-pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
-    let mut sums = [[F32x4::ZERO; 2]; ROWS];
+pub fn tile(a: &[BlockA], b: &[BlockB], tile: &mut Tile) {
+    let mut sums = tile.each_ref().map(load8);
     for (a, b) in a.iter().zip(b) {
         let mut a = a.as_flattened().as_ptr();
         for b in b {
@@ -44,8 +44,8 @@ pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
             a = unsafe { a.add(1) };
         }
     }
-    for (out, sums) in out.iter_mut().zip(sums) {
-        store8(sums, out);
+    for (to, sums) in tile.iter_mut().zip(sums) {
+        store8(sums, to);
     }
 }
 
@@ -53,6 +53,12 @@ pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
 pub fn split_a(scratch: &mut [f32], n_blocks: usize) -> (&mut [BlockA], &mut [f32]) {
     let (front, rest) = scratch.split_at_mut(n_blocks * STEPS * ROWS);
     (front.as_chunks_mut::<STEPS>().0.as_chunks_mut::<ROWS>().0, rest)
+}
+
+/// Cuts off the front of a thread's scratch as tiles.
+pub fn split_tiles(scratch: &mut [f32], n: usize) -> (&mut [Tile], &mut [f32]) {
+    let (front, rest) = scratch.split_at_mut(n * COLS * ROWS);
+    (front.as_chunks_mut::<COLS>().0.as_chunks_mut::<ROWS>().0, rest)
 }
 
 /// Cuts off the front of a thread's scratch as blocks of B.
