@@ -109,7 +109,12 @@ impl Ladder {
                     *place = Some(context.clone());
                     return Ok(context);
                 }
-                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
+                // Where the browser has none at all, each device type says the same.
+                Err(Error::BackendUnavailable { reason, .. }) => {
+                    let general = reason.split_once(": ").map_or(&*reason, |(_, general)| general);
+                    let is_known = reasons.iter().any(|known: &String| known.ends_with(general));
+                    reasons.extend((!is_known).then_some(reason));
+                }
                 Err(other) => return Err(other),
             }
         }
