@@ -28,16 +28,23 @@ export interface Rill {
   readonly ready: Promise<Rill>;
   /** The models that can be loaded. */
   models(): Promise<Model[]>;
-  /** Every backend in the order of the ladder, each tried with a checked computation. */
+  /** Every backend in the order of the ladder, each tried with a checked computation, with all its features. */
   backends(): Promise<BackendReport[]>;
-  /** Try one feature. */
+  /** Try one feature, with a real dispatch or call whose result is checked. */
   testFeatureSupport(name: FeatureName): Promise<FeatureReport>;
+  /**
+   * Whether a backend that fails gives way to the next one, at load and in the middle of work (the default), or its failure
+   * rejects. With false, a precision that the adapter lacks rejects too. It holds for the whole page, its panels included.
+   */
+  enableFeatureFallbacks(enabled: boolean): Promise<void>;
+  /** Forget what was measured to choose backends: the next load with `auto` measures again. */
+  forgetMeasurements(): Promise<void>;
   /** Load a model. Progress is that of the page's own loader. */
   load(id: string, options?: LoadOptions): Promise<Pipeline>;
 }
 
 export interface LoadOptions {
-  /** Default `auto`: the first of the ladder that works. */
+  /** Default `auto`: the one that a piece of the model runs fastest on, measured once and remembered; see `info.measured`. */
   backend?: 'auto' | Backend;
   /** Default `f32`. `f16` is given only where the adapter has it; see `info.precision`. */
   precision?: Precision;
@@ -53,7 +60,7 @@ export interface LoadOptions {
 export interface Pipeline {
   /** The model's id. */
   readonly model: string;
-  /** What was loaded, on what, and why there. */
+  /** What was loaded, on what, and why there. Changes where a backend failed and another one took over. */
   readonly info: PipelineInfo;
   /** Speech models: a recording of any length becomes text. */
   run(input: AudioInput, options?: AudioOptions): Promise<Transcript>;
@@ -155,10 +162,30 @@ export interface PipelineInfo {
   software: boolean;
   /** Why this backend and precision. */
   reason: string;
+  /** The figures that chose the backend; null where there was nothing to choose. */
+  measured: MeasuredChoice | null;
   languages: string[];
   memory_bytes: number;
   timings: { download_ms: number; compile_ms: number; warm_up_ms: number; total_ms: number };
   dispatches_per_token: number;
+}
+
+export interface MeasuredChoice {
+  /** The work that the estimates are for. */
+  work: string;
+  /** Whether they were measured at an earlier load in this browser. */
+  remembered: boolean;
+  /** The fastest first. */
+  measurements: {
+    backend: Backend;
+    adapter: string;
+    /** Milliseconds that the work would take, from the piece that was run; null where that failed. */
+    estimate_ms: number | null;
+    /** Milliseconds that measuring took. */
+    spent_ms: number;
+    /** That it was stopped early, or why it failed; empty otherwise. */
+    note: string;
+  }[];
 }
 
 export interface PipelineReport {
@@ -194,7 +221,10 @@ export interface BackendReport {
 export interface FeatureReport {
   name: FeatureName;
   supported: boolean;
+  /** What was tried and what came of it. */
   reason: string;
+  /** Milliseconds that trying took. */
+  probe_ms: number;
 }
 
 export interface RillError extends Error {
@@ -208,5 +238,6 @@ export interface RillError extends Error {
 export type Backend = 'webgpu' | 'webnn' | 'wasm';
 export type Precision = 'f32' | 'f16';
 export type FeatureName =
-  | 'webgpu' | 'webgpu.f16' | 'webgpu.timestamps' | 'webnn'
-  | 'wasm' | 'wasm.simd' | 'wasm.threads' | 'storage' | 'microphone';
+  | 'webgpu' | 'webgpu.hardware' | 'webgpu.limits' | 'webgpu.f16' | 'webgpu.subgroups' | 'webgpu.timestamps'
+  | 'webnn' | 'webnn.cpu' | 'webnn.gpu' | 'webnn.npu'
+  | 'wasm' | 'wasm.simd' | 'wasm.relaxed-simd' | 'wasm.threads' | 'storage' | 'microphone';

@@ -1,4 +1,5 @@
-//! Whisper against the reference's golden numbers (openai-whisper 20250625) on this machine's GPU, lavapipe in CI.
+//! Whisper against the reference's golden numbers (openai-whisper 20250625) on this machine's GPU (lavapipe in CI)
+//! and on the processor.
 //!
 //! RILL_MODELS names the folder that holds the model folders and, in `samples/`, the clips that packages carry. RILL_SPEECH may name a
 //! folder of more clips; a clip that is not there is a printed skip.
@@ -6,10 +7,10 @@
 
 mod models;
 
-use models::{load_speech, open_gpu, read_floats};
+use models::{devices, load_speech, processor, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
-use rill::engine::session::Watch;
+use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::{SpeechModel, Transcription};
 use rill::protocol::TranscribeOptions;
 use serde_json::Value;
@@ -59,8 +60,14 @@ fn assert_near(what: &str, got: &[f32], expected: &Value, tolerance: f32) {
 fn numbers_agree(id: &str, prompt: &[u32]) {
     let golden = golden();
     let expected = &golden["models"][id];
-    let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, id);
+    for device in devices() {
+        numbers_agree_on(device, id, prompt, expected);
+    }
+}
+
+fn numbers_agree_on(device: Device, id: &str, prompt: &[u32], expected: &Value) {
+    let golden = golden();
+    let mut model = load_speech(device, id);
     let samples = clip("jfk").expect("jfk.wav is fetched with the models");
     let whisper = model.whisper.clone();
     let audio = with_margins(&samples, 0, whisper.config.n_samples());
@@ -114,8 +121,13 @@ fn base_gives_the_references_numbers() {
 fn tokens_agree(id: &str, clips: &[&str]) {
     let golden = golden();
     let expected = &golden["models"][id];
-    let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, id);
+    for device in devices() {
+        tokens_agree_on(device, id, clips, expected);
+    }
+}
+
+fn tokens_agree_on(device: Device, id: &str, clips: &[&str], expected: &Value) {
+    let mut model = load_speech(device, id);
     let mut wrong = Vec::new();
     for name in clips {
         let Some(samples) = clip(name) else { continue };
@@ -185,8 +197,7 @@ fn every_clip_gives_the_references_tokens() {
 #[test]
 fn tiny_en_follows_the_timestamp_rules() {
     let golden = golden();
-    let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, "whisper-tiny.en");
+    let mut model = load_speech(processor(), "whisper-tiny.en");
     let samples = clip("jfk").expect("jfk.wav is fetched with the models");
     let job = transcribe(&mut model, &samples, TranscribeOptions::default());
     let got: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.clone()).collect();
@@ -197,8 +208,7 @@ fn tiny_en_follows_the_timestamp_rules() {
 
 #[test]
 fn base_detects_the_language() {
-    let Some(gpu) = open_gpu() else { return };
-    let mut model = load_speech(gpu, "whisper-base");
+    let mut model = load_speech(processor(), "whisper-base");
     let samples = clip("austen-0880").expect("the clips are fetched with the models");
     let job = transcribe(&mut model, &samples, TranscribeOptions { temperatures: vec![0.0], ..Default::default() });
     assert_eq!(job.language.as_deref(), Some("en"));

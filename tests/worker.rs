@@ -295,6 +295,26 @@ fn a_gpu_lost_during_a_live_recording_costs_no_word_and_repeats_none() {
 }
 
 #[test]
+fn sentences_that_a_lost_gpu_did_not_finish_get_the_same_vectors_elsewhere() {
+    let desk = Desk::over(&models::folder());
+    let request = LoadRequest { backend: BackendChoice::WebGpu, ..LoadRequest::new("all-MiniLM-L6-v2") };
+    let Event::Loaded { pipeline, .. } = desk.ask(Command::Load { job: JobId(1), request }, None) else {
+        panic!("MiniLM is fetched");
+    };
+    let embed = || Command::Embed { job: JobId(2), pipeline: pipeline.id, texts: vec!["The cat sits outside.".into()] };
+    let Event::Embedded { embeddings: before, .. } = desk.ask(embed(), None) else { panic!("a vector") };
+    pollster::block_on(desk.ladder.gpu()).expect("a GPU").destroy();
+    let Event::Embedded { embeddings: after, .. } = desk.ask(embed(), None) else { panic!("a vector") };
+    let cosine: f32 = before[0].iter().zip(&after[0]).map(|(a, b)| a * b).sum();
+    assert!(cosine > 0.9999, "{cosine}");
+    let moved = desk.of(2).into_iter().find_map(|event| match event {
+        Event::Moved { pipeline, .. } => Some(pipeline.backend),
+        _ => None,
+    });
+    assert_eq!(moved, Some(BackendChoice::Wasm));
+}
+
+#[test]
 fn with_fallbacks_off_a_lost_gpu_is_an_error_and_the_next_load_tries_it_again() {
     let desk = Desk::over(&write_micro_whisper("no fallback"));
     let pipeline = desk.load();

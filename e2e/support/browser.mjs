@@ -1,6 +1,7 @@
 // Which browser, with which switches. Shared by the tests and the bench.
 
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 
 const here = import.meta.dirname;
@@ -13,6 +14,11 @@ export const DIST = path.join(here, '../../dist');
 
 /** Debian's Chromium unless another is named. */
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** The Chromium with a real WebNN context, where `cargo xtask setup` puts it unless another is named. */
+export const CHROMIUM_WEBNN =
+  process.env.CHROMIUM_WEBNN ??
+  path.join(process.env.RILL_TOOLS ?? path.join(homedir(), '.cache/rill/tools'), 'chromium-webnn-147.0.0/chromium');
 
 /** Debian's Firefox unless another is named. */
 const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';

@@ -33,6 +33,14 @@ macro_rules! kernels {
 kernels! {
     /// Layer normalisation.
     LayerNorm = layer_norm,
+    /// Linear map.
+    Linear = linear,
+    /// Convolution over time.
+    Conv1d = conv1d,
+    /// Attention over whole sequences.
+    Attention = attention,
+    /// Log-mel spectrogram.
+    LogMel = log_mel,
     /// Causal attention with a cache.
     AttentionCached = attention_cached,
     /// Attention over the encoder's output, in parts.
@@ -55,12 +63,4 @@ kernels! {
     SampleScan = sample_scan,
     /// The next token.
     SamplePick = sample_pick,
-    /// Linear map.
-    Linear = linear,
-    /// Convolution over time.
-    Conv1d = conv1d,
-    /// Attention over whole sequences.
-    Attention = attention,
-    /// Log-mel spectrogram.
-    LogMel = log_mel,
 }

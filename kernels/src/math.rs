@@ -24,7 +24,7 @@ pub fn exp2(x: F32x4) -> F32x4 {
     let rounded = x + F32x4::splat(ROUND);
     let rest = x - (rounded - F32x4::splat(ROUND));
     // 2^x on [-0.5, 0.5], relative error 1e-7.
-    let c = [1.000_000_1, 0.693_147_2, 0.240_221_07, 0.055_503_57, 0.009_676_032, 0.001_339_086_3];
+    let c = [1.000_000_1, core::f32::consts::LN_2, 0.240_221_07, 0.055_503_57, 0.009_676_032, 0.001_339_086_3];
     polynomial(rest, c).scale_by_bits(rounded)
 }
 
@@ -36,7 +36,7 @@ pub fn exp2(x: F32x4) -> F32x4 {
 pub fn gelu(x: F32x4) -> F32x4 {
     let (one, distance) = (F32x4::splat(1.0), x.abs());
     let t = one / distance.madd(F32x4::splat(0.4), one);
-    let c = [0.000_532_627_03, 0.151_810_57, 0.207_114_53, -0.023_082_82, 0.379_217_3, -0.277_268_28, 0.061_676_205];
+    let c = [0.000_532_627_03, 0.151_810_57, 0.207_114_53, -0.023_082_82, 0.379_217_3, -0.277_268_3, 0.061_676_205];
     let tail = polynomial(t, c) * exp2(x * x * F32x4::splat(-0.5 * core::f32::consts::LOG2_E));
     x.max(F32x4::ZERO) - distance * tail
 }

@@ -1,39 +1,33 @@
 //! For tests: runs one step natively on operands given as slices, by a team of as many threads as wanted.
 
+use crate::host::Heap;
 use crate::memory::ALIGN;
 use crate::step::MOST_OPERANDS;
-use crate::{Call, Memory, Operand, SCRATCH_BYTES, Step, Team};
-
-/// A cache line, so that a vector of them is aligned as a plan's memory is.
-#[repr(C, align(64))]
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-struct Line([u8; ALIGN]);
+use crate::{Call, Operand, Step};
 
 /// What `call` writes as its last operand, of `n_out` floats, which are NaN before; `inputs` are the others, empty where absent.
 pub(crate) fn run(call: Call, inputs: &[&[u8]], n_out: usize, n_threads: usize) -> Vec<f32> {
-    let mut lines = Vec::new();
+    let mut end = Heap::BASE;
+    let mut place = |len: usize| {
+        let offset = end.next_multiple_of(ALIGN);
+        end = offset + len;
+        Operand { offset: offset as u32, len: len as u32 }
+    };
+    let nothing = vec![f32::NAN; n_out];
+    let contents: Vec<&[u8]> = inputs.iter().copied().chain([bytemuck::cast_slice(&nothing)]).collect();
     let mut operands = [Operand::default(); MOST_OPERANDS];
-    let out = vec![f32::NAN; n_out];
-    for (operand, bytes) in operands.iter_mut().zip(inputs.iter().copied().chain([bytemuck::cast_slice(&out)])) {
-        *operand = Operand { offset: (lines.len() * ALIGN) as u32, len: bytes.len() as u32 };
-        let first = lines.len();
-        lines.resize(first + bytes.len().div_ceil(ALIGN), Line([0xff; ALIGN]));
-        bytemuck::cast_slice_mut(&mut lines[first..])[..bytes.len()].copy_from_slice(bytes);
+    for (operand, bytes) in operands.iter_mut().zip(&contents) {
+        *operand = place(bytes.len());
     }
-    let len = lines.len() * ALIGN;
-    // SAFETY: the lines outlive the team, aligned, and nothing else touches them meanwhile.
-    let memory = unsafe { Memory::new(lines.as_mut_ptr().cast(), len) };
-    let steps = [Step::new(&call, operands)];
-    let team = Team::new();
-    std::thread::scope(|scope| {
-        for _ in 0..n_threads {
-            // Rubbish, as earlier tasks leave it.
-            scope.spawn(|| team.run(&memory, &steps, 1, n_threads, &mut vec![f32::NAN; SCRATCH_BYTES / 4]));
-        }
-    });
-    let out = operands[inputs.len()];
-    let at = out.offset as usize;
-    bytemuck::cast_slice(&bytemuck::cast_slice::<Line, u8>(&lines)[at..at + out.len as usize]).to_vec()
+    let steps = place(size_of::<Step>());
+    let mut heap = Heap::new(end, n_threads);
+    for (operand, bytes) in operands.iter().zip(&contents) {
+        heap.write(*operand, 0, bytes);
+    }
+    heap.write(steps, 0, bytemuck::bytes_of(&Step::new(&call, operands)));
+    heap.run(steps);
+    let bytes = heap.read(operands[inputs.len()]);
+    bytes.chunks_exact(4).map(bytemuck::pod_read_unaligned).collect()
 }
 
 /// Numbers that look random, between -1 and 1, now and then twenty times as large: sums of equals would prove little.

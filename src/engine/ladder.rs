@@ -246,7 +246,9 @@ impl Ladder {
             Some(kept) => kept,
             None => {
                 let measured = measure_all(&open, model).await;
-                if let Ok(fact) = serde_json::to_string(&measured) {
+                // A backend that failed this time may have had a bad moment.
+                let is_lasting = measured.iter().all(|m| m.estimate_ms.is_some());
+                if let (true, Ok(fact)) = (is_lasting, serde_json::to_string(&measured)) {
                     self.facts.put(&key, &fact).await;
                 }
                 measured

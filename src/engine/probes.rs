@@ -1,9 +1,10 @@
 //! Every capability by name, each tried: what was found, why, and how long that took. The ladder opens the devices; what a
 //! model gets is its business.
 
-use super::check::Finding;
+use super::check::{Finding, probe};
 use super::gpu::Gpu;
 use super::ladder::Ladder;
+use super::session::Device;
 use super::webnn::{Context, DeviceType};
 use super::{Result, edge, remember, wasm_features};
 use crate::protocol::{BackendChoice, BackendReport, FEATURES, FeatureReport};
@@ -13,44 +14,39 @@ impl Ladder {
     /// Probes every backend with all its features.
     pub async fn report(&self) -> Vec<BackendReport> {
         let start = edge::Instant::now();
-        let gpu = self.gpu().await;
+        let gpu = self.gpu().await.ok();
+        let whole = self.feature("webgpu").await;
         let webgpu = BackendReport {
             backend: BackendChoice::WebGpu,
-            available: gpu.is_ok(),
-            reason: match &gpu {
-                Ok(_) => "a test computation came out right".into(),
-                Err(e) => e.to_string(),
-            },
-            adapter: gpu.as_ref().map_or_else(|_| String::new(), |gpu| gpu.name.clone()),
-            software: gpu.as_ref().is_ok_and(|gpu| gpu.caps.software),
+            available: whole.as_ref().is_some_and(|found| found.supported),
+            reason: whole.map_or_else(String::new, |found| found.reason),
+            adapter: gpu.as_ref().map_or_else(String::new, |gpu| gpu.name.clone()),
+            software: gpu.as_ref().is_some_and(|gpu| gpu.caps.software),
             features: self.features_of("webgpu.").await,
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
-        let features = self.features_of("webnn.").await;
+        let context = self.nn().await;
         let webnn = BackendReport {
             backend: BackendChoice::WebNn,
-            available: features.iter().any(|feature| feature.supported),
-            reason: features
-                .iter()
-                .find(|feature| feature.supported)
-                .or(features.first())
-                .map_or_else(String::new, |f| f.reason.clone()),
-            adapter: String::new(),
-            software: false,
-            features,
+            available: context.is_ok(),
+            reason: match &context {
+                Ok(context) => format!("a test computation on {} came out right", context.name()),
+                Err(e) => e.to_string(),
+            },
+            adapter: context.as_ref().map_or_else(|_| String::new(), |context| context.name()),
+            software: context.as_ref().is_ok_and(|context| context.device_type == DeviceType::Cpu),
+            features: self.features_of("webnn.").await,
             probe_ms: edge::ms_since(start),
         };
         let start = edge::Instant::now();
-        let cpu = self.cpu().await;
+        let cpu = self.cpu().await.ok();
+        let whole = self.feature("wasm").await;
         let wasm = BackendReport {
             backend: BackendChoice::Wasm,
-            available: cpu.is_ok(),
-            reason: match &cpu {
-                Ok(_) => "a test computation came out right; this runs in every browser".into(),
-                Err(e) => e.to_string(),
-            },
-            adapter: cpu.map_or_else(|_| String::new(), |cpu| cpu.name.clone()),
+            available: whole.as_ref().is_some_and(|found| found.supported),
+            reason: whole.map_or_else(String::new, |found| found.reason),
+            adapter: cpu.map_or_else(String::new, |cpu| cpu.name.clone()),
             software: true,
             features: self.features_of("wasm.").await,
             probe_ms: edge::ms_since(start),
@@ -62,18 +58,16 @@ impl Ladder {
     pub async fn feature(&self, name: &str) -> Option<FeatureReport> {
         let start = edge::Instant::now();
         let finding = match name {
-            "webgpu" => self
-                .gpu()
-                .await
-                .map(|gpu| format!("a test computation on `{}` came out right", gpu.name))
-                .map_err(|e| e.to_string()),
+            "webgpu" => match self.gpu().await {
+                Ok(gpu) => computed(&Device::Gpu(gpu.clone()), &gpu.name).await,
+                Err(e) => Err(e.to_string()),
+            },
             "webnn" => webnn(self, None).await,
             "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(self, name.strip_prefix("webnn.")).await,
-            "wasm" => self
-                .cpu()
-                .await
-                .map(|cpu| format!("a test computation on {} came out right", cpu.name))
-                .map_err(|e| e.to_string()),
+            "wasm" => match self.cpu().await {
+                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name).await,
+                Err(e) => Err(e.to_string()),
+            },
             "wasm.simd" => wasm_features::simd().await,
             "wasm.relaxed-simd" => wasm_features::relaxed_simd().await,
             "wasm.threads" => wasm_features::threads().await,
@@ -96,6 +90,14 @@ impl Ladder {
             reports.extend(self.feature(name).await);
         }
         reports
+    }
+}
+
+/// A checked computation on a device.
+async fn computed(device: &Device, name: &str) -> Finding {
+    match probe(device).await {
+        Ok(()) => Ok(format!("a test computation on {name} came out right")),
+        Err(e) => Err(format!("a test computation on {name} failed: {e}")),
     }
 }
 

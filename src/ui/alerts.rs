@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::icons::{self, Glyph};
 use super::session::Session;
 use super::state::{Alert, Remedy};
-use crate::protocol::Task;
+use crate::protocol::{FailureKind, Task};
 
 /// The alerts about one task, the newest last.
 #[component]
@@ -41,6 +41,7 @@ fn Item(alert: Alert) -> impl IntoView {
             Remedy::Restart => session.restart(),
         }
     };
+    let is_fallback = failure.kind == FailureKind::Fallback;
     let label = match remedy {
         Remedy::Nothing => None,
         Remedy::Load(_) => Some("Load again"),
@@ -48,7 +49,7 @@ fn Item(alert: Alert) -> impl IntoView {
         Remedy::Restart => Some("Start the engine again"),
     };
     view! {
-        <div class="alert" role="alert">
+        <div class="alert" class=("alert--mild", is_fallback) role="alert">
             <Glyph icon=icons::WARNING />
             <div class="alert__words">
                 <p class="alert__message">{failure.message}</p>

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::alerts::Alerts;
 use super::client::{Client, News};
 use super::help::Help;
+use super::ladder_panel::LadderPanel;
 use super::loader::Loader;
 use super::model_picker::ModelPicker;
 use super::platform::Platform;
@@ -84,6 +85,7 @@ fn App() -> impl IntoView {
                     <ModelPicker />
                     <Loader task=Task::SpeechToText />
                     <SettingsPanel />
+                    <LadderPanel task=Task::SpeechToText />
                 </aside>
             </div>
             <div hidden=move || tab.get() != Tab::Text class="panes">
@@ -93,6 +95,7 @@ fn App() -> impl IntoView {
                 </div>
                 <aside class="side" aria-label="Text model">
                     <Loader task=Task::TextEmbedding />
+                    <LadderPanel task=Task::TextEmbedding />
                 </aside>
             </div>
         </main>

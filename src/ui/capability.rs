@@ -38,6 +38,29 @@ pub fn backend_name(backend: BackendChoice) -> &'static str {
     }
 }
 
+/// What a feature is called on the page, and in one line what it is good for.
+pub fn feature_words(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "webgpu" => ("WebGPU", "The browser's way to compute on a graphics card."),
+        "webgpu.hardware" => ("A real graphics card", "Software can pose as one; it computes on the processor."),
+        "webgpu.limits" => ("Room for the models", "How much the graphics card lets a page use at once."),
+        "webgpu.f16" => ("16-bit numbers on the GPU", "Half the memory and often more speed."),
+        "webgpu.subgroups" => ("Subgroups", "Parts of the GPU that add up numbers together."),
+        "webgpu.timestamps" => ("The GPU's own clock", "Tells how long a step took."),
+        "webnn" => ("WebNN", "The browser's own interface for neural networks."),
+        "webnn.cpu" => ("WebNN on the processor", "The browser's own kernels."),
+        "webnn.gpu" => ("WebNN on the GPU", "The system's kernels for graphics cards."),
+        "webnn.npu" => ("WebNN on an NPU", "A chip made for neural networks."),
+        "wasm" => ("WebAssembly", "Computes on the processor; runs in every browser."),
+        "wasm.simd" => ("SIMD", "Four numbers at a time."),
+        "wasm.relaxed-simd" => ("Relaxed SIMD", "The same with the processor's fused multiply-add."),
+        "wasm.threads" => ("Threads", "Several cores on one memory."),
+        "storage" => ("Storage", "Keeps models for the next visit."),
+        "microphone" => ("Microphone", "For recording here."),
+        _ => ("Another feature", ""),
+    }
+}
+
 /// Judge the probes' findings (`None` while they are under way). `measured` is the last speed seen in this browser.
 pub fn judge(backends: Option<&[BackendReport]>, measured: Option<&Measured>) -> Capability {
     let Some(backends) = backends else {
@@ -61,7 +84,9 @@ pub fn judge(backends: Option<&[BackendReport]>, measured: Option<&Measured>) ->
         (BackendChoice::WebGpu | BackendChoice::WebNn, true) => (
             Tone::Fair,
             "Software GPU".into(),
-            format!("{name} is here, but no GPU behind it: {adapter} computes on your processor, slowly"),
+            format!(
+                "{name} is here, but no GPU behind it: {adapter} computes on your processor. What is faster is measured when a model is loaded"
+            ),
         ),
         _ => (Tone::Fair, "Processor".into(), "No WebGPU here: runs on your processor".into()),
     };
@@ -99,6 +124,14 @@ mod tests {
         assert!(
             judge(Some(&backends), Some(&measured(BackendChoice::Wasm))).line.ends_with("10× real time measured here")
         );
+    }
+
+    #[test]
+    fn every_feature_has_plain_words() {
+        for name in crate::protocol::FEATURES {
+            let (title, what) = feature_words(name);
+            assert!(title != "Another feature" && what.ends_with('.'), "{name}");
+        }
     }
 
     #[test]

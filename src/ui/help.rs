@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::icons::{self, Glyph};
 use super::shortcuts::KEYS;
 
-const NOTES: [(&str, &str); 4] = [
+const NOTES: [(&str, &str); 5] = [
     (
         "Privacy",
         "Recordings and texts never leave this device. Once a model is loaded the page makes no request and keeps working offline.",
@@ -14,6 +14,10 @@ const NOTES: [(&str, &str); 4] = [
     (
         "WebGPU",
         "The browser's way to compute on your graphics card. Without it the page uses the processor and says so.",
+    ),
+    (
+        "Which backend",
+        "Before a model is loaded for the first time, a piece of it is run on every backend that works here, and the fastest gets it. If that fails later, the next one goes on from the last finished window.",
     ),
     ("f16 and f32", "Numbers of 16 or 32 bits. 16 bits need half the memory; the text is almost always the same."),
     ("For programs", "window.rill offers the same models to scripts: see rill.d.ts beside this page."),

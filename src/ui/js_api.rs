@@ -44,6 +44,23 @@ pub fn install(platform: Platform) {
         }
     });
     let api = platform.clone();
+    method(&rill, "enableFeatureFallbacks", move |enabled, _| {
+        let api = api.clone();
+        async move {
+            let wrong = || type_error("enableFeatureFallbacks: the argument must be true or false");
+            api.enable_feature_fallbacks(enabled.as_bool().ok_or_else(wrong)?);
+            Ok(JsValue::UNDEFINED)
+        }
+    });
+    let api = platform.clone();
+    method(&rill, "forgetMeasurements", move |_, _| {
+        let api = api.clone();
+        async move {
+            api.forget_measurements().await.map_err(|failure| error(&failure))?;
+            Ok(JsValue::UNDEFINED)
+        }
+    });
+    let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
 
@@ -99,9 +116,10 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
 /// The object that a load resolves with.
 fn pipeline_object(pipeline: Pipeline) -> JsValue {
     let object = Object::new();
-    set(&object, "model", &pipeline.info.model.id.as_str().into());
+    set(&object, "model", &pipeline.info().model.id.as_str().into());
     // A value that serde has made can be made again; undefined stands for one that could not.
-    set(&object, "info", &to_js(&pipeline.info).unwrap_or_default());
+    let it = pipeline.clone();
+    getter(&object, "info", move || to_js(&it.info()).unwrap_or_default());
     let it = pipeline.clone();
     method(&object, "run", move |input, options| run(it.clone(), input, options));
     let it = pipeline.clone();
@@ -115,7 +133,7 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
 }
 
 async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
-    match pipeline.info.model.task {
+    match pipeline.info().model.task {
         Task::SpeechToText => transcribe(pipeline, input, options).await,
         Task::TextEmbedding => embed(pipeline, input, options).await,
     }
@@ -124,7 +142,7 @@ async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
 async fn transcribe(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
     let known = ["language", "task", "timestamps", "maxTokens", "prompt", "temperatures", "onToken", "signal"];
     let given = Given::new("run", &options, &known)?;
-    let (transcribe_options, on_token) = (given.transcribe_options(&pipeline.info)?, given.function("onToken")?);
+    let (transcribe_options, on_token) = (given.transcribe_options(&pipeline.info())?, given.function("onToken")?);
     let signal = given.signal()?;
     let audio = Reflect::get(&input, &"audio".into()).unwrap_or(JsValue::UNDEFINED);
     let samples = if let Some(samples) = audio.dyn_ref::<Float32Array>() {
@@ -246,6 +264,14 @@ fn method<F: Future<Output = Outcome> + 'static>(
         future_to_promise(body(a, b))
     });
     set(object, name, &closure.into_js_value());
+}
+
+/// A property that is asked for each time.
+fn getter(object: &Object, name: &str, body: impl Fn() -> JsValue + 'static) {
+    let descriptor = Object::new();
+    set(&descriptor, "get", &Closure::<dyn Fn() -> JsValue>::new(body).into_js_value());
+    set(&descriptor, "enumerable", &true.into());
+    Object::define_property(object, &name.into(), &descriptor);
 }
 
 fn set(object: &JsValue, name: &str, value: &JsValue) {

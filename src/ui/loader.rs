@@ -26,7 +26,11 @@ pub fn Loader(
     let state = expect_context::<Session>().state;
     let slot = state.slot(task);
     // Rebuilt when the kind of state changes, not with each byte: a focused button stays focused.
-    let kind = Memo::new(move |_| slot.with(std::mem::discriminant));
+    let kind = Memo::new(move |_| {
+        slot.with(|slot| {
+            (std::mem::discriminant(slot), slot.info().map(|info| (info.id, info.backend, info.precision)))
+        })
+    });
     view! {
         <section class="loader" aria-label="Model status">
             {move || {

@@ -24,6 +24,8 @@ mod js_api;
 #[cfg(target_arch = "wasm32")]
 mod js_options;
 #[cfg(target_arch = "wasm32")]
+mod ladder_panel;
+#[cfg(target_arch = "wasm32")]
 mod loader;
 #[cfg(target_arch = "wasm32")]
 mod model_picker;

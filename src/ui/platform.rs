@@ -118,6 +118,19 @@ impl Platform {
         })
     }
 
+    /// Whether a backend that fails gives way to the next one (the default), or its failure is an error.
+    pub fn enable_feature_fallbacks(&self, allowed: bool) {
+        self.client.send(Command::AllowFallbacks { allowed }, None);
+    }
+
+    /// Forget what was measured to choose backends: the next automatic load measures again.
+    pub async fn forget_measurements(&self) -> Result<(), Failure> {
+        match self.client.request(|job| Command::ForgetMeasurements { job }, None, |_| {}).closing().await {
+            Event::MeasurementsForgotten { .. } => Ok(()),
+            other => Err(failure_of(other)),
+        }
+    }
+
     /// Start the engine anew after a crash.
     pub fn restart(&self) {
         self.client.restart();
@@ -136,8 +149,8 @@ impl Platform {
 #[derive(Clone)]
 pub struct Pipeline {
     client: Client,
-    /// What was loaded, on what.
-    pub info: PipelineInfo,
+    /// What was loaded, on what: after a move, on what it runs now.
+    info: Rc<RefCell<PipelineInfo>>,
     disposed: Rc<Cell<bool>>,
     history: Rc<RefCell<History>>,
 }
@@ -161,7 +174,23 @@ pub struct PipelineReport {
 
 impl Pipeline {
     fn new(client: Client, info: PipelineInfo) -> Self {
-        Self { client, info, disposed: Rc::default(), history: Rc::default() }
+        Self { client, info: Rc::new(RefCell::new(info)), disposed: Rc::default(), history: Rc::default() }
+    }
+
+    /// What was loaded, and on what it runs now.
+    pub fn info(&self) -> PipelineInfo {
+        self.info.borrow().clone()
+    }
+
+    /// Follows the events of a job: a move changes what this pipeline runs on.
+    fn followed(&self, on_event: impl Fn(&Event) + 'static) -> impl Fn(&Event) + 'static {
+        let info = self.info.clone();
+        move |event| {
+            if let Event::Moved { pipeline, .. } = event {
+                *info.borrow_mut() = pipeline.clone();
+            }
+            on_event(event);
+        }
     }
 
     /// Transcribe a whole recording: 16 kHz, mono.
@@ -173,9 +202,13 @@ impl Pipeline {
     ) -> Result<Pending<Transcript>, Failure> {
         self.usable()?;
         files::check_length(samples.len())?;
-        let pipeline = self.info.id;
+        let pipeline = self.info.borrow().id;
         let samples = Float32Array::from(samples);
-        let reply = self.client.request(|job| Command::Transcribe { job, pipeline, options }, Some(samples), on_event);
+        let reply = self.client.request(
+            |job| Command::Transcribe { job, pipeline, options },
+            Some(samples),
+            self.followed(on_event),
+        );
         Ok(self.transcript_of(reply))
     }
 
@@ -186,8 +219,9 @@ impl Pipeline {
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<(Stream, Pending<Transcript>), Failure> {
         self.usable()?;
-        let pipeline = self.info.id;
-        let reply = self.client.request(|job| Command::StreamStart { job, pipeline, options }, None, on_event);
+        let pipeline = self.info.borrow().id;
+        let reply =
+            self.client.request(|job| Command::StreamStart { job, pipeline, options }, None, self.followed(on_event));
         let stream = Stream { client: self.client.clone(), job: reply.job };
         Ok((stream, self.transcript_of(reply)))
     }
@@ -199,8 +233,8 @@ impl Pipeline {
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<Pending<Vec<Vec<f32>>>, Failure> {
         self.usable()?;
-        let pipeline = self.info.id;
-        let reply = self.client.request(|job| Command::Embed { job, pipeline, texts }, None, on_event);
+        let pipeline = self.info.borrow().id;
+        let reply = self.client.request(|job| Command::Embed { job, pipeline, texts }, None, self.followed(on_event));
         let history = self.history.clone();
         Ok(pending(&self.client, reply, move |event| match event {
             Event::Embedded { embeddings, .. } => {
@@ -214,13 +248,13 @@ impl Pipeline {
     /// What was loaded and what it has done so far.
     pub fn report(&self) -> PipelineReport {
         let history = self.history.borrow();
-        PipelineReport { pipeline: self.info.clone(), runs: history.runs, last_timings: history.last }
+        PipelineReport { pipeline: self.info(), runs: history.runs, last_timings: history.last }
     }
 
     /// Free the model and its GPU memory. Running it afterwards fails; a second call does nothing.
     pub fn dispose(&self) {
         if !self.disposed.replace(true) {
-            self.client.send(Command::Dispose { pipeline: self.info.id }, None);
+            self.client.send(Command::Dispose { pipeline: self.info.borrow().id }, None);
         }
     }
 
@@ -241,7 +275,7 @@ impl Pipeline {
         if self.disposed.get() {
             return Err(Failure {
                 kind: FailureKind::Input,
-                message: format!("`{}` was disposed of", self.info.model.id),
+                message: format!("`{}` was disposed of", self.info.borrow().model.id),
                 hint: "Load the model again.".into(),
             });
         }

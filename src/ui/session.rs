@@ -12,7 +12,7 @@ use super::platform::{Canceller, Pending, Pipeline, Platform, Stream};
 use super::settings::{self, Measured};
 use super::state::{Engine, Recorder, Recording, Remedy, Run, RunPhase, Slot, State};
 use crate::audio::{SAMPLE_RATE_HZ, capture, capture::Capture, files};
-use crate::protocol::{Failure, FailureKind, Task, Transcript};
+use crate::protocol::{BackendChoice, FEATURES, Failure, FailureKind, Task, Transcript};
 
 /// Samples sent to the engine at a time while a recording is made: a quarter of a second.
 const PUSH_SAMPLES: usize = SAMPLE_RATE_HZ as usize / 4;
@@ -81,6 +81,8 @@ impl Session {
     pub fn greet(self) {
         let state = self.state;
         let inner = self.inner();
+        // A new engine knows nothing of the settings.
+        inner.platform.enable_feature_fallbacks(state.settings.with_untracked(|settings| settings.fallbacks));
         spawn_local(async move {
             let known = inner.platform.cached(move |event| state.apply(event)).await.is_ok();
             let chosen = untrack(|| state.chosen(Task::SpeechToText));
@@ -145,7 +147,7 @@ impl Session {
     fn loaded(self, task: Task, pipeline: Pipeline) {
         let inner = self.inner();
         let wanted =
-            self.state.slot(task).with_untracked(|slot| slot.info().is_some_and(|info| info.id == pipeline.info.id));
+            self.state.slot(task).with_untracked(|slot| slot.info().is_some_and(|info| info.id == pipeline.info().id));
         if !wanted {
             // Another load has taken its place meanwhile.
             pipeline.dispose();
@@ -174,6 +176,43 @@ impl Session {
             Task::SpeechToText => {}
             Task::TextEmbedding => self.state.comparison.update(|comparison| comparison.waiting = false),
         }
+    }
+
+    /// Run this task's model on another backend from now on.
+    pub fn use_backend(self, task: Task, backend: BackendChoice) {
+        self.state.settings.update(|settings| settings.backend = backend);
+        self.load(task);
+    }
+
+    /// Forget the figures that chose the backend, and choose again.
+    pub fn measure_again(self, task: Task) {
+        let (state, inner) = (self.state, self.inner());
+        spawn_local(async move {
+            if let Err(failure) = inner.platform.forget_measurements().await {
+                return state.alert(task, failure, Remedy::Nothing);
+            }
+            // The same request would be taken for one that is done.
+            if state.slot(task).with_untracked(|slot| matches!(slot, Slot::Loaded { .. })) {
+                state.slot(task).set(Slot::Empty);
+            }
+            self.use_backend(task, BackendChoice::Auto);
+        });
+    }
+
+    /// Try what belongs to no backend, once.
+    pub fn probe_rest(self) {
+        let (state, inner) = (self.state, self.inner());
+        if state.features.with_untracked(|features| !features.is_empty()) {
+            return;
+        }
+        spawn_local(async move {
+            let mut found = Vec::new();
+            for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
+                // A test that could not be made is left out of the table.
+                found.extend(inner.platform.test_feature_support(name).await);
+            }
+            state.features.set(found);
+        });
     }
 
     /// Stop loading.
@@ -408,7 +447,7 @@ impl Session {
     }
 
     fn options(self, pipeline: &Pipeline) -> crate::protocol::TranscribeOptions {
-        self.state.settings.with_untracked(|settings| settings.transcribe_options(pipeline.info.model.multilingual))
+        self.state.settings.with_untracked(|settings| settings.transcribe_options(pipeline.info().model.multilingual))
     }
 
     /// Whether the loaded speech model is the one that the settings ask for.
@@ -447,6 +486,15 @@ impl Session {
     pub fn keep_settings(self) {
         let chosen = self.state.settings;
         Effect::new(move || chosen.with(settings::save));
+        let fallbacks = Memo::new(move |_| chosen.with(|settings| settings.fallbacks));
+        let inner = self.inner();
+        Effect::new(move |before: Option<bool>| {
+            let allowed = fallbacks.get();
+            if before.is_some_and(|before| before != allowed) {
+                inner.platform.enable_feature_fallbacks(allowed);
+            }
+            allowed
+        });
     }
 }
 

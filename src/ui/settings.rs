@@ -29,6 +29,8 @@ pub struct Settings {
     pub backend: BackendChoice,
     /// Which precision.
     pub precision: Precision,
+    /// Whether a backend that fails gives way to the next.
+    pub fallbacks: bool,
     /// Where model files come from.
     pub source: Source,
     /// Bytes fetched with one request.
@@ -63,6 +65,7 @@ impl Default for Settings {
             speech_model: None,
             backend: BackendChoice::Auto,
             precision: Precision::F32,
+            fallbacks: true,
             source: Source::Auto,
             chunk_bytes: LoadRequest::DEFAULT_CHUNK_BYTES,
             language: None,

@@ -55,7 +55,7 @@ pub fn SettingsPanel() -> impl IntoView {
                 <Choice
                     label="Runs on"
                     options=&[
-                        ("auto", "The best that works here"),
+                        ("auto", "The fastest here, measured"),
                         ("webgpu", "GPU (WebGPU)"),
                         ("webnn", "Neural network API (WebNN)"),
                         ("wasm", "Processor (WebAssembly)"),
@@ -81,6 +81,17 @@ pub fn SettingsPanel() -> impl IntoView {
                     value=|settings| if settings.precision == Precision::F16 { "f16" } else { "f32" }
                     set=|settings, value| settings.precision = if value == "f16" { Precision::F16 } else { Precision::F32 }
                 />
+                <label class="settings__check">
+                    <input
+                        type="checkbox"
+                        prop:checked=move || settings.with(|settings| settings.fallbacks)
+                        on:change=move |event| {
+                            let checked = event_target_checked(&event);
+                            settings.update(|settings| settings.fallbacks = checked);
+                        }
+                    />
+                    "If a backend fails, go on with the next"
+                </label>
                 <ModelSource />
                 <Choice
                     label="Download in pieces of"

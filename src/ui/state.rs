@@ -8,8 +8,8 @@ use leptos::prelude::*;
 use super::settings::Settings;
 use crate::audio::capture::Microphone;
 use crate::protocol::{
-    BackendReport, CachedModel, Event, Failure, FailureKind, JobId, LoadPhase, LoadProgress, LoadRequest, ModelInfo,
-    PipelineInfo, RunProgress, Segment, Task, Transcript,
+    BackendReport, CachedModel, Event, Failure, FailureKind, FeatureReport, JobId, LoadPhase, LoadProgress,
+    LoadRequest, ModelInfo, PipelineInfo, RunProgress, Segment, Task, Transcript,
 };
 
 /// The engine's life.
@@ -185,6 +185,8 @@ pub struct State {
     pub cached: RwSignal<Vec<CachedModel>>,
     /// What the probes found; `None` until they are through.
     pub backends: RwSignal<Option<Vec<BackendReport>>>,
+    /// What the tests of features without a backend found, once they were asked for.
+    pub features: RwSignal<Vec<FeatureReport>>,
     /// The speech model.
     pub speech: RwSignal<Slot>,
     /// The text model.
@@ -223,6 +225,7 @@ impl State {
             models: RwSignal::default(),
             cached: RwSignal::default(),
             backends: RwSignal::default(),
+            features: RwSignal::default(),
             speech: RwSignal::new(Slot::Empty),
             text: RwSignal::new(Slot::Empty),
             recorder: RwSignal::new(Recorder::Off),

@@ -96,17 +96,17 @@ fn Status() -> impl IntoView {
 }
 
 fn phase_words(state: State) -> String {
+    let run = state.run.get();
+    if run.phase == RunPhase::Working && run.reload.is_some() {
+        return "Its backend failed: the model is being loaded on the next one. The text so far is kept.".into();
+    }
     if state.recorder.get() == Recorder::On {
         return String::new();
     }
-    let run = state.run.get();
     match run.phase {
         RunPhase::Idle => String::new(),
         RunPhase::Reading => "Reading the file…".into(),
         RunPhase::WaitingForModel => "The recording is kept; its words follow as soon as the model is ready.".into(),
-        RunPhase::Working if run.reload.is_some() => {
-            "Its backend failed: the model is being loaded on the next one. The text so far is kept.".into()
-        }
         RunPhase::Working => match run.progress.map(|progress| progress.stage) {
             Some(RunStage::Queued) => "Waiting for the work before it…".into(),
             Some(RunStage::Mel | RunStage::Encode) => "Listening to the recording…".into(),

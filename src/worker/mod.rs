@@ -62,7 +62,7 @@ type Rung = (BackendChoice, Precision);
 impl Worker {
     /// A worker that sends its events to `emit`.
     pub fn new(app_url: String, emit: impl Fn(Event) + 'static) -> Rc<Self> {
-        Self::over(Rc::default(), app_url, emit)
+        Self::over(Rc::new(Ladder::new(app_url.clone())), app_url, emit)
     }
 
     /// The same over a ladder whose devices others hold too.

@@ -3,6 +3,7 @@
 
 pub mod micro;
 
+use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
@@ -35,6 +36,16 @@ pub fn open_gpu() -> Option<Rc<Gpu>> {
     }
 }
 
+/// The processor.
+pub fn processor() -> Device {
+    Device::Cpu(pollster::block_on(Cpu::open("", None)).expect("there is always a processor"))
+}
+
+/// What models are tested on: the GPU where there is one, and the processor.
+pub fn devices() -> Vec<Device> {
+    open_gpu().map(Device::Gpu).into_iter().chain([processor()]).collect()
+}
+
 fn load_model(device: Device, id: &str) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
@@ -50,9 +61,9 @@ fn load_model(device: Device, id: &str) -> Model {
     loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
 }
 
-/// A Whisper on the GPU.
-pub fn load_speech(gpu: Rc<Gpu>, id: &str) -> SpeechModel {
-    match load_model(Device::Gpu(gpu), id) {
+/// A Whisper on a device.
+pub fn load_speech(device: Device, id: &str) -> SpeechModel {
+    match load_model(device, id) {
         Model::Speech(model) => *model,
         Model::Embedding(_) => panic!("{id} is no speech model"),
     }

@@ -23,6 +23,7 @@ mod system;
 mod test;
 mod toolchain;
 mod tools;
+mod webnn_browser;
 
 /// Set up, build, serve, test and measure Rill.
 ///

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::bundle::{self, Profile};
 use crate::counts::{self, Tally};
 use crate::setup::{self, Environment};
-use crate::{models, paths, process, report, samples, system};
+use crate::{models, paths, process, report, samples, system, webnn_browser};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// On CI, the longest that each of the three test steps may take. One that hangs is stopped and counted as failed, so
@@ -126,7 +126,7 @@ fn end_to_end_tests(env: &Environment, all_browsers: bool) -> Result<Tally> {
     let mut playwright = env.command("npx");
     playwright.args(["--no-install", "playwright", "test", "--reporter=list,json"]).current_dir(&e2e);
     playwright.env("PLAYWRIGHT_JSON_OUTPUT_FILE", &json_path).env("CHROMIUM", chromium);
-    playwright.env("RILL_MODELS", paths::models());
+    playwright.env("RILL_MODELS", paths::models()).env("CHROMIUM_WEBNN", webnn_browser::ensure()?);
     if let Some(firefox) = system::firefox() {
         playwright.env("FIREFOX", firefox);
     }

@@ -3,6 +3,7 @@
 
 use super::device::Gpu;
 use crate::engine::check::Finding;
+use crate::engine::models::cards::LARGEST_TENSOR;
 use crate::engine::{Error, Result};
 
 /// `y = x * x + 0.5`, stored and computed in f16.
@@ -105,9 +106,9 @@ impl Gpu {
             && given.max_compute_invocations_per_workgroup >= least.max_compute_invocations_per_workgroup
             && given.max_compute_workgroup_storage_size >= least.max_compute_workgroup_storage_size;
         if is_enough {
-            Ok(format!(
-                "{words}: Rill needs what the specification promises, and divides weights that are larger than a binding"
-            ))
+            let (what, bytes) = LARGEST_TENSOR;
+            let fits = if bytes <= self.caps.max_binding_bytes { "fits" } else { "is divided" };
+            Ok(format!("{words}; the largest tensor on offer, {what} of {} MiB, {fits}", bytes >> 20))
         } else {
             Err(format!("{words}: less than the specification promises, which Rill's kernels need"))
         }

@@ -51,6 +51,9 @@ pub const MODELS: &[ModelCard] = &[
     },
 ];
 
+/// The largest tensor of them all and its bytes in 32 bits: what a device's limits are held against.
+pub const LARGEST_TENSOR: (&str, u64) = ("Whisper base's table of 51,865 tokens", 51_865 * 512 * 4);
+
 impl ModelCard {
     /// The card of that id.
     pub fn find(id: &str) -> Option<&'static ModelCard> {

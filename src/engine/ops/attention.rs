@@ -80,9 +80,12 @@ impl Op for Attention {
     }
 
     fn cpu(&self, signature: &Signature) -> Call {
-        let head_size = (signature.input(0).n_cols() / 3 / self.n_heads) as u32;
-        let (seq_len, n_heads) = (self.seq_len as u32, self.n_heads as u32);
-        Call::new(rill_kernels::Kernel::Attention, attention::Params { seq_len, n_heads, head_size })
+        let params = attention::Params {
+            seq_len: self.seq_len as u32,
+            n_heads: self.n_heads as u32,
+            head_size: (signature.output().n_cols() / self.n_heads) as u32,
+        };
+        Call::new(rill_kernels::Kernel::Attention, params)
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {

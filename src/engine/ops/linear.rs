@@ -125,9 +125,8 @@ impl Op for Linear {
     }
 
     fn cpu(&self, signature: &Signature) -> Call {
-        let x = signature.input(X);
         let params = linear::Params {
-            n_cols: x.n_cols() as u32,
+            n_cols: signature.input(X).n_cols() as u32,
             n_out: signature.input(WEIGHT).n_rows() as u32,
             activation: self.activation.code(),
             eps: self.eps,
