@@ -10,7 +10,7 @@ const here = import.meta.dirname;
 export const MODELS = process.env.RILL_MODELS ?? path.join(here, '../../models');
 
 /** The built page. */
-export const DIST = path.join(here, '../../dist');
+export const DIST = process.env.RILL_DIST ?? path.join(here, '../../dist');
 
 /** Debian's Chromium unless another is named. */
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';

@@ -60,7 +60,7 @@ pub fn run(scope: Scope) -> Result<Environment> {
     let mut dirs: Vec<PathBuf> = report::step("wasm-bindgen and trunk", tools::ensure_cargo_tools)?;
     dirs.push(report::step("wasm-opt and Playwright (npm)", tools::ensure_npm_tools)?);
     if scope == Scope::Test {
-        report::step("Chromium, its driver and a Vulkan driver", system::ensure_test_packages)?;
+        report::step("Browsers, their drivers and a Vulkan driver", system::ensure_test_packages)?;
         tools::check_node_for_playwright()?;
         report::step("Chromium with WebNN", webnn_browser::ensure)?;
     }
