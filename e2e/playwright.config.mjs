@@ -1,30 +1,60 @@
-// End-to-end tests: the built page in a real browser. `cargo xtask test` runs them after its release build; by hand,
-// `cargo xtask build`, then `npx playwright test` here. Where a spec needs another browser than this one (no WebGPU,
-// no microphone), it says so itself.
+// End-to-end tests: the built page in real browsers. `cargo xtask test` runs them after its release build; by hand,
+// `cargo xtask build`, then `npx playwright test` here (`--project=firefox` for one browser). Where a spec needs another
+// browser than its project's (no WebGPU, no microphone), it says so itself.
+//
+// The main job runs in every browser, on every backend that it has here. Everything else runs in Chromium, and with
+// RILL_BROWSERS=all (`cargo xtask test --browsers`) also in Firefox as far as Playwright can steer it there.
 
 import { defineConfig } from '@playwright/test';
-import { CHROMIUM, SERVE, sample, switches } from './support/browser.mjs';
-
-/** With RILL_BROWSERS=all: Firefox too, with WebGPU, for what does not need Chromium's fake microphone or its switches. */
-const firefox = {
-  name: 'firefox',
-  testMatch: 'sentences.spec.mjs',
-  use: {
-    browserName: 'firefox',
-    channel: 'moz-firefox',
-    launchOptions: {
-      executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-      firefoxUserPrefs: {
-        'dom.webgpu.enabled': true,
-        'gfx.webgpu.ignore-blocklist': true,
-        'media.navigator.permission.disabled': true,
-        'media.navigator.streams.fake': true,
-      },
-    },
-  },
-};
+import { SERVE, chromium, firefox, sample } from './support/browser.mjs';
+import { SOUND } from './support/sound.mjs';
 
 const PORT = Number(process.env.RILL_PORT ?? 8123);
+
+/** Specs that are not for Chromium alone, by their names. */
+const MAIN_JOB = 'main-job.spec.mjs';
+const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
+
+/** What Firefox's driver can do: no colour scheme, no rights for the clipboard, no microphone without a sound server. */
+const FIREFOX_CAN = ['errors', 'cancel', 'offline', 'sentences'].map((name) => `${name}.spec.mjs`);
+/** What only Chromium can be made to suffer, and what records. */
+const FIREFOX_CANNOT = /full storage|GPU that goes away|server that fails in the middle/;
+
+const wasm = { has: { backend: 'wasm', threads: true } };
+/** Software adapters are no first choice: there, WebGPU is chosen by hand. */
+const webgpu = { has: { backend: 'webgpu', threads: true, byHand: 'GPU (WebGPU)' } };
+
+const lean = [
+  {
+    name: 'chromium',
+    testIgnore: [MAIN_JOB, /\.(webkit|firefox)\.spec\.mjs/],
+    use: chromium({ microphone: sample('jfk') }),
+  },
+  { name: 'chromium-wasm', testMatch: MAIN_JOB, use: { ...chromium({ webgpu: 'none' }), ...wasm } },
+  { name: 'firefox', testMatch: MAIN_JOB, use: { ...firefox(), ...wasm } },
+  { name: 'firefox-webgpu', testMatch: MAIN_JOB, use: { ...firefox({ webgpu: true }), ...webgpu } },
+  { name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
+];
+
+const more = [
+  // A minute on SwiftShader, which the other specs have already spent there.
+  { name: 'chromium-webgpu', testMatch: MAIN_JOB, use: { ...chromium(), ...webgpu } },
+  {
+    name: 'firefox-more',
+    testMatch: [...FIREFOX_CAN, /\.firefox\.spec\.mjs/],
+    grepInvert: FIREFOX_CANNOT,
+    use: firefox({ webgpu: true, env: SOUND }),
+  },
+  // Nearer to Safari, which shares memory between threads.
+  {
+    name: 'webkit-threads',
+    testMatch: MAIN_JOB_WEBKIT,
+    use: { ...wasm, webkitSwitches: { env: { JSC_useSharedArrayBuffer: '1', JSC_useWasmRelaxedSIMD: '1' } } },
+  },
+];
+
+/** WebKitGTK is Linux's; Safari itself cannot be driven side by side with other programs. */
+const here = (project) => process.platform === 'linux' || !project.name.startsWith('webkit');
 
 export default defineConfig({
   testDir: 'specs',
@@ -41,16 +71,7 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     actionTimeout: 15_000,
   },
-  projects: [
-    {
-      name: 'chromium',
-      use: {
-        browserName: 'chromium',
-        launchOptions: { executablePath: CHROMIUM, args: switches({ microphone: sample('jfk') }) },
-      },
-    },
-    ...(process.env.RILL_BROWSERS === 'all' ? [firefox] : []),
-  ],
+  projects: (process.env.RILL_BROWSERS === 'all' ? [...lean, ...more] : lean).filter(here),
   webServer: {
     command: SERVE(PORT),
     url: `http://localhost:${PORT}/`,

@@ -45,7 +45,7 @@ fn models_and_ops_know_no_backend() {
     for folder in ["src/engine/models", "src/engine/ops"] {
         nothing_mentions(
             folder,
-            &["wgpu", "engine::gpu", "engine::cpu", "session::"],
+            &["wgpu", "engine::gpu", "engine::cpu", "engine::webnn", "session::"],
             "models and ops know no backend",
         );
     }
@@ -63,6 +63,14 @@ fn backends_do_not_know_each_other() {
         &["wgpu", "engine::gpu", "super::gpu"],
         "the processor's backend does not import the GPU's",
     );
+    nothing_mentions(
+        "src/engine/webnn",
+        &["wgpu", "engine::gpu", "engine::cpu", "super::gpu", "super::cpu"],
+        "the WebNN backend imports no other",
+    );
+    for folder in ["src/engine/gpu", "src/engine/cpu"] {
+        nothing_mentions(folder, &["engine::webnn", "super::webnn"], "no other backend imports WebNN's");
+    }
 }
 
 #[test]

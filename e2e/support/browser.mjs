@@ -1,6 +1,7 @@
 // Which browser, with which switches. Shared by the tests and the bench.
 
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 
 const here = import.meta.dirname;
@@ -9,10 +10,18 @@ const here = import.meta.dirname;
 export const MODELS = process.env.RILL_MODELS ?? path.join(here, '../../models');
 
 /** The built page. */
-export const DIST = path.join(here, '../../dist');
+export const DIST = process.env.RILL_DIST ?? path.join(here, '../../dist');
 
 /** Debian's Chromium unless another is named. */
 export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** The Chromium with a real WebNN context, where `cargo xtask setup` puts it unless another is named. */
+export const CHROMIUM_WEBNN =
+  process.env.CHROMIUM_WEBNN ??
+  path.join(process.env.RILL_TOOLS ?? path.join(homedir(), '.cache/rill/tools'), 'chromium-webnn-147.0.0/chromium');
+
+/** Debian's Firefox unless another is named. */
+const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 
 /** The command that serves the page, run from e2e/. */
 export const SERVE = (port) => `${process.env.RILL_XTASK ?? 'cargo xtask'} serve --no-build --port ${port}`;
@@ -53,3 +62,26 @@ export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
   }[microphone] ?? ['--use-fake-ui-for-media-stream', fake, `--use-file-for-fake-audio-capture=${microphone}%noloop`];
   return [...COMMON, ...gpu, ...mic];
 }
+
+/** What Playwright needs to drive Firefox as it is installed, by WebDriver BiDi. `env` is added to its environment. */
+export const firefox = ({ webgpu = false, env = {} } = {}) => ({
+  browserName: 'firefox',
+  channel: 'moz-firefox',
+  launchOptions: {
+    executablePath: FIREFOX,
+    env: { ...process.env, ...env },
+    firefoxUserPrefs: {
+      // On Linux, both are off; without the second, software adapters are refused.
+      'dom.webgpu.enabled': webgpu,
+      'gfx.webgpu.ignore-blocklist': webgpu,
+      // Microphones are allowed without asking.
+      'media.navigator.permission.disabled': true,
+    },
+  },
+});
+
+/** The same for Chromium, with its switches. */
+export const chromium = (given) => ({
+  browserName: 'chromium',
+  launchOptions: { executablePath: CHROMIUM, args: switches(given) },
+});

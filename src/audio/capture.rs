@@ -7,15 +7,16 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::{Float32Array, Object, Reflect};
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Float32Array, Object, Promise, Reflect};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Async, FixedAsync, Indexing, Resampler, SincInterpolationParameters, WindowFunction};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{
-    AudioContext, AudioContextOptions, AudioNode, AudioWorkletNode, AudioWorkletNodeOptions, MediaDeviceInfo,
-    MediaDeviceKind, MediaDevices, MediaStream, MediaStreamAudioSourceNode, MediaStreamConstraints, MediaStreamTrack,
-    MessageEvent,
+    AudioContext, AudioContextOptions, AudioContextState, AudioNode, AudioWorkletNode, AudioWorkletNodeOptions,
+    MediaDeviceInfo, MediaDeviceKind, MediaDevices, MediaStream, MediaStreamAudioSourceNode, MediaStreamConstraints,
+    MediaStreamTrack, MessageEvent,
 };
 
 use super::SAMPLE_RATE_HZ;
@@ -23,6 +24,9 @@ use crate::protocol::{Failure, FailureKind};
 
 /// Frames in one block of the worklet (`BLOCK_FRAMES` in `capture-worklet.js`).
 const BLOCK_FRAMES: usize = 512;
+
+/// How long a browser may take to start its audio; usually it takes a tenth of a second.
+const CLOCK_START_MS: u32 = 5_000;
 
 /// Hears each block of 16 kHz mono samples.
 type OnBlock = Rc<RefCell<dyn FnMut(&[f32])>>;
@@ -97,10 +101,7 @@ impl Capture {
         port.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         let input: &AudioNode = source.as_ref();
         input.connect_with_audio_node(&node).map_err(|error| audio_failure(&error))?;
-        // A context may start suspended where the browser did not see the visitor's press.
-        if let Ok(resumed) = context.resume() {
-            JsFuture::from(resumed).await.map_err(|error| audio_failure(&error))?;
-        }
+        start_clock(&context).await?;
 
         let on_ended = Closure::<dyn Fn()>::new(on_ended);
         for track in tracks(stream) {
@@ -212,9 +213,10 @@ async fn open_microphone(device: Option<&str>) -> Result<MediaStream, Failure> {
     }
     let constraints = MediaStreamConstraints::new();
     constraints.set_audio(&audio);
-    let asking = devices.get_user_media_with_constraints(&constraints).map_err(|error| microphone_failure(&error))?;
-    let stream = JsFuture::from(asking).await.map_err(|error| microphone_failure(&error))?;
-    stream.dyn_into().map_err(|_| microphone_failure(&JsValue::UNDEFINED))
+    let failure = |error: JsValue| microphone_failure(&error, device.is_some());
+    let asking = devices.get_user_media_with_constraints(&constraints).map_err(failure)?;
+    let stream = JsFuture::from(asking).await.map_err(failure)?;
+    stream.dyn_into().map_err(failure)
 }
 
 /// A context that hears the stream: at 16 kHz where the browser can, else at its own rate.
@@ -230,6 +232,24 @@ fn connect(stream: &MediaStream) -> Result<(AudioContext, MediaStreamAudioSource
     let context = AudioContext::new()?;
     let source = context.create_media_stream_source(stream)?;
     Ok((context, source))
+}
+
+/// Start the context's clock; it may stand still where the browser did not see the visitor's press.
+///
+/// Firefox lets the clock run only once the sound system has asked for samples to play, so without any output it never says
+/// that it started (<https://github.com/WebAudio/web-audio-api/issues/2625>): the wait has an end.
+async fn start_clock(context: &AudioContext) -> Result<(), Failure> {
+    let started = context.resume().map_err(|error| audio_failure(&error))?;
+    let patience = future_to_promise(async {
+        TimeoutFuture::new(CLOCK_START_MS).await;
+        Ok(JsValue::FALSE)
+    });
+    let first = Promise::race(&js_sys::Array::of2(&started, &patience));
+    let answer = JsFuture::from(first).await.map_err(|error| audio_failure(&error))?;
+    if answer.is_falsy() && context.state() != AudioContextState::Running {
+        return Err(silent_output());
+    }
+    Ok(())
 }
 
 fn tracks(stream: &MediaStream) -> Vec<MediaStreamTrack> {
@@ -271,26 +291,37 @@ impl Resample {
     }
 }
 
-fn microphone_failure(error: &JsValue) -> Failure {
+fn microphone_failure(error: &JsValue, was_chosen: bool) -> Failure {
     let name = Reflect::get(error, &"name".into()).ok().and_then(|name| name.as_string()).unwrap_or_default();
     let (message, hint) = match name.as_str() {
         "NotAllowedError" | "SecurityError" => (
             "The microphone was refused.",
             "Allow the microphone in the browser's address bar and press Record again, or drop a recording here.",
         ),
-        "NotFoundError" | "NotSupportedError" => {
-            ("No microphone was found.", "Connect one and press Record again, or drop a recording here.")
-        }
         "NotReadableError" | "AbortError" => (
             "The microphone could not be opened; another program may be using it.",
             "Close that program and press Record again, or choose another microphone.",
         ),
-        "OverconstrainedError" => {
+        "OverconstrainedError" if was_chosen => {
             ("The chosen microphone is not there any more.", "Choose another microphone and press Record again.")
+        }
+        // WebKit finds a machine without a microphone wanting in its demands.
+        "NotFoundError" | "NotSupportedError" | "OverconstrainedError" => {
+            ("No microphone was found.", "Connect one and press Record again, or drop a recording here.")
         }
         _ => ("The microphone could not be opened.", "Press Record again, or drop a recording here."),
     };
     Failure { kind: FailureKind::Microphone, message: message.into(), hint: hint.into() }
+}
+
+fn silent_output() -> Failure {
+    Failure {
+        kind: FailureKind::Microphone,
+        message: "The browser's audio does not start.".into(),
+        hint: "Some browsers need a sound output even to record: connect speakers or headphones and press Record again, or \
+               drop a recording here."
+            .into(),
+    }
 }
 
 fn no_worklet() -> Failure {

@@ -46,7 +46,7 @@ impl Ladder {
             backend: BackendChoice::Wasm,
             available: whole.as_ref().is_some_and(|found| found.supported),
             reason: whole.map_or_else(String::new, |found| found.reason),
-            adapter: cpu.map_or_else(String::new, |cpu| cpu.name.clone()),
+            adapter: cpu.map_or_else(String::new, |cpu| cpu.name()),
             software: true,
             features: self.features_of("wasm.").await,
             probe_ms: edge::ms_since(start),
@@ -65,7 +65,7 @@ impl Ladder {
             "webnn" => webnn(self, None).await,
             "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(self, name.strip_prefix("webnn.")).await,
             "wasm" => match self.cpu().await {
-                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name).await,
+                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name()).await,
                 Err(e) => Err(why(&e)),
             },
             "wasm.simd" => wasm_features::simd().await,

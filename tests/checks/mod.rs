@@ -2,6 +2,7 @@
 
 use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
+use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::{self, DecodeState};
@@ -363,6 +364,12 @@ impl Op for Wrong {
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         Kernel::new("max_parts", signature.input(0).n_elements() as u32, [64, 1, 1]).shared("reduce")
+    }
+
+    fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
+        let Some(x) = inputs[0] else { return Ok(None) };
+        let x = b.reduce(Reduce::Max, x, 0)?;
+        Ok(Some(b.reshape(x, &[64])?.into()))
     }
 }
 

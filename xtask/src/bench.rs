@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: the native bench and the page's bench in Chromium, side by side.
+//! `cargo xtask bench`: the native bench and the page's bench in Chromium, side by side, or Rill beside other programs.
 //!
-//! The two programs agree on one thing with this file: given `--json FILE` they write their results there as one JSON
+//! The programs agree on one thing with this file: given `--json FILE` they write their results there as one JSON
 //! value, and print a table for people. The clip and the models are below the folder in `RILL_MODELS`.
 
 use std::fs;
@@ -14,10 +14,16 @@ use serde_json::{Value, json};
 use crate::bundle::{self, Profile};
 use crate::{models, paths, process, report, samples, setup, system};
 
+/// What the peers are measured with.
+const PEER_MODELS: [&str; 2] = ["whisper-tiny.en", "whisper-base"];
+
 /// Measure speed natively and in Chromium; print both and write bench-results.json.
 ///
 /// Native: the `bench` binary, release build, on the machine's Vulkan adapter. Browser: the built page in Chromium, by
 /// e2e/bench.mjs. Both name the adapter they ran on. Further arguments go to both programs.
+///
+/// With --peers: Rill beside transformers.js and whisper.cpp in the same browsers, by e2e/peers.mjs. RILL_PEER_MODELS names
+/// the folder with the models as transformers.js reads them; without it the error says what belongs there.
 #[derive(Args)]
 pub struct BenchArgs {
     /// Only the native part.
@@ -26,6 +32,9 @@ pub struct BenchArgs {
     /// Only the browser part.
     #[arg(long)]
     browser_only: bool,
+    /// Neither: Rill beside other programs that transcribe in a browser.
+    #[arg(long, conflicts_with_all = ["native_only", "browser_only"])]
+    peers: bool,
     /// Where the results go.
     #[arg(long, value_name = "FILE", default_value = "bench-results.json")]
     json: String,
@@ -38,9 +47,16 @@ pub struct BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let scope = if args.native_only { setup::Scope::Build } else { setup::Scope::Test };
     let env = setup::run(scope)?;
-    models::fetch(&[models::DEFAULT_MODEL], &paths::models())?;
+    models::fetch(if args.peers { &PEER_MODELS } else { &[models::DEFAULT_MODEL] }, &paths::models())?;
     samples::fetch(&paths::models())?;
 
+    if args.peers {
+        bundle::build(&env, Profile::Release)?;
+        let mut bench = env.command("node");
+        bench.arg(paths::e2e().join("peers.mjs"));
+        let results = measure("Rill and its peers", bench, "bench-peers.json", &args.rest)?;
+        return write(&args.json, &results);
+    }
     let native = (!args.browser_only).then(|| {
         let mut bench = env.command("cargo");
         bench.args(["run", "--release", "--package", "rill", "--bin", "bench", "--"]);
@@ -60,12 +76,17 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let results = json!({"native": value(&native), "browser": value(&browser)});
     // Results of an earlier run are not replaced by nothing.
     if results["native"] != Value::Null || results["browser"] != Value::Null {
-        let path = paths::root().join(&args.json);
-        fs::write(&path, serde_json::to_string_pretty(&results)? + "\n")
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        println!("\nresults are in {}", path.display());
+        write(&args.json, &results)?;
     }
     native.transpose().and(browser.transpose()).map(drop)
+}
+
+fn write(file: &str, results: &Value) -> Result<()> {
+    let path = paths::root().join(file);
+    fs::write(&path, serde_json::to_string_pretty(results)? + "\n")
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("\nresults are in {}", path.display());
+    Ok(())
 }
 
 fn measure(name: &str, mut bench: Command, file: &str, rest: &[String]) -> Result<Value> {
@@ -74,8 +95,8 @@ fn measure(name: &str, mut bench: Command, file: &str, rest: &[String]) -> Resul
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).context("cannot make target/")?;
         fs::remove_file(&path).ok(); // So that an old result is never taken for a new one.
         bench.arg("--json").arg(&path).args(rest).env("RILL_MODELS", paths::models());
-        if let Some(chromium) = system::chromium() {
-            bench.env("CHROMIUM", chromium);
+        for (variable, program) in [("CHROMIUM", system::chromium()), ("FIREFOX", system::firefox())] {
+            bench.envs(program.map(|program| (variable, program)));
         }
         // The browser's bench starts the server: with this very program there is no second build.
         bench.env("RILL_XTASK", std::env::current_exe().context("this program has no path")?);

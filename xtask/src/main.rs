@@ -23,6 +23,7 @@ mod system;
 mod test;
 mod toolchain;
 mod tools;
+mod webnn_browser;
 
 /// Set up, build, serve, test and measure Rill.
 ///
@@ -52,7 +53,7 @@ enum Command {
 /// another folder) and are kept by version. System packages are installed with apt where there is apt.
 #[derive(Args)]
 struct SetupArgs {
-    /// Only what building and serving needs: no Chromium, no software Vulkan driver, no Playwright browser checks.
+    /// Only what building and serving needs: no browsers, no software Vulkan driver, no Playwright checks.
     #[arg(long)]
     build_only: bool,
 }

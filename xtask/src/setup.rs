@@ -1,5 +1,5 @@
 //! `cargo xtask setup`: brings a machine to the point where the page builds and the tests run. Orders the steps; the
-//! work is in `toolchain` (wasm32), `tools` (cargo and npm tools) and `system` (what the distribution installs).
+//! work is in `toolchain` (wasm32), `tools` (cargo and npm tools), `system` (what the distribution installs) and `webnn_browser`.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::toolchain::Toolchain;
-use crate::{paths, process, report, system, toolchain, tools};
+use crate::{paths, process, report, system, toolchain, tools, webnn_browser};
 
 /// How much has to be there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,9 @@ pub fn run(scope: Scope) -> Result<Environment> {
     let mut dirs: Vec<PathBuf> = report::step("wasm-bindgen and trunk", tools::ensure_cargo_tools)?;
     dirs.push(report::step("wasm-opt and Playwright (npm)", tools::ensure_npm_tools)?);
     if scope == Scope::Test {
-        report::step("Chromium, its driver and a Vulkan driver", system::ensure_test_packages)?;
+        report::step("Browsers, their drivers and a Vulkan driver", system::ensure_test_packages)?;
         tools::check_node_for_playwright()?;
+        report::step("Chromium with WebNN", webnn_browser::ensure)?;
     }
     let old_path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(dirs.into_iter().chain(env::split_paths(&old_path)))

@@ -25,6 +25,14 @@ const VULKAN_DRIVER: Need =
     Need { what: "a Vulkan driver", package: "mesa-vulkan-drivers", present: has_vulkan_driver };
 const VULKAN_LOADER: Need = Need { what: "the Vulkan loader", package: "libvulkan1", present: has_vulkan_loader };
 const FIREFOX: Need = Need { what: "Firefox", package: "firefox-esr", present: || firefox().is_some() };
+const WEBKIT: Need =
+    Need { what: "WebKitGTK's WebDriver", package: "webkit2gtk-driver", present: || on_linux("WebKitWebDriver") };
+const DISPLAY: Need =
+    Need { what: "a display for WebKitGTK to draw on", package: "xvfb", present: || on_linux("Xvfb") };
+const SOUND: Need =
+    Need { what: "a sound server for virtual microphones", package: "pulseaudio", present: || on_linux("pulseaudio") };
+const SOUND_TOOLS: Need =
+    Need { what: "its tools", package: "pulseaudio-utils", present: || on_linux("pactl") && on_linux("paplay") };
 const NODE: Need = Need { what: "Node.js", package: "nodejs", present: || process::find("node").is_some() };
 const NPM: Need = Need { what: "npm", package: "npm", present: || process::find("npm").is_some() };
 const PIP: Need = Need { what: "Python's pip", package: "python3-pip", present: has_pip };
@@ -39,15 +47,18 @@ pub fn chromedriver() -> Option<PathBuf> {
     from_env_or_path("CHROMEDRIVER", &["chromedriver"])
 }
 
-/// Firefox, which `cargo xtask test --browsers` drives as well. `FIREFOX` names another one.
+/// Firefox, which end-to-end tests drive as well. `FIREFOX` names another one.
 pub fn firefox() -> Option<PathBuf> {
     from_env_or_path("FIREFOX", &["firefox-esr", "firefox"])
 }
 
 /// Installs what the tests drive.
 pub fn ensure_test_packages() -> Result<()> {
-    ensure(&[CHROMIUM, CHROMEDRIVER, VULKAN_DRIVER, VULKAN_LOADER])?;
-    let paths = [chromium(), chromedriver()].into_iter().flatten().map(|path| path.display().to_string());
+    ensure(&[CHROMIUM, CHROMEDRIVER, FIREFOX, WEBKIT, DISPLAY, VULKAN_DRIVER, VULKAN_LOADER])?;
+    let paths = [chromium(), chromedriver(), firefox(), process::find("WebKitWebDriver")]
+        .into_iter()
+        .flatten()
+        .map(|path| path.display().to_string());
     report::note(format!("{}, Vulkan", paths.collect::<Vec<_>>().join(", ")));
     Ok(())
 }
@@ -57,9 +68,9 @@ pub fn ensure_vulkan() -> Result<()> {
     ensure(&[VULKAN_DRIVER, VULKAN_LOADER])
 }
 
-/// Installs the further browsers of `cargo xtask test --browsers`.
-pub fn ensure_more_browsers() -> Result<()> {
-    ensure(&[FIREFOX])
+/// Installs what `cargo xtask test --browsers` needs beside the browsers: Firefox hears no microphone without a sound server.
+pub fn ensure_sound() -> Result<()> {
+    ensure(&[SOUND, SOUND_TOOLS])
 }
 
 /// Installs Node.js and npm.
@@ -138,6 +149,11 @@ fn ensure(needs: &[Need]) -> Result<()> {
 fn from_env_or_path(variable: &str, programs: &[&str]) -> Option<PathBuf> {
     let named = env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     named.or_else(|| programs.iter().find_map(|program| process::find(program)))
+}
+
+/// Whether a program is there that only Linux needs.
+fn on_linux(program: &str) -> bool {
+    !cfg!(target_os = "linux") || process::find(program).is_some()
 }
 
 fn has_pip() -> bool {

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::bundle::{self, Profile};
 use crate::counts::{self, Tally};
 use crate::setup::{self, Environment};
-use crate::{models, paths, process, report, samples, system};
+use crate::{models, paths, process, report, samples, system, webnn_browser};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// On CI, the longest that each of the three test steps may take. One that hangs is stopped and counted as failed, so
@@ -29,7 +29,7 @@ pub struct TestArgs {
     /// Only format, native lints and native tests.
     #[arg(long)]
     quick: bool,
-    /// Run the end-to-end tests in further browsers too (sets RILL_BROWSERS=all for Playwright).
+    /// Run more of the end-to-end tests in Firefox and WebKit too (sets RILL_BROWSERS=all for Playwright).
     #[arg(long, conflicts_with = "quick")]
     browsers: bool,
 }
@@ -48,7 +48,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     session.step("setup", || {
         env = Some(setup::run(setup::Scope::Test)?);
         if args.browsers {
-            system::ensure_more_browsers()?;
+            system::ensure_sound()?;
         }
         Ok(Tally::PASS)
     });
@@ -126,14 +126,14 @@ fn end_to_end_tests(env: &Environment, all_browsers: bool) -> Result<Tally> {
     let mut playwright = env.command("npx");
     playwright.args(["--no-install", "playwright", "test", "--reporter=list,json"]).current_dir(&e2e);
     playwright.env("PLAYWRIGHT_JSON_OUTPUT_FILE", &json_path).env("CHROMIUM", chromium);
-    playwright.env("RILL_MODELS", paths::models());
+    playwright.env("RILL_MODELS", paths::models()).env("CHROMIUM_WEBNN", webnn_browser::ensure()?);
+    if let Some(firefox) = system::firefox() {
+        playwright.env("FIREFOX", firefox);
+    }
     // The configuration starts the server: with this very program there is no second build.
     playwright.env("RILL_XTASK", std::env::current_exe().context("this program has no path")?);
     if all_browsers {
         playwright.env("RILL_BROWSERS", "all");
-        if let Some(firefox) = system::firefox() {
-            playwright.env("FIREFOX", firefox);
-        }
     }
     let status = process::limited(playwright, LIMIT_MINUTES).status().context("cannot start npx")?;
     let json = fs::read_to_string(&json_path)

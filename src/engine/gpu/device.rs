@@ -80,7 +80,7 @@ impl Gpu {
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        Ok(Rc::new(Self {
+        let gpu = Rc::new(Self {
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
             name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
@@ -90,7 +90,9 @@ impl Gpu {
             empty,
             pipelines: RefCell::default(),
             fault,
-        }))
+        });
+        gpu.learn_to_wait().await?;
+        Ok(gpu)
     }
 
     /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.
@@ -112,65 +114,15 @@ impl Gpu {
     }
 
     /// What to say, now and from now on, of a device that did not answer.
-    fn stalled(&self) -> Error {
+    pub(super) fn stalled(&self) -> Error {
         let error = Error::Stalled { waited_s: self.watchdog_s() };
         note(&self.fault, error.clone());
         error
     }
 
     /// Seconds after which a submit counts as lost.
-    fn watchdog_s(&self) -> u64 {
+    pub(super) fn watchdog_s(&self) -> u64 {
         if self.caps.software { SOFTWARE_WATCHDOG_S } else { WATCHDOG_S }
-    }
-
-    /// Waits until everything submitted is done.
-    pub(super) async fn finish(&self) -> Result<()> {
-        let (done, is_done) = futures_channel::oneshot::channel();
-        self.queue.on_submitted_work_done(move || {
-            let _ = done.send(());
-        });
-        self.wait(is_done).await?.map_err(|_| Error::DeviceLost("the queue was dropped".into()))?;
-        self.check()
-    }
-
-    /// Waits for a callback of the device, not for ever. Natively callbacks come only while somebody polls.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> Result<F::Output> {
-        let timeout = Some(std::time::Duration::from_secs(self.watchdog_s()));
-        if let Err(wgpu::PollError::Timeout) =
-            self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout })
-        {
-            return Err(self.stalled());
-        }
-        crate::engine::edge::give_way().await;
-        Ok(callback.await)
-    }
-
-    /// Waits for a callback of the device, not for ever. Firefox looks for finished work only every 100 ms unless something is
-    /// submitted (bugzilla 1870699), so a wait submits nothing at all now and then: there 1 to 3 ms were measured with it. Others answer by
-    /// themselves before the first pause is over, or are busy for so long that it does not matter.
-    #[cfg(target_arch = "wasm32")]
-    pub(super) async fn wait<F: Future>(&self, callback: F) -> Result<F::Output> {
-        use std::task::Poll;
-        let start = crate::engine::edge::Instant::now();
-        let mut callback = std::pin::pin!(callback);
-        for pause_ms in [2u32, 2, 4, 4, 8, 8].into_iter().chain(std::iter::repeat(16)) {
-            let mut pause = std::pin::pin!(crate::engine::edge::sleep(pause_ms));
-            let finished = std::future::poll_fn(|context| match callback.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending => pause.as_mut().poll(context).map(|()| None),
-            });
-            if let Some(output) = finished.await {
-                return Ok(output);
-            }
-            // A device that went away need not call back.
-            self.check()?;
-            if start.elapsed().as_secs() >= self.watchdog_s() {
-                return Err(self.stalled());
-            }
-            self.queue.submit([]);
-        }
-        unreachable!("the pauses never end")
     }
 }
 
@@ -212,7 +164,9 @@ pub(super) fn out_of_memory(message: String) -> Error {
     Error::Exhausted { what: "the GPU".into(), reason: message }
 }
 
-/// The adapter's own limits where the kernels profit from them, the specification's minimum elsewhere.
+/// The adapter's own limits where the kernels profit from them, the specification's minimum elsewhere. What is larger than a
+/// buffer or a binding may be lies in several ([`super::GpuSession`]): Safari on iOS used to give a tenth of what Metal can,
+/// and gives at most 1 GiB since August 2025 (<https://bugs.webkit.org/show_bug.cgi?id=297475>).
 fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
     wgpu::Limits {
         max_buffer_size: adapter.max_buffer_size,

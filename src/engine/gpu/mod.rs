@@ -10,6 +10,7 @@ mod readback;
 mod session;
 #[cfg(target_arch = "wasm32")]
 mod subgroups;
+mod wait;
 
 pub use device::Gpu;
 pub use readback::Readback;

@@ -10,7 +10,9 @@ use crate::engine::{Error, Result, arena, edge};
 use std::ops::Range;
 use std::rc::Rc;
 
-/// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost.
+/// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost. It is far from
+/// what browsers take for a hang: they may lose the device (<https://github.com/gpuweb/gpuweb/pull/3126>), and WebKit ends its
+/// GPU process when Metal gives up on a command buffer (<https://bugs.webkit.org/show_bug.cgi?id=290473>).
 pub(super) const SUBMIT_MS: f64 = 80.0;
 
 /// A program on a GPU.
