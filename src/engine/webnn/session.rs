@@ -11,7 +11,7 @@ use crate::engine::graph::{GraphId, Program, SlotId, SlotKind};
 use crate::engine::lowering::{Element, OperandType};
 use crate::engine::op::Operands;
 use crate::engine::session::Watch;
-use crate::engine::tensor::{HostTensor, TensorType};
+use crate::engine::tensor::{HostData, HostTensor, TensorType};
 use crate::engine::{Error, Result};
 use std::rc::Rc;
 
@@ -348,9 +348,16 @@ impl Contents {
         Ok(Weight { buffer: self.buffer.ok_or_else(missing)?, stored: OperandType::from(&self.ty).element })
     }
 
-    /// The host's bytes; zeros where it never had any.
+    /// The host's bytes as its tensors hold them; zeros where it never had any.
     fn bytes(&self) -> Vec<u8> {
-        self.host.as_ref().map_or_else(|| vec![0; self.ty.n_bytes()], HostTensor::to_bytes)
+        match &self.host {
+            // The host holds floats of every width as f32.
+            Some(HostTensor { data: HostData::F32(values), .. }) if self.tensor_type().element == Element::F32 => {
+                bytemuck::cast_slice(values).to_vec()
+            }
+            Some(host) => host.to_bytes(),
+            None => vec![0; self.tensor_type().n_bytes()],
+        }
     }
 }
 
