@@ -52,6 +52,8 @@ export interface LoadOptions {
   baseUrl?: string;
   /** Bytes fetched with one request. Default 4 MiB. */
   chunkBytes?: number;
+  /** Threads on the WASM backend. Default: one on each of the processor's cores, at most eight. */
+  threads?: number;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }

@@ -353,6 +353,8 @@ pub struct LoadRequest {
     pub source: Source,
     /// Bytes fetched with one range request.
     pub chunk_bytes: u32,
+    /// Threads of the processor; `None` for one on each of its cores.
+    pub threads: Option<u32>,
 }
 
 impl LoadRequest {
@@ -367,6 +369,7 @@ impl LoadRequest {
             precision: Precision::F32,
             source: Source::Auto,
             chunk_bytes: Self::DEFAULT_CHUNK_BYTES,
+            threads: None,
         }
     }
 }

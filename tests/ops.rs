@@ -13,7 +13,7 @@ use rill::engine::session::Device;
 /// is set.
 fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(Device) -> F) {
     for n_threads in [1, 3] {
-        let cpu = pollster::block_on(Cpu::open("", Some(n_threads))).expect("there is always a processor");
+        let cpu = pollster::block_on(Cpu::open("")).expect("there is always a processor").with_threads(n_threads);
         pollster::block_on(check(Device::Cpu(cpu))).unwrap_or_else(|e| panic!("{n_threads} threads: {e}"));
     }
     for software in [true, false] {

@@ -1,8 +1,10 @@
-//! Every op against its definition inside the browser: the same checks as `ops.rs`, through Tint instead of Naga.
+//! Every op against its definition inside the browser: the same checks as `ops.rs`, through Tint instead of Naga, and on the
+//! processor by each of the four builds of the kernels' module (`cargo xtask build` makes them).
 #![cfg(target_arch = "wasm32")]
 
 mod checks;
 
+use rill::engine::cpu::{Cpu, Variant};
 use rill::engine::gpu::Gpu;
 use rill::engine::op::GpuCaps;
 use rill::engine::session::Device;
@@ -10,9 +12,27 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
-/// The browser's adapter, used with a processor's kernels and with a GPU's.
+macro_rules! built {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/target/kernels/dist/", $name, ".wasm"))
+    };
+}
+
+/// The builds of the processor's kernels.
+const BUILDS: [(Variant, &[u8]); 4] = [
+    (Variant { relaxed: false, threads: false }, built!("simd")),
+    (Variant { relaxed: true, threads: false }, built!("relaxed")),
+    (Variant { relaxed: false, threads: true }, built!("simd-threads")),
+    (Variant { relaxed: true, threads: true }, built!("relaxed-threads")),
+];
+
+/// The processor with each build, and the browser's adapter, used with a processor's kernels and with a GPU's.
 async fn devices() -> Vec<Device> {
     let mut devices = Vec::new();
+    for (variant, module) in BUILDS {
+        let cpu = Cpu::from_bytes(module, variant).await.expect("Chromium has SIMD, relaxed SIMD and shared memory");
+        devices.push(Device::Cpu(cpu.with_threads(2)));
+    }
     for software in [true, false] {
         let gpu = Gpu::open_as(|caps| GpuCaps { software, ..caps }).await;
         devices.push(Device::Gpu(gpu.expect("the browser has a WebGPU adapter (webdriver.json asks for SwiftShader)")));

@@ -94,7 +94,7 @@ test('speech becomes text, token by token', async () => {
       phases.add(progress.phase);
       files = progress.files;
     };
-    window.speech = await window.rill.load('whisper-tiny.en', { onProgress });
+    window.speech = await window.rill.load('whisper-tiny.en', { backend: 'webgpu', onProgress });
     const steps = [];
     const onToken = (step) => steps.push(step);
     const result = await window.speech.run({ audio: new Float32Array(samples) }, { onToken, language: 'en' });

@@ -140,17 +140,17 @@ test.describe('models', () => {
     await expect(rill.status).toContainText('Done', LOAD);
   });
 
-  test('a GPU that goes away takes its model with it, and no recording', async ({ rill, browser }) => {
+  test('a GPU process that crashes costs neither the recording nor its text', async ({ rill, browser }) => {
     await serve(rill.page, GOOD);
     await rill.open();
+    await rill.runOn('GPU (WebGPU)');
     await rill.loadModel();
-    await rill.choose(wav.tone(900));
+    await rill.choose(wav.tone(300));
     await expect(rill.status).toContainText(/Listening|Writing/);
     await (await browser.newBrowserCDPSession()).send('Browser.crashGpuProcess');
-    const alert = await rill.expectAlert('The GPU went away', 'Load the model again');
+    await rill.expectAlert('WebGPU failed in the middle of the work', 'Nothing is lost');
+    await expect(rill.status).toContainText('Done', TRANSCRIPTION);
     await expect(rill.record).toHaveAttribute('aria-disabled', 'false');
-    expect((await rill.save('Save recording as WAV')).bytes.length).toBeGreaterThan(900 * 32_000);
-    await alert.getByRole('button', { name: 'Load again' }).click();
-    await expect(rill.ready).toBeVisible(LOAD);
+    expect((await rill.save('Save recording as WAV')).bytes.length).toBeGreaterThan(300 * 32_000);
   });
 });

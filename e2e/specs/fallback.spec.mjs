@@ -35,11 +35,8 @@ async function open(rill, ...programs) {
   await rill.open();
 }
 
-/** Ask for WebGPU in the settings: the measurement may well prefer the processor to software that plays the GPU. */
-async function chooseWebGpu(rill) {
-  await rill.page.locator('summary', { hasText: 'Settings' }).click();
-  await rill.page.getByLabel('Runs on').selectOption('GPU (WebGPU)');
-}
+/** Asked for by name: the measurement may well prefer the processor to software that plays the GPU. */
+const WEBGPU = 'GPU (WebGPU)';
 
 test.describe('from the start', () => {
   test('no adapter: the processor does it, and the reason is said', async ({ rill }) => {
@@ -105,7 +102,7 @@ test.describe('from the start', () => {
 test.describe('in the middle of the work', () => {
   test('device.destroy(): the transcription is finished on the next backend, no word lost or said twice', async ({ rill }) => {
     await open(rill, forcing.destroyable);
-    await chooseWebGpu(rill);
+    await rill.runOn(WEBGPU);
     await rill.loadModel();
     await rill.choose(tone(100));
     await expect(rill.segments).toHaveCount(1, TRANSCRIPTION);
@@ -125,7 +122,7 @@ test.describe('in the middle of the work', () => {
 
   test('device.destroy() while recording: the recording goes on and its text comes', async ({ rill }) => {
     await open(rill, forcing.destroyable);
-    await chooseWebGpu(rill);
+    await rill.runOn(WEBGPU);
     await rill.loadModel();
     await rill.record.click();
     await expect(rill.clock).toContainText('0:02');
@@ -139,7 +136,7 @@ test.describe('in the middle of the work', () => {
 
   test('a GPU that no longer answers is given up after the watchdog’s time', async ({ rill }) => {
     await open(rill, forcing.stallable);
-    await chooseWebGpu(rill);
+    await rill.runOn(WEBGPU);
     await rill.loadModel();
     await rill.choose(tone(70));
     await expect(rill.segments).toHaveCount(1, TRANSCRIPTION);
@@ -151,7 +148,7 @@ test.describe('in the middle of the work', () => {
 
   test('with fallbacks off it is an error that says what to do, and the next load tries WebGPU again', async ({ rill }) => {
     await open(rill, forcing.destroyable);
-    await chooseWebGpu(rill);
+    await rill.runOn(WEBGPU);
     await rill.page.getByLabel('If a backend fails, go on with the next').uncheck();
     await rill.loadModel();
     await rill.choose(tone(100));

@@ -36,7 +36,8 @@ test('a dropped stereo file is resampled and written down, and its text can be c
   const { text, segments, timings, adapter, language, backend } = JSON.parse(await saved('json'));
   expect(words(text)).toBe(JFK);
   expect(words(segments.map((segment) => segment.text).join(''))).toBe(JFK);
-  expect([language, backend]).toEqual(['en', 'webgpu']);
+  expect(language).toBe('en');
+  expect(['webgpu', 'webnn', 'wasm']).toContain(backend);
   expect(adapter).not.toBe('');
   expect(timings.audio_s).toBeCloseTo(11, 1);
 });

@@ -8,7 +8,8 @@ test('what is said into the microphone stands on the page, word for word', async
   await expect(rill.badge).toContainText('Software GPU');
   await expect(rill.capability).toContainText('computes on your processor');
   await rill.loadModel();
-  await expect(rill.badge).toContainText('WebGPU');
+  // Which of them it is was measured.
+  await expect(rill.badge).toContainText(/WebGPU|WebAssembly/);
 
   await test.step('while recording, the page shows that it hears', async () => {
     await expect(rill.clock).toContainText('0:00');

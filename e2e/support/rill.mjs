@@ -69,6 +69,13 @@ export class RillPage {
     return this;
   }
 
+  /** Choose in the settings what models run on, by the words of the option. */
+  async runOn(option) {
+    const settings = this.page.locator('details.settings');
+    if (!(await settings.evaluate((fold) => fold.open))) await settings.locator('summary').click();
+    await this.page.getByLabel('Runs on').selectOption(option);
+  }
+
   /** Load the chosen speech model, as a visitor does. */
   async loadModel() {
     await this.load.click();

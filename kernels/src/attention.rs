@@ -175,6 +175,7 @@ impl<'a> Attention<'a> {
 #[inline(never)]
 fn score(q: &[BlockA], k: &[BlockB], n_keys: usize, scores: &mut [Tile]) {
     for (k, scores) in k.chunks_exact(q.len()).zip(scores.iter_mut()) {
+        *scores = [[0.0; COLS]; ROWS];
         gemm::tile(q, k, scores);
     }
     if let (Some(last), rest @ 1..) = (scores.last_mut(), n_keys % COLS) {

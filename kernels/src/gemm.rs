@@ -27,21 +27,25 @@ pub fn n_blocks(k: usize) -> usize {
     k.div_ceil(STEPS)
 }
 
-/// A tile of the product. Not inlined: a browser replaces its first, slow translation of a function only at the next call.
+/// Adds a tile of the product to what is there. Not inlined: a browser replaces its first, slow translation of a function only at the next call.
 #[inline(never)]
-pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
-    let mut sums = [[F32x4::ZERO; 2]; ROWS];
+pub fn tile(a: &[BlockA], b: &[BlockB], tile: &mut Tile) {
+    let mut sums = tile.each_ref().map(load8);
     for (a, b) in a.iter().zip(b) {
-        for step in 0..STEPS {
-            let b = load8(&b[step]);
-            for row in 0..ROWS {
-                let a = F32x4::splat(a[row][step]);
-                sums[row] = [a.madd(b[0], sums[row][0]), a.madd(b[1], sums[row][1])];
+        let mut a = a.as_flattened().as_ptr();
+        for b in b {
+            let b = load8(b);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: `a` is the block's first row moved on by the step, which is below STEPS; rows are STEPS apart.
+                let a = F32x4::splat(unsafe { *a.add(row * STEPS) });
+                *sums = [a.madd(b[0], sums[0]), a.madd(b[1], sums[1])];
             }
+            // SAFETY: at most one past the first row, of the block's several.
+            a = unsafe { a.add(1) };
         }
     }
-    for (out, sums) in out.iter_mut().zip(sums) {
-        store8(sums, out);
+    for (to, sums) in tile.iter_mut().zip(sums) {
+        store8(sums, to);
     }
 }
 
@@ -49,6 +53,12 @@ pub fn tile(a: &[BlockA], b: &[BlockB], out: &mut Tile) {
 pub fn split_a(scratch: &mut [f32], n_blocks: usize) -> (&mut [BlockA], &mut [f32]) {
     let (front, rest) = scratch.split_at_mut(n_blocks * STEPS * ROWS);
     (front.as_chunks_mut::<STEPS>().0.as_chunks_mut::<ROWS>().0, rest)
+}
+
+/// Cuts off the front of a thread's scratch as tiles.
+pub fn split_tiles(scratch: &mut [f32], n: usize) -> (&mut [Tile], &mut [f32]) {
+    let (front, rest) = scratch.split_at_mut(n * COLS * ROWS);
+    (front.as_chunks_mut::<COLS>().0.as_chunks_mut::<ROWS>().0, rest)
 }
 
 /// Cuts off the front of a thread's scratch as blocks of B.

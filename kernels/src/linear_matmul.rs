@@ -2,7 +2,7 @@
 
 use crate::gemm::{self, BlockA, BlockB, COLS, ROWS, Tile};
 use crate::linear_map::Map;
-use crate::simd::load8;
+use crate::simd::{load8, store8};
 use crate::step::Io;
 use core::ops::Range;
 
@@ -10,6 +10,9 @@ use core::ops::Range;
 const BLOCK_FLOATS: usize = 96 << 10;
 /// Fewer rows would not repay the packing of a block of weights.
 const LEAST_ROWS: usize = 96;
+
+/// Blocks of eight steps that are multiplied in one go: those of a tile's rows and columns, 22 KB, stay in a first-level cache.
+const MOST_BLOCKS: usize = 52;
 
 /// How a product is cut: blocks of columns times blocks of rows.
 struct Cut {
@@ -47,7 +50,9 @@ pub(crate) fn run(map: &Map, io: &Io, task: usize, n_threads: usize, scratch: &m
     let k_blocks = gemm::n_blocks(n_cols);
     let (buffer, rest) = scratch.split_at_mut(n_cols);
     let (a, rest) = gemm::split_a(rest, k_blocks);
-    let (b, _) = gemm::split_b(rest, cols.len().div_ceil(COLS) * k_blocks);
+    let n_panels = cols.len().div_ceil(COLS);
+    let (tiles, rest) = gemm::split_tiles(rest, n_panels);
+    let (b, _) = gemm::split_b(rest, n_panels * k_blocks);
     for (to, col) in b.chunks_exact_mut(k_blocks).zip(cols.clone().step_by(COLS)) {
         map.weight.pack(col, COLS.min(cols.end - col), n_cols, to);
     }
@@ -57,21 +62,36 @@ pub(crate) fn run(map: &Map, io: &Io, task: usize, n_threads: usize, scratch: &m
             gemm::pack_a(r, map.rows.row(row, buffer), a);
         }
         (rows.len()..ROWS).for_each(|r| gemm::clear_a(r, a));
-        row_of_tiles(map, io, rows, cols.clone(), a, b);
+        row_of_tiles(map, io, rows, cols.clone(), a, b, tiles);
     }
 }
 
 /// The tiles of some rows; these are packed in `a`, the columns in `b`.
 #[inline(never)]
-fn row_of_tiles(map: &Map, io: &Io, rows: Range<usize>, cols: Range<usize>, a: &[BlockA], b: &[BlockB]) {
-    let mut tile: Tile = [[0.0; COLS]; ROWS];
-    for (b, col) in b.chunks_exact(a.len()).zip(cols.clone().step_by(COLS)) {
-        gemm::tile(a, b, &mut tile);
-        let n_cols = COLS.min(cols.end - col);
-        let bias = map.bias(col, n_cols);
-        for (row, sums) in rows.clone().zip(&tile) {
-            let [low, high] = load8(sums);
-            map.finish(io, [low + bias[0], high + bias[1]], (row, col), n_cols);
+fn row_of_tiles(
+    map: &Map,
+    io: &Io,
+    rows: Range<usize>,
+    cols: Range<usize>,
+    a: &[BlockA],
+    b: &[BlockB],
+    tiles: &mut [Tile],
+) {
+    for (tile, col) in tiles.iter_mut().zip(cols.clone().step_by(COLS)) {
+        let bias = map.bias(col, COLS.min(cols.end - col));
+        tile.iter_mut().for_each(|sums| store8(bias, sums));
+    }
+    let k_blocks = a.len();
+    let stretch = k_blocks.div_ceil(k_blocks.div_ceil(MOST_BLOCKS));
+    for first in (0..k_blocks).step_by(stretch) {
+        let blocks = first..(first + stretch).min(k_blocks);
+        for (b, tile) in b.chunks_exact(k_blocks).zip(tiles.iter_mut()) {
+            gemm::tile(&a[blocks.clone()], &b[blocks.clone()], tile);
+        }
+    }
+    for (tile, col) in tiles.iter().zip(cols.clone().step_by(COLS)) {
+        for (row, sums) in rows.clone().zip(tile) {
+            map.finish(io, load8(sums), (row, col), COLS.min(cols.end - col));
         }
     }
 }

@@ -86,7 +86,13 @@ mod native {
     }
 
     async fn measure(options: &Options, samples: &[f32]) -> Result<Value> {
-        let wish = Wish { backend: BackendChoice::WebGpu, precision: options.precision, fallbacks: true, model: None };
+        let wish = Wish {
+            backend: BackendChoice::WebGpu,
+            precision: options.precision,
+            fallbacks: true,
+            threads: None,
+            model: None,
+        };
         let choice = Ladder::default().choose(&wish).await?;
         let files = ModelFiles::folder(options.models.join(&options.model), LoadHooks::default());
         let (model, load_timings) = load(&choice, &files, &CancelFlag::default(), &mut |_| ()).await?;

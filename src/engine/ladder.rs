@@ -57,6 +57,8 @@ pub struct Wish<'a> {
     pub precision: Precision,
     /// Whether something less may be given than was asked for.
     pub fallbacks: bool,
+    /// Threads of the processor; `None` for one on each of its cores.
+    pub threads: Option<usize>,
     /// What will run on it, by a name that stands for its shapes; without it nothing is measured.
     pub model: Option<(&'a str, &'a dyn Representative)>,
 }
@@ -109,7 +111,12 @@ impl Ladder {
                     *place = Some(context.clone());
                     return Ok(context);
                 }
-                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
+                // Where the browser has none at all, each device type says the same.
+                Err(Error::BackendUnavailable { reason, .. }) => {
+                    let general = reason.split_once(": ").map_or(&*reason, |(_, general)| general);
+                    let is_known = reasons.iter().any(|known: &String| known.ends_with(general));
+                    reasons.extend((!is_known).then_some(reason));
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -122,7 +129,7 @@ impl Ladder {
         if let Some(cpu) = place.as_ref() {
             return Ok(cpu.clone());
         }
-        let cpu = Cpu::open(&self.app_url, None).await?;
+        let cpu = Cpu::open(&self.app_url).await?;
         probe(&Device::Cpu(cpu.clone())).await.map_err(|e| Error::BackendUnavailable {
             backend: "wasm",
             reason: format!("a test computation of the processor's kernels failed: {e}"),
@@ -222,8 +229,9 @@ impl Ladder {
             }
             BackendChoice::Wasm | BackendChoice::Auto => {
                 let cpu = self.cpu().await?;
+                let cpu = wish.threads.map_or(cpu.clone(), |n| cpu.with_threads(n));
                 Ok(Choice {
-                    adapter: cpu.name.clone(),
+                    adapter: cpu.name(),
                     device: Device::Cpu(cpu),
                     backend: BackendChoice::Wasm,
                     software: true,

@@ -32,7 +32,7 @@ impl Ladder {
             available: context.is_ok(),
             reason: match &context {
                 Ok(context) => format!("a test computation on {} came out right", context.name()),
-                Err(e) => e.to_string(),
+                Err(e) => why(e),
             },
             adapter: context.as_ref().map_or_else(|_| String::new(), |context| context.name()),
             software: context.as_ref().is_ok_and(|context| context.device_type == DeviceType::Cpu),
@@ -46,7 +46,7 @@ impl Ladder {
             backend: BackendChoice::Wasm,
             available: whole.as_ref().is_some_and(|found| found.supported),
             reason: whole.map_or_else(String::new, |found| found.reason),
-            adapter: cpu.map_or_else(String::new, |cpu| cpu.name.clone()),
+            adapter: cpu.map_or_else(String::new, |cpu| cpu.name()),
             software: true,
             features: self.features_of("wasm.").await,
             probe_ms: edge::ms_since(start),
@@ -60,13 +60,13 @@ impl Ladder {
         let finding = match name {
             "webgpu" => match self.gpu().await {
                 Ok(gpu) => computed(&Device::Gpu(gpu.clone()), &gpu.name).await,
-                Err(e) => Err(e.to_string()),
+                Err(e) => Err(why(&e)),
             },
             "webnn" => webnn(self, None).await,
             "webnn.cpu" | "webnn.gpu" | "webnn.npu" => webnn(self, name.strip_prefix("webnn.")).await,
             "wasm" => match self.cpu().await {
-                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name).await,
-                Err(e) => Err(e.to_string()),
+                Ok(cpu) => computed(&Device::Cpu(cpu.clone()), &cpu.name()).await,
+                Err(e) => Err(why(&e)),
             },
             "wasm.simd" => wasm_features::simd().await,
             "wasm.relaxed-simd" => wasm_features::relaxed_simd().await,
@@ -74,7 +74,7 @@ impl Ladder {
             "storage" => remember::probe().await,
             _ if name.starts_with("webgpu.") && FEATURES.contains(&name) => match self.gpu().await {
                 Ok(gpu) => of_gpu(&gpu, name).await,
-                Err(e) => Err(e.to_string()),
+                Err(e) => Err(why(&e)),
             },
             _ => return None,
         };
@@ -90,6 +90,14 @@ impl Ladder {
             reports.extend(self.feature(name).await);
         }
         reports
+    }
+}
+
+/// Why a device is not there, without saying again which one was asked for.
+fn why(error: &super::Error) -> String {
+    match error {
+        super::Error::BackendUnavailable { reason, .. } => reason.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -120,7 +128,7 @@ async fn webnn(ladder: &Ladder, device_type: Option<&str>) -> Finding {
         Some(device_type) => Context::open_probed(device_type).await.inspect(|context| context.destroy()),
         None => ladder.nn().await,
     };
-    opened.map(|context| format!("a test computation on {} came out right", context.name())).map_err(|e| e.to_string())
+    opened.map(|context| format!("a test computation on {} came out right", context.name())).map_err(|e| why(&e))
 }
 
 /// One feature by its name, or the names that there are.

@@ -85,8 +85,8 @@ fn App() -> impl IntoView {
                     <ModelPicker />
                     <Loader task=Task::SpeechToText />
                     <SettingsPanel />
-                    <LadderPanel task=Task::SpeechToText />
                 </aside>
+                <LadderPanel task=Task::SpeechToText />
             </div>
             <div hidden=move || tab.get() != Tab::Text class="panes">
                 <div class="work">
@@ -95,8 +95,8 @@ fn App() -> impl IntoView {
                 </div>
                 <aside class="side" aria-label="Text model">
                     <Loader task=Task::TextEmbedding />
-                    <LadderPanel task=Task::TextEmbedding />
                 </aside>
+                <LadderPanel task=Task::TextEmbedding />
             </div>
         </main>
         <Help open=help_open />

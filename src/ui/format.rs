@@ -47,6 +47,14 @@ pub fn speed(rtf: f64) -> String {
     }
 }
 
+/// The engine's words as a sentence: with a capital letter and a full stop.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let stop = if words.is_empty() || words.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
 /// A position in a recording: `0:07`, `12:30`, `1:02:03`.
 pub fn clock(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
@@ -77,6 +85,11 @@ mod tests {
         assert_eq!(speed(0.026), "38× real time");
         assert_eq!(speed(3.12), "3.1× slower than real time");
         assert_eq!(speed(0.0), "not measured");
+    }
+
+    #[test]
+    fn words_become_a_sentence_once() {
+        assert_eq!(["the adapter has none", "Done.", ""].map(sentence), ["The adapter has none.", "Done.", ""]);
     }
 
     #[test]

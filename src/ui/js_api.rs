@@ -95,8 +95,11 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
         let ids: Vec<_> = known.iter().map(|model| model.id.as_str()).collect();
         return Err(type_error(&format!("load: there is no model `{id}`; the models are {}", ids.join(", "))));
     }
-    let given =
-        Given::new("load", &options, &["backend", "precision", "baseUrl", "chunkBytes", "onProgress", "signal"])?;
+    let given = Given::new(
+        "load",
+        &options,
+        &["backend", "precision", "baseUrl", "chunkBytes", "threads", "onProgress", "signal"],
+    )?;
     let request = given.load_request(&id)?;
     let on_progress = given.function("onProgress")?;
     let signal = given.signal()?;

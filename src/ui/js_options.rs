@@ -56,6 +56,7 @@ impl<'a> Given<'a> {
         if let Some(bytes) = self.whole_number("chunkBytes")? {
             request.chunk_bytes = bytes;
         }
+        request.threads = self.whole_number("threads")?;
         Ok(request)
     }
 

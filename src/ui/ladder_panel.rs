@@ -67,8 +67,12 @@ fn Rung(task: Task, report: BackendReport) -> impl IntoView {
                 <span class="rung__status">{status}</span>
             </p>
             {(!report.adapter.is_empty())
-                .then(|| view! { <p class="rung__words">{report.adapter.clone()}{report.software.then_some(" (computes on the processor)")}</p> })}
-            <p class="rung__words">{report.reason.clone()}</p>
+                .then(|| {
+                    let is_posing = report.software && backend != BackendChoice::Wasm;
+                    let words = format!("{}{}", report.adapter, if is_posing { ", which computes on the processor" } else { "" });
+                    view! { <p class="rung__words">{format::sentence(&words)}</p> }
+                })}
+            <p class="rung__words">{format::sentence(&report.reason)}</p>
             <p class="rung__figure" hidden=move || figure().is_none()>{figure}</p>
             <Show when=can_choose>
                 <button type="button" class="button button--small" on:click=move |_| session.use_backend(task, backend)>
@@ -102,7 +106,7 @@ fn Decision(task: Task) -> impl IntoView {
         <div class="ladder__decision">
             <h3>"Why it runs there"</h3>
             <p class="ladder__words">
-                {move || reason().unwrap_or_else(|| "The model is not loaded yet; its backend is measured when it is.".into())}
+                {move || reason().map(|reason| format::sentence(&reason)).unwrap_or_else(|| "The model is not loaded yet; its backend is measured when it is.".into())}
             </p>
             {move || measured.get().map(|measured| view! { <Spent measured /> })}
             <Show when=move || measured.get().is_some() || is_chosen()>
@@ -166,9 +170,11 @@ fn row(report: FeatureReport) -> impl IntoView {
     view! {
         <tr class="tried__row" class=("tried__row--no", !report.supported)>
             <th scope="row">
-                <span class="tried__title">{title}</span>
-                <span class="tried__what">{what}</span>
-                <span class="tried__reason">{report.reason}</span>
+                <span class="tried__words">
+                    <span class="tried__title">{title}</span>
+                    <span class="tried__what">{what}</span>
+                    <span class="tried__reason">{format::sentence(&report.reason)}</span>
+                </span>
             </th>
             <td>{if report.supported { "Yes" } else { "No" }}</td>
             <td>{format::duration_ms(report.probe_ms.max(0.0))}</td>

@@ -81,11 +81,11 @@ impl Settings {
     /// How to load `model`.
     pub fn load_request(&self, model: &str) -> LoadRequest {
         LoadRequest {
-            model: model.into(),
             backend: self.backend,
             precision: self.precision,
             source: self.source.clone(),
             chunk_bytes: self.chunk_bytes,
+            ..LoadRequest::new(model)
         }
     }
 

@@ -74,6 +74,7 @@ impl Worker {
             backend: request.backend,
             precision: request.precision,
             fallbacks: self.fallbacks.get(),
+            threads: request.threads.map(|threads| threads as usize),
             model: None,
         };
         let mut choice = match after {

@@ -38,7 +38,7 @@ pub fn open_gpu() -> Option<Rc<Gpu>> {
 
 /// The processor.
 pub fn processor() -> Device {
-    Device::Cpu(pollster::block_on(Cpu::open("", None)).expect("there is always a processor"))
+    Device::Cpu(pollster::block_on(Cpu::open("")).expect("there is always a processor"))
 }
 
 /// What models are tested on: the GPU where there is one, and the processor.

@@ -31,6 +31,10 @@ use rill_kernels::Operand;
 /// After so many milliseconds of work messages are let in: a stop, more audio.
 const SLICE_MS: f64 = 40.0;
 
+fn count_of_threads(n: usize) -> String {
+    if n == 1 { "one thread".into() } else { format!("{n} threads") }
+}
+
 /// A program on the processor.
 #[derive(Debug)]
 pub struct CpuSession {

@@ -7,17 +7,24 @@ use std::rc::Rc;
 /// The processor.
 #[derive(Debug)]
 pub struct Cpu {
-    /// For people.
-    pub name: String,
     /// Threads that compute.
     pub n_threads: usize,
 }
 
 impl Cpu {
-    /// The processor with `n_threads` threads; as many as it has cores, where none is said. There is nothing to fetch.
-    pub async fn open(_app_url: &str, n_threads: Option<usize>) -> Result<Rc<Self>> {
-        let n_threads = n_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into));
-        Ok(Rc::new(Self { name: format!("this processor, {n_threads} threads"), n_threads }))
+    /// The processor with a thread on each of its cores. There is nothing to fetch.
+    pub async fn open(_app_url: &str) -> Result<Rc<Self>> {
+        Ok(Rc::new(Self { n_threads: std::thread::available_parallelism().map_or(1, Into::into) }))
+    }
+
+    /// The same with so many threads.
+    pub fn with_threads(&self, n_threads: usize) -> Rc<Self> {
+        Rc::new(Self { n_threads: n_threads.max(1) })
+    }
+
+    /// For people.
+    pub fn name(&self) -> String {
+        format!("this processor ({})", super::count_of_threads(self.n_threads))
     }
 }
 

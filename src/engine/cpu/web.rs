@@ -22,10 +22,8 @@ const MOST_THREADS: usize = 8;
 const PATIENCE_MS: f64 = 30_000.0;
 
 /// The processor, and the build of the kernels that fits it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Cpu {
-    /// For people.
-    pub name: String,
     /// Threads that compute.
     pub n_threads: usize,
     /// Which build.
@@ -34,12 +32,10 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Fetches the fastest build that works here from the app's `kernels/` folder. `n_threads`: as many as there are cores, where
-    /// none is said.
-    pub async fn open(app_url: &str, n_threads: Option<usize>) -> Result<Rc<Self>> {
+    /// Fetches the fastest build that works here from the app's `kernels/` folder; a thread on each core.
+    pub async fn open(app_url: &str) -> Result<Rc<Self>> {
         let variant = Variant::best().await.ok_or_else(|| unavailable("this browser has no WebAssembly SIMD"))?;
-        let variant = Variant { threads: variant.threads && n_threads != Some(1), ..variant };
-        let url = format!("{app_url}kernels/{}.wasm?{}", variant.name(), env!("CARGO_PKG_VERSION"));
+        let url = format!("{app_url}kernels/{}.wasm?{}", variant.name(), crate::BUILD);
         let fetched = async {
             let response = gloo_net::http::Request::get(&url).send().await.map_err(|e| e.to_string())?;
             if !response.ok() {
@@ -48,20 +44,27 @@ impl Cpu {
             response.binary().await.map_err(|e| e.to_string())
         };
         let bytes = fetched.await.map_err(|reason| Error::Fetch { url: url.clone(), reason })?;
-        Self::from_bytes(&bytes, variant, n_threads).await
+        Self::from_bytes(&bytes, variant).await
     }
 
     /// The same from a module that is here already.
-    pub async fn from_bytes(bytes: &[u8], variant: Variant, n_threads: Option<usize>) -> Result<Rc<Self>> {
+    pub async fn from_bytes(bytes: &[u8], variant: Variant) -> Result<Rc<Self>> {
         let compiled = JsFuture::from(WebAssembly::compile(&Uint8Array::from(bytes).into())).await;
         let module = compiled.map_err(|e| unavailable(&describe(&e)))?.unchecked_into();
-        let n_threads = match variant.threads {
-            true => n_threads.unwrap_or_else(|| n_cores().min(MOST_THREADS)).max(1),
-            false => 1,
-        };
-        let simd = if variant.relaxed { "relaxed SIMD" } else { "SIMD" };
-        let threads = if n_threads == 1 { "one thread".into() } else { format!("{n_threads} threads") };
-        Ok(Rc::new(Self { name: format!("this processor ({threads}, {simd})"), n_threads, variant, module }))
+        let n_threads = if variant.threads { n_cores().clamp(1, MOST_THREADS) } else { 1 };
+        Ok(Rc::new(Self { n_threads, variant, module }))
+    }
+
+    /// The same with so many threads, where there can be several.
+    pub fn with_threads(&self, n_threads: usize) -> Rc<Self> {
+        let most = if self.variant.threads { 4 * MOST_THREADS } else { 1 };
+        Rc::new(Self { n_threads: n_threads.clamp(1, most), ..self.clone() })
+    }
+
+    /// For people.
+    pub fn name(&self) -> String {
+        let simd = if self.variant.relaxed { "relaxed SIMD" } else { "SIMD" };
+        format!("this processor ({}, {simd})", super::count_of_threads(self.n_threads))
     }
 }
 
