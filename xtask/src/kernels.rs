@@ -63,6 +63,7 @@ fn cargo(env: &Environment, command: &str, relaxed: bool, threads: bool) -> Comm
     let features: Vec<_> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     let link_args = LINK_ARGS.iter().chain(if threads { &THREADS_LINK_ARGS[..] } else { &[] });
     let flags: Vec<String> = std::iter::once(format!("-Ctarget-feature={}", features.join(",")))
+        .chain(LLVM_ARGS.iter().map(|arg| format!("-Cllvm-args={arg}")))
         .chain(link_args.map(|arg| format!("-Clink-arg={arg}")))
         .collect();
     let mut cargo = env.wasm_command("cargo");
