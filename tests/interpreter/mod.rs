@@ -8,7 +8,7 @@ mod compute;
 
 use compute::Values;
 use rill::engine::lowering::{Lowering, Operand, OperandType, Source};
-use rill::engine::webnn::api::{Api, BufferId, BuiltId, GraphSpec, Later, TensorId};
+use rill::engine::webnn::api::{Api, BufferId, BuiltId, GraphSpec, Later, TensorId, Weight};
 use rill::engine::webnn::limits::{Limits, needed};
 use rill::engine::webnn::{Context, DeviceType};
 use rill::engine::{Error, Result};
@@ -60,6 +60,16 @@ impl Interpreter {
         self.next_id.replace(self.next_id.get() + 1)
     }
 
+    /// A weight's values in the type that is wanted.
+    fn weight(&self, weight: Weight, ty: &OperandType) -> Result<Values> {
+        let (buffers, stored) = (self.buffers.borrow(), OperandType::new(weight.stored, ty.shape.clone()));
+        let bytes = buffers.get(&weight.buffer).ok_or_else(|| refused("the weight was let go".into()))?;
+        if bytes.len() != stored.n_bytes() {
+            return Err(refused(format!("TypeError: {} bytes for a weight {stored:?}", bytes.len())));
+        }
+        Ok(Values { ty: ty.clone(), ..Values::from_bytes(&stored, bytes) })
+    }
+
     fn alive(&self) -> Result<()> {
         match &*self.lost.borrow() {
             Some(reason) => Err(refused(format!("InvalidStateError: context is lost ({reason})"))),
@@ -95,9 +105,10 @@ impl Api for Interpreter {
         Ok(())
     }
 
-    fn write_tensor_from(&self, tensor: TensorId, weight: BufferId) -> Result<()> {
-        let buffers = self.buffers.borrow();
-        self.write_tensor(tensor, buffers.get(&weight).ok_or_else(|| refused("the weight was let go".into()))?)
+    fn write_weight(&self, tensor: TensorId, weight: Weight) -> Result<()> {
+        let ty = self.tensors.borrow().get(&tensor).map(|(ty, _)| ty.clone());
+        let ty = ty.ok_or_else(|| refused("the tensor was destroyed".into()))?;
+        self.write_tensor(tensor, &self.weight(weight, &ty)?.to_bytes())
     }
 
     fn read_tensor(&self, tensor: TensorId) -> Later<'_, Vec<u8>> {
@@ -142,14 +153,7 @@ impl Api for Interpreter {
             if graph.outputs.iter().collect::<HashSet<_>>().len() != graph.outputs.len() {
                 return Err(refused("an operand goes out twice".into()));
             }
-            let weight = |&(operand, buffer): &(Operand, BufferId)| {
-                let (ty, buffers) = (graph.lowering.ty(operand), self.buffers.borrow());
-                let bytes = buffers.get(&buffer).ok_or_else(|| refused("the weight was let go".into()))?;
-                match bytes.len() == ty.n_bytes() {
-                    true => Ok((operand, Values::from_bytes(ty, bytes))),
-                    false => Err(refused(format!("TypeError: {} bytes for a constant {ty:?}", bytes.len()))),
-                }
-            };
+            let weight = |&(operand, weight)| Ok((operand, self.weight(weight, graph.lowering.ty(operand))?));
             let weights = graph.weights.iter().map(weight).collect::<Result<_>>()?;
             let built = Built { lowering: graph.lowering.clone(), weights, outputs: graph.outputs.to_vec() };
             let id = BuiltId(self.fresh_id());

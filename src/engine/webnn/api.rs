@@ -4,7 +4,7 @@
 //! writes and reads of one context happen in the order of calling, as the specification says.
 
 use crate::engine::Result;
-use crate::engine::lowering::{Lowering, Operand, OperandType};
+use crate::engine::lowering::{Element, Lowering, Operand, OperandType};
 use std::pin::Pin;
 
 /// A result that comes later.
@@ -22,6 +22,15 @@ pub struct BufferId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BuiltId(pub u32);
 
+/// A weight as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weight {
+    /// Its bytes.
+    pub buffer: BufferId,
+    /// Of what type they are. f16 is widened where f32 is wanted.
+    pub stored: Element,
+}
+
 /// A graph to build.
 #[derive(Debug)]
 pub struct GraphSpec<'a> {
@@ -29,8 +38,8 @@ pub struct GraphSpec<'a> {
     pub label: &'a str,
     /// Its primitives; what `outputs` do not need is left out.
     pub lowering: &'a Lowering,
-    /// Operands that are constants of the graph, and their bytes.
-    pub weights: Vec<(Operand, BufferId)>,
+    /// Operands that are constants of the graph.
+    pub weights: Vec<(Operand, Weight)>,
     /// What comes out. Inputs are the needed operands that come from outside and are no weights.
     pub outputs: &'a [Operand],
 }
@@ -41,8 +50,8 @@ pub trait Api: std::fmt::Debug {
     fn create_tensor<'a>(&'a self, ty: &OperandType) -> Later<'a, TensorId>;
     /// Overwrites a whole tensor.
     fn write_tensor(&self, tensor: TensorId, bytes: &[u8]) -> Result<()>;
-    /// Overwrites a whole tensor with a weight.
-    fn write_tensor_from(&self, tensor: TensorId, weight: BufferId) -> Result<()>;
+    /// Overwrites a whole f32 tensor with a weight.
+    fn write_weight(&self, tensor: TensorId, weight: Weight) -> Result<()>;
     /// A tensor's bytes.
     fn read_tensor(&self, tensor: TensorId) -> Later<'_, Vec<u8>>;
     /// Frees a tensor.

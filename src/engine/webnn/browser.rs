@@ -1,11 +1,12 @@
 //! The browser as an [`Api`]: contexts, tensors, and primitives turned into an `MLGraph`.
 
-use super::api::{Api, BufferId, BuiltId, GraphSpec, Later, TensorId};
+use super::api::{Api, BufferId, BuiltId, GraphSpec, Later, TensorId, Weight};
 use super::bindings::{self, MlContext, MlGraph, MlGraphBuilder, MlOperand, MlTensor, dictionary, numbers};
 use super::context::{DeviceType, unavailable};
 use super::limits::{Limits, needed};
-use crate::engine::lowering::{Operand, OperandType, Primitive, Source};
+use crate::engine::lowering::{Element, Operand, OperandType, Primitive, Source};
 use crate::engine::{Error, Result};
+use half::f16;
 use js_sys::{JSON, Object, Promise, Reflect, Uint8Array};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -94,6 +95,19 @@ impl Browser {
         Ok(object)
     }
 
+    /// A weight as a constant; where it is kept narrow, widened inside the graph, which backends do once.
+    fn constant(
+        &self,
+        builder: &MlGraphBuilder,
+        weight: Weight,
+        ty: &OperandType,
+    ) -> Result<std::result::Result<MlOperand, JsValue>> {
+        let bytes = self.buffer(weight.buffer)?;
+        let stored = bindings::descriptor(&OperandType::new(weight.stored, ty.shape.clone()));
+        let made = builder.constant(&stored, &bytes);
+        Ok(if weight.stored == ty.element { made } else { made.and_then(|x| builder.cast(&x, ty.element.name())) })
+    }
+
     async fn build_graph(&self, graph: &GraphSpec<'_>) -> Result<BuiltId> {
         let refused = refused(graph.label);
         let builder = MlGraphBuilder::new(&self.context).map_err(&refused)?;
@@ -103,7 +117,7 @@ impl Browser {
             let operand = Operand(idx);
             let made = match &value.source {
                 Source::Input => match graph.weights.iter().find(|(weight, _)| *weight == operand) {
-                    Some((_, buffer)) => builder.constant(&bindings::descriptor(&value.ty), &self.buffer(*buffer)?),
+                    Some((_, weight)) => self.constant(&builder, *weight, &value.ty)?,
                     None => builder.input(&name_of(operand), &bindings::descriptor(&value.ty)),
                 },
                 Source::Constant(bytes) => {
@@ -128,6 +142,19 @@ impl Browser {
         self.graphs.borrow_mut().insert(id, built.unchecked_into());
         Ok(id)
     }
+}
+
+/// f16 as f32, a block at a time: the whole stays out of the program's own memory.
+fn widened(narrow: &Uint8Array) -> Uint8Array {
+    const BLOCK: u32 = 1 << 20;
+    let wide = Uint8Array::new_with_length(2 * narrow.length());
+    for start in (0..narrow.length()).step_by(BLOCK as usize) {
+        let block = narrow.subarray(start, narrow.length().min(start + BLOCK)).to_vec();
+        let halves = block.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]));
+        let block: Vec<u8> = halves.flat_map(|half| half.to_f32().to_le_bytes()).collect();
+        wide.subarray(2 * start, 2 * start + block.len() as u32).copy_from(&block);
+    }
+    wide
 }
 
 fn name_of(operand: Operand) -> String {
@@ -197,8 +224,10 @@ impl Api for Browser {
         self.context.write_tensor(&self.tensor(tensor)?, &Uint8Array::from(bytes)).map_err(refused("a write"))
     }
 
-    fn write_tensor_from(&self, tensor: TensorId, weight: BufferId) -> Result<()> {
-        self.context.write_tensor(&self.tensor(tensor)?, &self.buffer(weight)?).map_err(refused("a weight"))
+    fn write_weight(&self, tensor: TensorId, weight: Weight) -> Result<()> {
+        let bytes = self.buffer(weight.buffer)?;
+        let bytes = if weight.stored == Element::F16 { widened(&bytes) } else { bytes };
+        self.context.write_tensor(&self.tensor(tensor)?, &bytes).map_err(refused("a weight"))
     }
 
     fn read_tensor(&self, tensor: TensorId) -> Later<'_, Vec<u8>> {

@@ -4,7 +4,7 @@ use super::api::Api;
 use super::limits::Limits;
 use crate::engine::check::probe;
 use crate::engine::session::Device;
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, edge};
 use std::rc::Rc;
 
 /// Which device the browser is asked for. It is a wish: browsers may compute elsewhere, and none says where.
@@ -89,8 +89,13 @@ impl Context {
     }
 
     /// What became of something that was asked for: where the context is gone, that is the reason.
-    pub(super) fn judged<T>(&self, result: Result<T>) -> Result<T> {
-        result.or_else(|error| self.check().and(Err(error)))
+    pub(super) async fn judged<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            // The browser may say what failed before it says why.
+            edge::sleep(20).await;
+            self.check()?;
+        }
+        result
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::limits::{Limits, needed};
 use crate::engine::graph::{Graph, Node, Program, SlotKind, Value};
-use crate::engine::lowering::{Lowering, Operand, OperandType, Primitive, Source};
+use crate::engine::lowering::{Element, Lowering, Operand, OperandType, Primitive, Source};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use std::collections::BTreeMap;
@@ -166,7 +166,12 @@ impl Cut<'_> {
         if let Some(&operand) = draft.of_place.get(&place) {
             return operand;
         }
-        let operand = draft.lowering.input(OperandType::from(self.type_of(place)));
+        let mut ty = OperandType::from(self.type_of(place));
+        if is_constant(self.program, place) && ty.element == Element::F16 {
+            // Kept narrow, used wide: see `Weight::stored`.
+            ty.element = Element::F32;
+        }
+        let operand = draft.lowering.input(ty);
         draft.of_place.insert(place, operand);
         draft.read.push((operand, place));
         operand
@@ -223,7 +228,7 @@ impl Cut<'_> {
         let needed = needed(&draft.lowering, &outputs);
         let (mut weights, mut inputs, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for &(operand, place) in draft.read.iter().filter(|(operand, _)| needed[operand.0]) {
-            if self.is_constant(place) && !is_looked_up(&draft.lowering, operand) {
+            if is_constant(self.program, place) && !is_looked_up(&draft.lowering, operand) {
                 weights.push((operand, place));
             } else {
                 inputs.push(operand);
@@ -250,21 +255,22 @@ impl Cut<'_> {
         let mut later = self.graph.nodes.iter().skip(last + 1);
         later.any(|node| node.inputs.contains(&Some(Value::Node(idx))))
     }
-
-    /// Whether a place never changes once the model is loaded.
-    fn is_constant(&self, place: Place) -> bool {
-        let Some(slot) = self.program.slots.get(place) else { return false };
-        let nodes = self.program.graphs.iter().flat_map(|graph| &graph.nodes);
-        let is_written = |node: &Node| {
-            let mut written = node.op.writes().iter().filter_map(|&input| node.inputs[input]);
-            node.target.is_some_and(|target| target.0 == place)
-                || written.any(|value| matches!(value, Value::Slot(id) if id.0 == place))
-        };
-        !matches!(slot.kind, SlotKind::State) && !nodes.into_iter().any(is_written)
-    }
 }
 
-/// Whether rows of the operand are looked up. Then it stays a tensor that graphs share. What is multiplied with is a constant:
+/// Whether a place never changes once the model is loaded.
+pub(super) fn is_constant(program: &Program, place: Place) -> bool {
+    let Some(slot) = program.slots.get(place) else { return false };
+    let nodes = program.graphs.iter().flat_map(|graph| &graph.nodes);
+    let is_written = |node: &Node| {
+        let mut written = node.op.writes().iter().filter_map(|&input| node.inputs[input]);
+        node.target.is_some_and(|target| target.0 == place)
+            || written.any(|value| matches!(value, Value::Slot(id) if id.0 == place))
+    };
+    !matches!(slot.kind, SlotKind::State) && !nodes.into_iter().any(is_written)
+}
+
+/// Whether rows of the operand are looked up. Then it stays a tensor that graphs share, in f32 (Chromium 147 widens the whole of an
+/// f16 table for each row: 20 ms for that of whisper-tiny.en). What is multiplied with is a constant:
 /// backends bring constants into the order that they multiply fastest in (a row of 384 with 51,864 of them on two cores: 2.6 ms as a
 /// constant, 9.2 ms as a tensor).
 fn is_looked_up(lowering: &Lowering, operand: Operand) -> bool {

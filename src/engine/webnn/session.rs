@@ -4,14 +4,14 @@
 //! reads and writes has two tensors that take turns, since the API allows none to be both in one dispatch. Graphs are built when they
 //! first run (or by [`WebNnSession::prepare`]), and a weight's bytes are let go once every graph that holds it is built.
 
-use super::api::{BufferId, BuiltId, GraphSpec, TensorId};
+use super::api::{BufferId, BuiltId, GraphSpec, TensorId, Weight};
 use super::context::Context;
-use super::plan::{Place, Plan, Work};
+use super::plan::{Place, Plan, Work, is_constant};
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind};
-use crate::engine::lowering::OperandType;
+use crate::engine::lowering::{Element, OperandType};
 use crate::engine::op::Operands;
 use crate::engine::session::Watch;
-use crate::engine::tensor::{HostTensor, TensorType};
+use crate::engine::tensor::{HostData, HostTensor, TensorType};
 use crate::engine::{Error, Result};
 use std::rc::Rc;
 
@@ -37,6 +37,8 @@ struct Contents {
     /// The tensor, once there was one, and the one that takes turns with it.
     tensors: [Option<TensorId>; 2],
     tensor_is_fresh: bool,
+    /// Whether it is a weight, or a constant that no op writes.
+    never_changes: bool,
     /// A weight's bytes, until every graph that needs them is built.
     buffer: Option<BufferId>,
 }
@@ -49,7 +51,11 @@ impl WebNnSession {
         let plan = Plan::new(&program, &context.limits)?;
         let handed_on = plan.handed_on.iter().map(|ty| ("handed on", ty));
         let places = program.slots.iter().map(|slot| (slot.label.as_str(), &slot.ty)).chain(handed_on);
-        let contents = places.map(|(label, ty)| Contents::new(label, ty)).collect();
+        let mut contents: Vec<Contents> = places.map(|(label, ty)| Contents::new(label, ty)).collect();
+        for (place, slot) in program.slots.iter().enumerate() {
+            contents[place].never_changes = is_constant(&program, place);
+            contents[place].host_is_fresh = !matches!(slot.kind, SlotKind::Weight(_));
+        }
         let built = vec![None; plan.pieces.len()];
         let mut session = Self { context: context.clone(), program, plan, contents, built };
         session.fill_constants()?;
@@ -71,7 +77,7 @@ impl WebNnSession {
 
     /// Bytes of tensors, of constants in built graphs, and of weights that wait for graphs.
     pub fn memory_bytes(&self) -> u64 {
-        let tensors = self.contents.iter().map(|c| c.ty.n_bytes() * c.tensors.iter().flatten().count());
+        let tensors = self.contents.iter().map(|c| c.tensor_type().n_bytes() * c.tensors.iter().flatten().count());
         let waiting = self.contents.iter().filter(|c| c.buffer.is_some()).map(|c| c.ty.n_bytes());
         let built = self.plan.pieces.iter().zip(&self.built).filter(|(_, built)| built.is_some());
         let constants =
@@ -147,7 +153,7 @@ impl WebNnSession {
         });
         if let Some(tensor) = written.and_then(|place| self.contents[place].tensors[0]) {
             let read = self.context.api.read_tensor(tensor).await;
-            self.context.judged(read)?;
+            self.context.judged(read).await?;
         }
         watch.progress(1.0)
     }
@@ -174,13 +180,12 @@ impl WebNnSession {
         let piece = &self.plan.pieces[idx];
         let weight = |&(operand, place): &(_, Place)| {
             let contents = &self.contents[place];
-            let missing = || Error::Internal(format!("`{}` is needed and was not written", contents.label));
-            Ok((operand, contents.buffer.ok_or_else(missing)?))
+            Ok((operand, contents.weight()?))
         };
         let weights = piece.weights.iter().map(weight).collect::<Result<_>>()?;
         let spec = GraphSpec { label: &piece.label, lowering: &piece.lowering, weights, outputs: &piece.outputs };
         let built = self.context.api.build(&spec).await;
-        let built = self.context.judged(built)?;
+        let built = self.context.judged(built).await?;
         self.built[idx] = Some(built);
         for place in 0..self.program.slots.len() {
             self.release(place);
@@ -228,7 +233,8 @@ impl WebNnSession {
             let contents = &mut self.contents[place];
             (contents.tensor_is_fresh, contents.host_is_fresh) = (true, false);
         }
-        self.context.judged(self.context.api.dispatch(built, &read, &written))
+        let dispatched = self.context.api.dispatch(built, &read, &written);
+        self.context.judged(dispatched).await
     }
 
     /// The tensor of a place, whatever it holds.
@@ -236,9 +242,9 @@ impl WebNnSession {
         if let Some(tensor) = self.contents[place].tensors[0] {
             return Ok(tensor);
         }
-        let ty = OperandType::from(&self.contents[place].ty);
+        let ty = self.contents[place].tensor_type();
         let tensor = self.context.api.create_tensor(&ty).await;
-        let tensor = self.context.judged(tensor)?;
+        let tensor = self.context.judged(tensor).await?;
         self.contents[place].tensors[0] = Some(tensor);
         Ok(tensor)
     }
@@ -249,10 +255,11 @@ impl WebNnSession {
         let contents = &mut self.contents[place];
         if !contents.tensor_is_fresh {
             contents.tensor_is_fresh = true;
-            match contents.buffer {
-                Some(buffer) => self.context.api.write_tensor_from(tensor, buffer)?,
-                None => self.context.api.write_tensor(tensor, &contents.bytes())?,
-            }
+            let written = match contents.host_is_fresh {
+                true => self.context.api.write_tensor(tensor, &contents.bytes()),
+                false => self.context.api.write_weight(tensor, contents.weight()?),
+            };
+            self.context.judged(written).await?;
             self.release(place);
         }
         Ok(tensor)
@@ -266,7 +273,7 @@ impl WebNnSession {
         }
         let tensor = contents.tensors[0].ok_or_else(|| Error::Internal(format!("`{}` is nowhere", contents.label)))?;
         let bytes = self.context.api.read_tensor(tensor).await;
-        let bytes = self.context.judged(bytes)?;
+        let bytes = self.context.judged(bytes).await?;
         let contents = &mut self.contents[place];
         contents.host_mut().write_bytes(0, &bytes);
         contents.host_is_fresh = true;
@@ -317,6 +324,7 @@ impl Contents {
             host_is_fresh: true,
             tensors: [None; 2],
             tensor_is_fresh: false,
+            never_changes: false,
             buffer: None,
         }
     }
@@ -326,9 +334,30 @@ impl Contents {
         self.host.get_or_insert_with(|| HostTensor::zeros(ty.clone()))
     }
 
-    /// The host's bytes; zeros where it never had any.
+    /// The type of its tensors. Weights are wide there.
+    fn tensor_type(&self) -> OperandType {
+        let ty = OperandType::from(&self.ty);
+        match self.never_changes && ty.element == Element::F16 {
+            true => OperandType::new(Element::F32, ty.shape),
+            false => ty,
+        }
+    }
+
+    fn weight(&self) -> Result<Weight> {
+        let missing = || Error::Internal(format!("`{}` is needed and was not written", self.label));
+        Ok(Weight { buffer: self.buffer.ok_or_else(missing)?, stored: OperandType::from(&self.ty).element })
+    }
+
+    /// The host's bytes as its tensors hold them; zeros where it never had any.
     fn bytes(&self) -> Vec<u8> {
-        self.host.as_ref().map_or_else(|| vec![0; self.ty.n_bytes()], HostTensor::to_bytes)
+        match &self.host {
+            // The host holds floats of every width as f32.
+            Some(HostTensor { data: HostData::F32(values), .. }) if self.tensor_type().element == Element::F32 => {
+                bytemuck::cast_slice(values).to_vec()
+            }
+            Some(host) => host.to_bytes(),
+            None => vec![0; self.tensor_type().n_bytes()],
+        }
     }
 }
 
