@@ -30,7 +30,7 @@ const { values: given } = parseArgs({
     models: { type: 'string', default: process.env.RILL_PEER_MODELS },
     backend: { type: 'string', default: 'wasm' },
     browsers: { type: 'string', default: 'chromium,firefox' },
-    threads: { type: 'string', default: '1,2' },
+    threads: { type: 'string', default: `1,${os.availableParallelism()}` },
     model: { type: 'string', default: 'whisper-tiny.en,whisper-base' },
     clip: { type: 'string' },
     language: { type: 'string', default: 'en' },
@@ -105,7 +105,7 @@ async function race(browser, url, all, { model, threads, runs }) {
       racers.push(racer);
       racer.page = await context.newPage();
       racer.page.setDefaultTimeout(0);
-      await racer.page.goto(url + address);
+      await racer.page.goto(url + address(threads));
       await racer.page.waitForFunction(program === 'rill' ? () => window.rill : () => true);
       const job = { model, backend, precision, threads, language: given.language };
       racer.result.load_ms = await racer.page.evaluate(load, { module, job });
@@ -151,6 +151,11 @@ function show(results, audio_s) {
 
 const all = contenders(given.backend, given.contenders && list(given.contenders));
 const models = list(given.model);
+const threadCounts = list(given.threads).map(Number);
+const cores = os.availableParallelism();
+if (threadCounts.some((threads) => threads !== 1 && threads !== cores)) {
+  throw new Error(`Rill runs on one thread or on all ${cores} cores: choose --threads from 1 and ${cores}`);
+}
 checkFiles(all, models);
 const modules = packages();
 
@@ -161,6 +166,8 @@ const made = new Map([['/clip', Buffer.from(Float32Array.from(samples).buffer)]]
 const folders = {
   '/rill/': DIST,
   '/rill/models/': MODELS,
+  '/alone/': DIST,
+  '/alone/models/': MODELS,
   '/peers/': path.join(import.meta.dirname, 'peers'),
   '/packages/': modules,
   '/onnx/': given.models ?? '',
@@ -174,7 +181,7 @@ const server = await serve(folders, (address) => {
 const audio_s = samples.length / 16_000;
 const report = {
   date: new Date().toISOString(),
-  processor: `${os.cpus()[0]?.model ?? 'unknown'}, ${os.availableParallelism()} cores`,
+  processor: `${os.cpus()[0]?.model ?? 'unknown'}, ${cores} cores`,
   backend: given.backend,
   clip: path.basename(clip),
   audio_s,
@@ -187,7 +194,7 @@ try {
     try {
       const version = `${name} ${browser.version()}`;
       for (const model of models) {
-        for (const threads of list(given.threads).map(Number)) {
+        for (const threads of threadCounts) {
           console.log(`\n${version}, ${model}, ${threads} thread${threads === 1 ? '' : 's'}`);
           const results = await race(browser, server.url, all, { model, threads, runs: Number(given.runs) });
           show(results, audio_s);

@@ -48,7 +48,7 @@ const more = [
   // Nearer to Safari, which shares memory between threads.
   {
     name: 'webkit-threads',
-    testMatch: MAIN_JOB_WEBKIT,
+    testMatch: /\.webkit\.spec\.mjs/,
     use: { ...wasm, webkitSwitches: { env: { JSC_useSharedArrayBuffer: '1', JSC_useWasmRelaxedSIMD: '1' } } },
   },
 ];

@@ -46,7 +46,7 @@ export interface Rill {
 export interface LoadOptions {
   /** Default `auto`: the one that a piece of the model runs fastest on, measured once and remembered; see `info.measured`. */
   backend?: 'auto' | Backend;
-  /** Default `f32`. `f16` is given only where the adapter has it; see `info.precision`. */
+  /** Default `f32`. `f16` is given only where the adapter has it, `int8` on the WASM backend alone; see `info.precision`. */
   precision?: Precision;
   /** Folder that holds the model folders, relative to the page. Default: the app's own `models/`, then the model hub. */
   baseUrl?: string;
@@ -238,7 +238,7 @@ export interface RillError extends Error {
 }
 
 export type Backend = 'webgpu' | 'webnn' | 'wasm';
-export type Precision = 'f32' | 'f16';
+export type Precision = 'f32' | 'f16' | 'int8';
 export type FeatureName =
   | 'webgpu' | 'webgpu.hardware' | 'webgpu.limits' | 'webgpu.f16' | 'webgpu.subgroups' | 'webgpu.timestamps'
   | 'webnn' | 'webnn.cpu' | 'webnn.gpu' | 'webnn.npu'

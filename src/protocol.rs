@@ -323,6 +323,8 @@ pub enum Precision {
     F32,
     /// f16 storage and arithmetic where the adapter has `shader-f16`; sums stay f32.
     F16,
+    /// Weights of linear maps as int8 in groups of 32 with an f16 scale each; arithmetic in f32. On the processor alone.
+    Int8,
 }
 
 /// Where files come from.

@@ -7,12 +7,12 @@
 
 mod models;
 
-use models::{devices, load_speech, processor, read_floats};
+use models::{devices, load_speech, load_speech_as, processor, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::{SpeechModel, Transcription};
-use rill::protocol::TranscribeOptions;
+use rill::protocol::{Precision, TranscribeOptions};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -204,6 +204,22 @@ fn tiny_en_follows_the_timestamp_rules() {
     assert_eq!(got, ids(&golden["models"]["whisper-tiny.en"]["timestamp_tokens"]));
     let times: Vec<(f64, f64)> = job.segments.iter().map(|segment| (segment.start, segment.end)).collect();
     assert_eq!(times, [(0.0, 8.0), (8.0, 11.0)]);
+}
+
+#[test]
+fn eight_bit_weights_write_the_same_words() {
+    let mut wide = load_speech(processor(), "whisper-tiny.en");
+    let mut narrow = load_speech_as(processor(), "whisper-tiny.en", Precision::Int8);
+    assert!(narrow.session.memory_bytes() < wide.session.memory_bytes(), "int8 takes less memory");
+    for name in ["jfk", "austen-0880", "austen-0890"] {
+        let samples = clip(name).expect("the clips are fetched with the models");
+        let text = |model: &mut SpeechModel| -> String {
+            let job = transcribe(model, &samples, TranscribeOptions { timestamps: false, ..Default::default() });
+            let text: String = job.segments.iter().map(|segment| segment.text.as_str()).collect();
+            text.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect()
+        };
+        assert_eq!(text(&mut narrow), text(&mut wide), "{name}");
+    }
 }
 
 #[test]

@@ -24,7 +24,17 @@ macro_rules! kernels {
 
             /// Runs one task. `scratch` is the thread's own, its contents are left over from earlier tasks.
             pub fn run(self, io: &Io, task: usize, n_threads: usize, scratch: &mut [f32]) {
-                match self { $(Kernel::$name => $module::run(io, task, n_threads, scratch)),* }
+                match self {
+                    $(Kernel::$name => {
+                        // A function of its own, for browsers translate by the function, and replace a slow first translation only
+                        // at the next call.
+                        #[inline(never)]
+                        fn apart(io: &Io, task: usize, n_threads: usize, scratch: &mut [f32]) {
+                            $module::run(io, task, n_threads, scratch);
+                        }
+                        apart(io, task, n_threads, scratch);
+                    }),*
+                }
             }
         }
     };

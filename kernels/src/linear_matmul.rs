@@ -40,6 +40,7 @@ pub(crate) fn n_tasks(map: &Map, n_threads: usize) -> usize {
     Cut::new(map, n_threads).n_tasks
 }
 
+#[inline(never)]
 pub(crate) fn run(map: &Map, io: &Io, task: usize, n_threads: usize, scratch: &mut [f32]) {
     let cut = Cut::new(map, n_threads);
     let (first_row, first_col) = (task % cut.n_row_blocks * cut.rows, task / cut.n_row_blocks * cut.cols);

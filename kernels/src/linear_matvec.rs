@@ -38,6 +38,7 @@ pub(crate) fn n_tasks(map: &Map, n_threads: usize) -> usize {
     map.n_out.div_ceil(outputs_per_task(map, n_threads))
 }
 
+#[inline(never)]
 pub(crate) fn run(map: &Map, io: &Io, task: usize, n_threads: usize, scratch: &mut [f32]) {
     let stretch = outputs_per_task(map, n_threads);
     let (first, end) = (task * stretch, ((task + 1) * stretch).min(map.n_out));

@@ -36,6 +36,16 @@ pub fn quantize(weight: &[f32], n_cols: usize, to: &mut [u8]) {
     }
 }
 
+/// What int8 weights, in the layout of the module, stand for.
+pub fn dequantize(from: &[u8], weight: &mut [f32]) {
+    let (quants, scales) = from.split_at(weight.len());
+    let groups = weight.chunks_exact_mut(GROUP).zip(quants.chunks_exact(GROUP)).zip(scales.chunks_exact(2));
+    for ((group, quants), scale) in groups {
+        let scale = half::f16::from_le_bytes([scale[0], scale[1]]).to_f32();
+        group.iter_mut().zip(quants).for_each(|(v, &quant)| *v = f32::from(quant as i8) * scale);
+    }
+}
+
 /// A weight's elements.
 #[derive(Clone, Copy)]
 pub(crate) enum Weight<'a> {

@@ -1,4 +1,5 @@
-//! Native measurements of Whisper: `bench [--json FILE] [--model ID] [--clip FILE] [--runs N] [--precision f32|f16]`.
+//! Native measurements of Whisper: `bench [--json FILE] [--model ID] [--clip FILE] [--runs N] [--precision f32|f16|int8]
+//! [--backend webgpu|wasm]`.
 //!
 //! Prints a table of stages with the adapter's name, medians over runs after one warm-up, and writes the same as JSON. Models come from the
 //! folder that RILL_MODELS names, `models/` otherwise.
@@ -33,6 +34,7 @@ mod native {
         model: String,
         clip: PathBuf,
         runs: usize,
+        backend: BackendChoice,
         precision: Precision,
     }
 
@@ -45,6 +47,7 @@ mod native {
                 models,
                 model: "whisper-tiny.en".into(),
                 runs: 3,
+                backend: BackendChoice::WebGpu,
                 precision: Precision::F32,
             };
             let mut args = std::env::args().skip(1);
@@ -59,6 +62,9 @@ mod native {
                     }
                     "--precision" if value == "f16" => options.precision = Precision::F16,
                     "--precision" if value == "f32" => options.precision = Precision::F32,
+                    "--precision" if value == "int8" => options.precision = Precision::Int8,
+                    "--backend" if value == "webgpu" => options.backend = BackendChoice::WebGpu,
+                    "--backend" if value == "wasm" => options.backend = BackendChoice::Wasm,
                     _ => return Err(format!("`{flag} {value}` is not known; see the head of src/bin/bench.rs")),
                 }
             }
@@ -87,7 +93,7 @@ mod native {
 
     async fn measure(options: &Options, samples: &[f32]) -> Result<Value> {
         let wish = Wish {
-            backend: BackendChoice::WebGpu,
+            backend: options.backend,
             precision: options.precision,
             fallbacks: true,
             threads: None,

@@ -3,7 +3,7 @@
 //! The tests run every op through this, and so does the probe that decides whether a backend may be used: features that
 //! are reported may still not work.
 
-use super::graph::{RecordOptions, Recorder, Tensor};
+use super::graph::{RecordOptions, Recorder, Tensor, WeightForm};
 use super::ops::linear::LinearOptions;
 use super::ops::math::Activation;
 use super::session::{Device, Session, Watch};
@@ -46,7 +46,7 @@ pub fn floats(recorder: &Recorder, label: &str, dtype: DType, shape: &[usize], v
 /// A recorder for programs without a checkpoint.
 pub fn recorder() -> Result<Recorder> {
     let checkpoint = Checkpoint::parse_header("(none)", b"{}", None)?;
-    Ok(Recorder::new(Rc::new(checkpoint), RecordOptions { activation: DType::F32, keep_f16: true }))
+    Ok(Recorder::new(Rc::new(checkpoint), RecordOptions { activation: DType::F32, weights: WeightForm::AsStored }))
 }
 
 /// Runs what `record` writes down on `device` and on the processor, `times` times, and compares the states it returns.

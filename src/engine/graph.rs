@@ -7,6 +7,7 @@ use super::op::Op;
 use super::tensor::{DType, TensorType};
 use super::weights::checkpoint::{Checkpoint, CheckpointDType};
 use super::{Error, Result};
+use rill_kernels::linear_weight::GROUP;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -133,8 +134,19 @@ impl Program {
 pub struct RecordOptions {
     /// Type of intermediate tensors off the residual stream.
     pub activation: DType,
-    /// Keep f16 weights as they are; the processor's definitions want f32.
-    pub keep_f16: bool,
+    /// In what form weights are held.
+    pub weights: WeightForm,
+}
+
+/// In what form a device holds weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightForm {
+    /// All f32.
+    F32,
+    /// f16 where the checkpoint has f16.
+    AsStored,
+    /// The matrices of linear maps in int8, the rest as stored: what is looked up row by row or normalises is small or sensitive.
+    Int8,
 }
 
 /// Writes a [`Program`] down.
@@ -226,17 +238,28 @@ impl Scope {
 
     /// A matrix, in the checkpoint's own width.
     pub fn matrix(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
-        self.stacked(&[name], n_rows, n_cols)
+        self.rows(&[name], n_rows, n_cols, |width| width)
     }
 
-    /// Matrices of `n_rows` rows each, one below the other.
+    /// Matrices of a linear map, of `n_rows` rows each, one below the other.
     pub fn stacked(&self, names: &[impl AsRef<str>], n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        let quantize = self.recorder.options.weights == WeightForm::Int8 && n_cols.is_multiple_of(GROUP);
+        self.rows(names, n_rows, n_cols, |width| if quantize { DType::Q8 } else { width })
+    }
+
+    fn rows(
+        &self,
+        names: &[impl AsRef<str>],
+        n_rows: usize,
+        n_cols: usize,
+        dtype: impl Fn(DType) -> DType,
+    ) -> Result<Tensor> {
         let mut parts = Vec::new();
         for (idx, name) in names.iter().enumerate() {
             let tensor = self.check(name.as_ref(), &[n_rows, n_cols])?;
             parts.push(WeightPart { tensor, first: idx * n_rows * n_cols, layout: Layout::AsStored });
         }
-        let ty = TensorType::new(self.width(&parts), [names.len() * n_rows, n_cols]);
+        let ty = TensorType::new(dtype(self.width(&parts)), [names.len() * n_rows, n_cols]);
         Ok(self.recorder.slot(self.label(names), ty, SlotKind::Weight(parts)))
     }
 
@@ -310,7 +333,8 @@ impl Scope {
             let entry = self.recorder.checkpoint.as_ref().map(|checkpoint| checkpoint.get(&p.tensor));
             entry.is_none_or(|entry| entry.is_some_and(|e| e.dtype == CheckpointDType::F16))
         };
-        if self.recorder.options.keep_f16 && parts.iter().all(f16) { DType::F16 } else { DType::F32 }
+        let widened = self.recorder.options.weights == WeightForm::F32;
+        if !widened && parts.iter().all(f16) { DType::F16 } else { DType::F32 }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::check::probe;
 use super::cpu::Cpu;
 use super::gpu::Gpu;
-use super::graph::RecordOptions;
+use super::graph::{RecordOptions, WeightForm};
 use super::measure::{self, Representative};
 use super::remember::Facts;
 use super::session::Device;
@@ -67,7 +67,8 @@ impl Choice {
     /// How a program is recorded for this device.
     pub fn record_options(&self) -> RecordOptions {
         let activation = if self.precision == Precision::F16 { DType::F16 } else { DType::F32 };
-        RecordOptions { activation, keep_f16: self.device.keeps_f16() }
+        let quantized = self.precision == Precision::Int8;
+        RecordOptions { activation, weights: if quantized { WeightForm::Int8 } else { self.device.weights() } }
     }
 
     fn because(mut self, why: impl std::fmt::Display) -> Self {
@@ -204,7 +205,11 @@ impl Ladder {
         match backend {
             BackendChoice::WebGpu => {
                 let gpu = self.gpu().await?;
-                let f16 = if wish.precision == Precision::F16 { gpu.probe_f16().await } else { Ok(String::new()) };
+                let f16 = match wish.precision {
+                    Precision::F32 => Ok(String::new()),
+                    Precision::F16 => gpu.probe_f16().await,
+                    Precision::Int8 => Err(NO_INT8.into()),
+                };
                 let (precision, reason) = match f16 {
                     Ok(_) => (wish.precision, String::new()),
                     Err(why) if wish.fallbacks => (Precision::F32, format!("; in 32 bits, since {why}")),
@@ -235,7 +240,7 @@ impl Ladder {
                     device: Device::Cpu(cpu),
                     backend: BackendChoice::Wasm,
                     software: true,
-                    precision: Precision::F32,
+                    precision: if wish.precision == Precision::Int8 { Precision::Int8 } else { Precision::F32 },
                     reason: String::new(),
                     measured: None,
                 })
@@ -280,6 +285,9 @@ impl Ladder {
         Ok(choice)
     }
 }
+
+/// What a GPU says to int8.
+const NO_INT8: &str = "weights of 8 bits run on the processor alone";
 
 /// Measures each, the processor first: its figure is the one that a software adapter has to beat, and it tells soon.
 async fn measure_all(open: &[Choice], model: &dyn Representative) -> Vec<Measurement> {
@@ -329,5 +337,6 @@ fn bits(precision: Precision) -> u32 {
     match precision {
         Precision::F32 => 32,
         Precision::F16 => 16,
+        Precision::Int8 => 8,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
-use super::graph::{GraphId, Program, SlotId};
+use super::graph::{GraphId, Program, SlotId, WeightForm};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Result};
@@ -38,12 +38,12 @@ pub enum Device {
 }
 
 impl Device {
-    /// Whether f16 weights stay as they are.
-    pub fn keeps_f16(&self) -> bool {
+    /// In what form it holds weights, unless they are to be quantised.
+    pub fn weights(&self) -> WeightForm {
         match self {
-            Device::Gpu(_) | Device::Cpu(_) => true,
-            Device::WebNn(context) => context.keeps_f16(),
-            Device::Plain => false,
+            Device::Gpu(_) | Device::Cpu(_) => WeightForm::AsStored,
+            Device::WebNn(context) if context.keeps_f16() => WeightForm::AsStored,
+            Device::WebNn(_) | Device::Plain => WeightForm::F32,
         }
     }
 }

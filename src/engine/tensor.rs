@@ -1,6 +1,7 @@
 //! What a tensor is: element type and shape. Where its bytes live is each backend's own matter.
 
 use half::f16;
+use rill_kernels::linear_weight;
 
 /// Element types that kernels read and write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -9,25 +10,30 @@ pub enum DType {
     F32,
     /// 16-bit float; on the processor it is held as f32.
     F16,
+    /// Weights of a linear map as int8 in groups of 32 with a scale each (`rill_kernels::linear_weight`); the definitions hold what
+    /// they stand for as f32.
+    Q8,
     /// Token ids, positions, lengths.
     U32,
 }
 
 impl DType {
-    /// Bytes of one element.
+    /// Bytes of one element; of a quantised one without its share of the scale.
     pub fn size(self) -> usize {
         match self {
             DType::F32 | DType::U32 => 4,
             DType::F16 => 2,
+            DType::Q8 => 1,
         }
     }
 
-    /// The type's name in WGSL.
+    /// The type's name in WGSL. Panics on quantised weights, which no shader reads.
     pub fn wgsl(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::F16 => "f16",
             DType::U32 => "u32",
+            DType::Q8 => panic!("the ladder gives int8 to the processor alone"),
         }
     }
 }
@@ -64,7 +70,10 @@ impl TensorType {
 
     /// How many bytes, unpadded.
     pub fn n_bytes(&self) -> usize {
-        self.n_elements() * self.dtype.size()
+        match self.dtype {
+            DType::Q8 => linear_weight::i8_bytes(self.n_rows(), self.n_cols()),
+            dtype => self.n_elements() * dtype.size(),
+        }
     }
 
     /// Size of the last dimension (1 for a scalar).
@@ -102,7 +111,7 @@ impl HostTensor {
         let n = ty.n_elements();
         let data = match ty.dtype {
             DType::U32 => HostData::U32(vec![0; n]),
-            DType::F32 | DType::F16 => HostData::F32(vec![0.0; n]),
+            DType::F32 | DType::F16 | DType::Q8 => HostData::F32(vec![0.0; n]),
         };
         Self { ty, data }
     }
@@ -143,12 +152,17 @@ impl HostTensor {
     pub fn to_bytes(&self) -> Vec<u8> {
         match (&self.data, self.ty.dtype) {
             (HostData::F32(v), DType::F16) => bytemuck::pod_collect_to_vec::<f16, u8>(&to_f16(v)),
+            (HostData::F32(v), DType::Q8) => {
+                let mut bytes = vec![0; self.ty.n_bytes()];
+                linear_weight::quantize(v, self.ty.n_cols(), &mut bytes);
+                bytes
+            }
             (HostData::F32(v), _) => bytemuck::pod_collect_to_vec(v),
             (HostData::U32(v), _) => bytemuck::pod_collect_to_vec(v),
         }
     }
 
-    /// Overwrites elements from `offset_bytes` on with bytes as a GPU holds them.
+    /// Overwrites elements from `offset_bytes` on with bytes as a GPU holds them; quantised weights are written whole.
     pub fn write_bytes(&mut self, offset_bytes: usize, bytes: &[u8]) {
         let first = offset_bytes / self.ty.dtype.size();
         match (&mut self.data, self.ty.dtype) {
@@ -157,6 +171,7 @@ impl HostTensor {
                     *to = f16::from_le_bytes([from[0], from[1]]).to_f32();
                 }
             }
+            (HostData::F32(v), DType::Q8) => linear_weight::dequantize(bytes, v),
             (HostData::F32(v), _) => {
                 for (to, from) in v[first..].iter_mut().zip(bytes.chunks_exact(4)) {
                     *to = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);

@@ -7,6 +7,7 @@ use super::weights::checkpoint::{CheckpointDType, TensorEntry};
 use super::weights::stream::TensorPart;
 use super::{Error, Result};
 use half::{bf16, f16};
+use rill_kernels::linear_weight::{GROUP, i8_bytes, quantize};
 use std::collections::HashMap;
 
 /// Where a tensor goes.
@@ -24,7 +25,7 @@ struct Place {
 #[derive(Debug)]
 pub struct Uploader {
     places: HashMap<String, Vec<Place>>,
-    /// Bytes of a tensor that has to be reordered and is not complete yet.
+    /// Bytes of a tensor that has to be reordered or quantised and is not complete yet.
     gathered: Vec<u8>,
 }
 
@@ -46,8 +47,9 @@ impl Uploader {
     /// Writes a part of a tensor wherever it belongs; tensors that nobody wants are passed over.
     pub fn part(&mut self, part: &TensorPart, session: &mut Session) -> Result<()> {
         let Some(places) = self.places.get(&part.entry.name) else { return Ok(()) };
-        let is_reordered = places.iter().any(|place| place.layout != Layout::AsStored);
-        let (first, bytes) = if is_reordered {
+        // What is reordered or quantised is so as a whole.
+        let is_gathered = places.iter().any(|place| place.layout != Layout::AsStored || place.dtype == DType::Q8);
+        let (first, bytes) = if is_gathered {
             self.gathered.extend_from_slice(part.bytes);
             if !part.is_last() {
                 return Ok(());
@@ -59,7 +61,12 @@ impl Uploader {
         for place in places {
             let bytes = reordered(part.entry, bytes, place.layout);
             let wanted = place.n_elements.saturating_sub(place.first + first) * part.entry.dtype.bytes();
-            let bytes = converted(part.entry, &bytes[..wanted.min(bytes.len())], place.dtype)?;
+            let bytes = &bytes[..wanted.min(bytes.len())];
+            if place.dtype == DType::Q8 {
+                write_quantized(part.entry, bytes, place, session)?;
+                continue;
+            }
+            let bytes = converted(part.entry, bytes, place.dtype)?;
             session.write(place.slot, (place.first + first) * place.dtype.size(), &bytes)?;
         }
         self.gathered.clear();
@@ -76,6 +83,17 @@ impl Uploader {
             None => Ok(()),
         }
     }
+}
+
+/// Writes a whole tensor as int8: its quants among the slot's quants, its scales among the scales behind them.
+fn write_quantized(entry: &TensorEntry, bytes: &[u8], place: &Place, session: &mut Session) -> Result<()> {
+    let wide: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
+    let n_cols = entry.shape.last().copied().unwrap_or(GROUP);
+    let mut quantized = vec![0; i8_bytes(wide.len() / n_cols, n_cols)];
+    quantize(&wide, n_cols, &mut quantized);
+    let (quants, scales) = quantized.split_at(wide.len());
+    session.write(place.slot, place.first, quants)?;
+    session.write(place.slot, place.n_elements + place.first / GROUP * 2, scales)
 }
 
 /// The bytes in the slot's order of elements.

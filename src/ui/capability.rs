@@ -2,7 +2,7 @@
 
 use super::format;
 use super::settings::Measured;
-use crate::protocol::{BackendChoice, BackendReport};
+use crate::protocol::{BackendChoice, BackendReport, Precision};
 
 /// How good the news is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub struct Capability {
     pub badge: String,
     /// A sentence.
     pub line: String,
+}
+
+/// The name of a precision as programs write it.
+pub fn precision_name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::F16 => "f16",
+        Precision::Int8 => "int8",
+    }
 }
 
 /// The name of a backend as people write it.

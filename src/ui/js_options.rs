@@ -44,7 +44,8 @@ impl<'a> Given<'a> {
                 ("wasm", BackendChoice::Wasm),
             ],
         )?;
-        request.precision = self.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16)])?;
+        request.precision =
+            self.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16), ("int8", Precision::Int8)])?;
         if let Some(base) = self.string("baseUrl")? {
             // Relative to the page, as programs expect; the engine's own address is another.
             let page = web_sys::window()

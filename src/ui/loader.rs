@@ -2,11 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::capability::backend_name;
+use super::capability::{backend_name, precision_name};
 use super::format;
 use super::session::Session;
 use super::state::Slot;
-use crate::protocol::{FileProgress, LoadPhase, LoadProgress, PipelineInfo, Precision, Task};
+use crate::protocol::{FileProgress, LoadPhase, LoadProgress, PipelineInfo, Task};
 
 /// The phases in order, with the words for them.
 const PHASES: [(LoadPhase, &str); 5] = [
@@ -192,10 +192,7 @@ fn words(progress: &LoadProgress) -> String {
 /// Loaded: on what, why, how large, how long it took.
 #[component]
 fn Ready(info: PipelineInfo) -> impl IntoView {
-    let precision = match info.precision {
-        Precision::F32 => "f32",
-        Precision::F16 => "f16",
-    };
+    let precision = precision_name(info.precision);
     let facts = [
         ("Backend", format!("{} · {precision}", backend_name(info.backend))),
         ("Device", info.adapter.clone()),

@@ -4,6 +4,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 
+use super::capability::precision_name;
 use super::session::Session;
 use super::settings::Settings;
 use super::state::Slot;
@@ -77,9 +78,19 @@ pub fn SettingsPanel() -> impl IntoView {
                 />
                 <Choice
                     label="Precision"
-                    options=&[("f32", "32 bit, exact"), ("f16", "16 bit, faster and half the memory")]
-                    value=|settings| if settings.precision == Precision::F16 { "f16" } else { "f32" }
-                    set=|settings, value| settings.precision = if value == "f16" { Precision::F16 } else { Precision::F32 }
+                    options=&[
+                        ("f32", "32 bit, exact"),
+                        ("f16", "16 bit, faster and half the memory"),
+                        ("int8", "8 bit weights, on the processor only"),
+                    ]
+                    value=|settings| precision_name(settings.precision)
+                    set=|settings, value| {
+                        settings.precision = match value {
+                            "f16" => Precision::F16,
+                            "int8" => Precision::Int8,
+                            _ => Precision::F32,
+                        };
+                    }
                 />
                 <label class="settings__check">
                     <input

@@ -19,6 +19,7 @@ macro_rules! every_check {
     ($test:ident) => {
         $test!(linear_agrees_for_awkward_sizes);
         $test!(linear_normalises_rows_with_outliers);
+        $test!(linear_reads_weights_of_eight_bits_on_the_processor);
         $test!(conv1d_pads_and_strides);
         $test!(layer_norm_survives_outliers);
         $test!(attention_ignores_what_is_padding);
@@ -37,6 +38,8 @@ pub(crate) use every_check;
 
 /// f32 arithmetic in another order.
 const F32: Tolerance = Tolerance { abs: 2e-5, rel: 2e-5 };
+/// Few rows times weights of eight bits: x is rounded to sixteen bits, by groups.
+const Q8: Tolerance = Tolerance { abs: 2e-4, rel: 2e-4 };
 /// Results stored as f16, which has eleven bits.
 const F16: Tolerance = Tolerance { abs: 2e-3, rel: 2e-3 };
 
@@ -53,7 +56,8 @@ fn kept(tensor: Tensor) -> Result<Vec<Tensor>> {
 
 /// `x . w` with everything around it that the parameters ask for.
 async fn linear(device: &Device, [m, k, n]: [usize; 3], weight: DType, dressed: bool) -> Result<()> {
-    check(device, 1, F32, |r| {
+    let tolerance = if weight == DType::Q8 && m <= 8 { Q8 } else { F32 };
+    check(device, 1, tolerance, |r| {
         let x = at(r, "x", [m, k], 1);
         let w = floats(r, "w", weight, &[n, k], &noise(n * k, 2));
         let (bias, residual) = (at(r, "bias", [n], 3), at(r, "residual", [m, n], 4));
@@ -84,6 +88,16 @@ pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
     }
     linear(device, [1, 1757, 3], DType::F16, false).await?;
     linear(device, [9, 1757, 3], DType::F16, false).await
+}
+
+/// The definition holds what the quantised weights stand for, so the two agree as closely as with any others.
+pub async fn linear_reads_weights_of_eight_bits_on_the_processor(device: &Device) -> Result<()> {
+    if let Device::Cpu(_) = device {
+        linear(device, [1, 64, 33], DType::Q8, true).await?;
+        linear(device, [8, 384, 70], DType::Q8, false).await?;
+        linear(device, [65, 384, 70], DType::Q8, true).await?;
+    }
+    Ok(())
 }
 
 pub async fn linear_normalises_rows_with_outliers(device: &Device) -> Result<()> {

@@ -46,12 +46,12 @@ pub fn devices() -> Vec<Device> {
     open_gpu().map(Device::Gpu).into_iter().chain([processor()]).collect()
 }
 
-fn load_model(device: Device, id: &str) -> Model {
+fn load_model(device: Device, id: &str, precision: Precision) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
         adapter: "test".into(),
         software: true,
-        precision: Precision::F32,
+        precision,
         reason: "a test".into(),
         measured: None,
         device,
@@ -63,7 +63,12 @@ fn load_model(device: Device, id: &str) -> Model {
 
 /// A Whisper on a device.
 pub fn load_speech(device: Device, id: &str) -> SpeechModel {
-    match load_model(device, id) {
+    load_speech_as(device, id, Precision::F32)
+}
+
+/// A Whisper on a device with weights of a precision.
+pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechModel {
+    match load_model(device, id, precision) {
         Model::Speech(model) => *model,
         Model::Embedding(_) => panic!("{id} is no speech model"),
     }
@@ -71,7 +76,7 @@ pub fn load_speech(device: Device, id: &str) -> SpeechModel {
 
 /// A sentence encoder on a device.
 pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
-    match load_model(device, id) {
+    match load_model(device, id, Precision::F32) {
         Model::Embedding(model) => *model,
         Model::Speech(_) => panic!("{id} is no sentence encoder"),
     }

@@ -14,6 +14,9 @@ const WATCHDOG_S: u64 = 30;
 /// The same where the processor plays the GPU, and others may want the processor too.
 const SOFTWARE_WATCHDOG_S: u64 = 150;
 
+/// A device that is lost says so within this time of its first refusal.
+const FAREWELL_MS: u32 = 50;
+
 /// An adapter and its device.
 #[derive(Debug)]
 pub struct Gpu {
@@ -102,6 +105,12 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
         note(&self.fault, Error::DeviceLost("it was given back".into()));
+    }
+
+    /// Why the device refused something: a device that goes away refuses first, and says a moment later that it is gone.
+    pub(super) async fn cause_of(&self, refusal: Error) -> Error {
+        crate::engine::edge::sleep(FAREWELL_MS).await;
+        self.check().err().unwrap_or(refusal)
     }
 
     /// What to say, now and from now on, of a device that did not answer.

@@ -27,7 +27,9 @@ impl Readback {
         let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
         let mapped = self.gpu.wait(&mut self.mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
         self.gpu.check()?;
-        mapped.map_err(|e| failed(e.to_string()))?;
+        if let Err(e) = mapped {
+            return Err(self.gpu.cause_of(failed(e.to_string())).await);
+        }
         let staging = self.staging.take().ok_or_else(|| failed("the bytes were taken before".into()))?;
         let mut parts = Vec::with_capacity(self.ranges.len());
         for range in self.ranges.iter().filter(|range| !range.is_empty()) {
