@@ -1,7 +1,8 @@
 //! The processor's kernels as wasm modules: four builds of one small crate, of which a browser gets the fastest that it can run.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -37,7 +38,27 @@ pub fn build(env: &Environment) -> Result<()> {
     })
 }
 
+/// Lints the variant with everything in it.
+pub fn lint(env: &Environment) -> Result<()> {
+    process::run(cargo(env, "clippy", true, true).args(["--", "-D", "warnings"]))
+}
+
 fn build_variant(env: &Environment, relaxed: bool, threads: bool, folder: &Path) -> Result<()> {
+    process::run(&mut cargo(env, "build", relaxed, threads))?;
+    let name = format!("{}{}.wasm", if relaxed { "relaxed" } else { "simd" }, if threads { "-threads" } else { "" });
+    let built = target_dir().join(TARGET).join("release/rill-kernels.wasm");
+    let size = fs::copy(&built, folder.join(&name)).with_context(|| format!("cannot copy {}", built.display()))?;
+    report::note(format!("kernels/{name}: {:.0} KB raw", size as f64 / 1e3));
+    Ok(())
+}
+
+/// A folder of its own: the same crates with other flags would make the page's build begin anew.
+fn target_dir() -> PathBuf {
+    paths::root().join("target/kernels/build")
+}
+
+/// A cargo command on the wasm module of a variant.
+fn cargo(env: &Environment, command: &str, relaxed: bool, threads: bool) -> Command {
     let features = [("+simd128", true), ("+relaxed-simd", relaxed), ("+atomics", threads), ("+bulk-memory", threads)];
     let features: Vec<_> = features.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
     let link_args = LINK_ARGS.iter().chain(if threads { &THREADS_LINK_ARGS[..] } else { &[] });
@@ -46,15 +67,8 @@ fn build_variant(env: &Environment, relaxed: bool, threads: bool, folder: &Path)
         .chain(link_args.map(|arg| format!("-Clink-arg={arg}")))
         .collect();
     let mut cargo = env.wasm_command("cargo");
-    cargo.args(["build", "--quiet", "--release", "--package", "rill-kernels", "--bin", "rill-kernels"]);
-    // A folder of its own: the same crates with other flags would make the page's build begin anew.
-    let target_dir = paths::root().join("target/kernels/build");
-    cargo.args(["--features", "module", "--target", TARGET, "--target-dir"]).arg(&target_dir);
+    cargo.args([command, "--quiet", "--release", "--package", "rill-kernels", "--bin", "rill-kernels"]);
+    cargo.args(["--features", "module", "--target", TARGET, "--target-dir"]).arg(target_dir());
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-    process::run(&mut cargo)?;
-    let name = format!("{}{}.wasm", if relaxed { "relaxed" } else { "simd" }, if threads { "-threads" } else { "" });
-    let built = target_dir.join(TARGET).join("release/rill-kernels.wasm");
-    let size = fs::copy(&built, folder.join(&name)).with_context(|| format!("cannot copy {}", built.display()))?;
-    report::note(format!("kernels/{name}: {:.0} KB raw", size as f64 / 1e3));
-    Ok(())
+    cargo
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::bundle::{self, Profile};
 use crate::counts::{self, Tally};
 use crate::setup::{self, Environment};
-use crate::{models, paths, process, report, samples, system, webnn_browser};
+use crate::{kernels, models, paths, process, report, samples, system, webnn_browser};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// On CI, the longest that each of the three test steps may take. One that hangs is stopped and counted as failed, so
@@ -73,7 +73,9 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
             "--target",
             TARGET,
         ]);
-        check(clippy.args(["--", "-D", "warnings"]))
+        check(clippy.args(["--", "-D", "warnings"]))?;
+        kernels::lint(ready(env)?)?;
+        Ok(Tally { passed: 2, failed: 0 })
     });
     session.step("browser tests", || browser_tests(ready(env)?));
     session.step("end-to-end tests", || end_to_end_tests(ready(env)?, args.browsers));
