@@ -88,7 +88,7 @@ fn wgpu_appears_only_in_engine_gpu() {
 
 #[test]
 fn every_source_says_what_it_is() {
-    for (path, text) in files_below("src", "rs") {
+    for (path, text) in files_below("src", "rs").into_iter().chain(files_below("kernels/src", "rs")) {
         assert!(text.starts_with("//!"), "{} does not open with what it is", path.display());
     }
     for (path, text) in files_below("shaders", "wgsl") {
@@ -111,7 +111,7 @@ fn the_decode_state_has_the_same_fields_on_both_sides() {
     use rill::engine::shaders::{SHARED, fields};
     let wgsl =
         SHARED.iter().find(|(name, _)| *name == "decode_state").map(|(_, text)| *text).expect("decode_state.wgsl");
-    let rust = include_str!("../src/engine/ops/decode_state.rs");
+    let rust = include_str!("../kernels/src/decode.rs");
     let rust: Vec<&str> = rust
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub "))
