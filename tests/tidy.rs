@@ -111,7 +111,7 @@ fn the_decode_state_has_the_same_fields_on_both_sides() {
     use rill::engine::shaders::{SHARED, fields};
     let wgsl =
         SHARED.iter().find(|(name, _)| *name == "decode_state").map(|(_, text)| *text).expect("decode_state.wgsl");
-    let rust = include_str!("../src/engine/ops/decode_state.rs");
+    let rust = include_str!("../kernels/src/decode.rs");
     let rust: Vec<&str> = rust
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub "))
