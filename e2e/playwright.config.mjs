@@ -20,6 +20,12 @@ const FIREFOX_CAN = ['errors', 'cancel', 'offline', 'sentences'].map((name) => `
 /** What only Chromium can be made to suffer, and what records. */
 const FIREFOX_CANNOT = /full storage|GPU that goes away|server that fails in the middle/;
 
+/**
+ * Firefox's WebDriver BiDi registers every worker with its debugger, and about one page in ten then stands still for ever while
+ * the engine starts threads; without the driver it was never seen. Such a page is given up early and opened again.
+ */
+const patience = { timeout: 90_000, retries: 2 };
+
 const wasm = { has: { backend: 'wasm', threads: true } };
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */
 const webgpu = { has: { backend: 'webgpu', threads: true, byHand: 'GPU (WebGPU)' } };
@@ -31,8 +37,8 @@ const lean = [
     use: chromium({ microphone: sample('jfk') }),
   },
   { name: 'chromium-wasm', testMatch: MAIN_JOB, use: { ...chromium({ webgpu: 'none' }), ...wasm } },
-  { name: 'firefox', testMatch: MAIN_JOB, use: { ...firefox(), ...wasm } },
-  { name: 'firefox-webgpu', testMatch: MAIN_JOB, use: { ...firefox({ webgpu: true }), ...webgpu } },
+  { name: 'firefox', ...patience, testMatch: MAIN_JOB, use: { ...firefox(), ...wasm } },
+  { name: 'firefox-webgpu', ...patience, testMatch: MAIN_JOB, use: { ...firefox({ webgpu: true }), ...webgpu } },
   { name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
 ];
 
@@ -41,6 +47,7 @@ const more = [
   { name: 'chromium-webgpu', testMatch: MAIN_JOB, use: { ...chromium(), ...webgpu } },
   {
     name: 'firefox-more',
+    ...patience,
     testMatch: [...FIREFOX_CAN, /\.firefox\.spec\.mjs/],
     grepInvert: FIREFOX_CANNOT,
     use: firefox({ webgpu: true, env: SOUND }),

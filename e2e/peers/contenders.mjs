@@ -3,23 +3,20 @@
 /** The packages that bring the peers, with the versions that are measured. */
 export const PACKAGES = { '@huggingface/transformers': '4.3.1', '@transcribe/shout': '1.0.7' };
 
-/**
- * Each program: the page that it runs in with so many threads, the module that loads it there, and its precisions by backend.
- * Rill takes as many threads as there are cores, and one where its page is not isolated.
- */
+/** Each program: the page that it runs in, the module that loads it there, and its precisions by backend. */
 const PROGRAMS = {
   rill: {
-    address: (threads) => (threads === 1 ? '/alone/' : '/rill/'),
+    address: '/rill/',
     module: '/peers/rill.js',
     precisions: { wasm: ['f32'], webgpu: ['f32'] },
   },
   'transformers.js': {
-    address: () => '/peers/page.html',
+    address: '/peers/page.html',
     module: '/peers/transformers.js',
     precisions: { wasm: ['fp32', 'q8'], webgpu: ['fp32'] },
   },
   'whisper.cpp': {
-    address: () => '/peers/page.html',
+    address: '/peers/page.html',
     module: '/peers/whisper-cpp.js',
     precisions: { wasm: ['f16', 'q8_0'] },
   },

@@ -1,7 +1,7 @@
 // Rill as a contender, through `window.rill` of its own page.
 
 /** Gives a function that transcribes `samples` and gives the text. */
-export async function load({ model, backend, precision, language }) {
+export async function load({ model, backend, precision, threads, language }) {
   const rill = await window.rill.ready;
   const pipeline = await rill.load(model, { backend, precision, threads });
   if (pipeline.info.backend !== backend) throw new Error(`got ${pipeline.info.backend}: ${pipeline.info.reason}`);
