@@ -108,7 +108,7 @@ impl WebNnSession {
 
     /// A slot's bytes.
     pub async fn read(&mut self, slot: SlotId) -> Result<Vec<u8>> {
-        self.to_host(slot.0).await?;
+        self.bring_to_host(slot.0).await?;
         Ok(self.contents[slot.0].host_mut().to_bytes())
     }
 
@@ -222,7 +222,7 @@ impl WebNnSession {
         let built = self.build(piece).await?;
         let mut read = Vec::with_capacity(inputs.len());
         for (&operand, &place) in self.plan.pieces[piece].inputs.clone().iter().zip(inputs) {
-            read.push((operand, self.to_tensor(place).await?));
+            read.push((operand, self.bring_to_tensor(place).await?));
         }
         let mut written = Vec::with_capacity(outputs.len());
         for (&operand, &place) in self.plan.pieces[piece].outputs.clone().iter().zip(outputs) {
@@ -250,7 +250,7 @@ impl WebNnSession {
     }
 
     /// The tensor of a place with its newest contents.
-    async fn to_tensor(&mut self, place: Place) -> Result<TensorId> {
+    async fn bring_to_tensor(&mut self, place: Place) -> Result<TensorId> {
         let tensor = self.tensor(place).await?;
         let contents = &mut self.contents[place];
         if !contents.tensor_is_fresh {
@@ -266,7 +266,7 @@ impl WebNnSession {
     }
 
     /// Brings a place's newest contents to the host.
-    async fn to_host(&mut self, place: Place) -> Result<()> {
+    async fn bring_to_host(&mut self, place: Place) -> Result<()> {
         let contents = &self.contents[place];
         if contents.host_is_fresh {
             return Ok(());
@@ -289,7 +289,7 @@ impl WebNnSession {
         output: Option<Place>,
     ) -> Result<()> {
         for &place in inputs.iter().flatten() {
-            self.to_host(place).await?;
+            self.bring_to_host(place).await?;
             self.contents[place].host_mut();
         }
         let node = &self.program.graphs[graph.0].nodes[node];
