@@ -92,12 +92,12 @@ test.describe('from the start', () => {
     // The kept model is loaded by itself.
     await rill.open();
     await expect(rill.ready).toBeVisible(LOAD);
-    await rill.expectAlert('WebGPU could not take the model', 'the test has no room', 'Nothing is lost');
+    await rill.expectAlert('WebGPU could not take the model', 'the GPU has no memory left', 'Nothing is lost');
     await expect(rill.badge).not.toContainText('WebGPU');
 
     const asked = await refusal(rill, { backend: 'webgpu' });
     expect(asked).toMatchObject({ kind: 'out-of-memory' });
-    expect(asked.message).toContain('the test has no room');
+    expect(asked.message).toContain('the GPU has no memory left');
   });
 });
 

@@ -19,7 +19,7 @@ test('every backend and every feature was tried, and the table says what came of
   const { fold, whole, backend, row } = panel(rill);
   await fold.focus();
   await rill.page.keyboard.press('Enter');
-  await expect(backend('WebGPU')).toContainText('a test computation');
+  await expect(backend('WebGPU')).toContainText('A test computation');
   await expect(backend('WebGPU')).toContainText('computes on the processor');
   await expect(backend('WebAssembly')).toContainText('Works');
   await expect(whole.getByRole('table', { name: 'Tried in this browser' })).toBeVisible();
@@ -28,7 +28,7 @@ test('every backend and every feature was tried, and the table says what came of
   }
   await expect(row('A real graphics card')).toContainText('No');
   await expect(row('Storage')).toContainText('64 KiB were kept, read back and deleted');
-  await expect(row('Threads')).toContainText('two workers added to one shared memory');
+  await expect(row('Threads')).toContainText('Two workers added to one shared memory');
 });
 
 test('the figures that chose the backend are shown, remembered, overridden and measured again', async ({ rill }) => {

@@ -112,16 +112,15 @@ impl Ladder {
                     *place = Some(context.clone());
                     return Ok(context);
                 }
-                // Where the browser has none at all, each device type says the same.
-                Err(Error::BackendUnavailable { reason, .. }) => {
-                    let general = reason.split_once(": ").map_or(&*reason, |(_, general)| general);
-                    let is_known = reasons.iter().any(|known: &String| known.ends_with(general));
-                    reasons.extend((!is_known).then_some(reason));
-                }
+                Err(Error::BackendUnavailable { reason, .. }) => reasons.push(reason),
                 Err(other) => return Err(other),
             }
         }
-        Err(Error::BackendUnavailable { backend: "webnn", reason: reasons.join("; ") })
+        // Where the browser has no WebNN at all, each device type says the same behind its name.
+        let general = |reason: &String| reason.split_once(": ").map_or(reason.clone(), |(_, general)| general.into());
+        let first = reasons.first().map(general).unwrap_or_default();
+        let reason = if reasons.iter().all(|reason| general(reason) == first) { first } else { reasons.join("; ") };
+        Err(Error::BackendUnavailable { backend: "webnn", reason })
     }
 
     /// The processor with the build of the kernels that fits it, opened and probed once.

@@ -32,6 +32,12 @@ impl Values {
         self.data.iter().flat_map(write).collect()
     }
 
+    /// The same values in a type that can hold them.
+    pub fn widened_to(mut self, ty: &OperandType) -> Self {
+        self.ty = ty.clone();
+        self
+    }
+
     /// The element at an index of a shape that this one is spread over.
     fn spread(&self, index: &[usize]) -> f64 {
         let shape = &self.ty.shape;

@@ -67,7 +67,7 @@ impl Interpreter {
         if bytes.len() != stored.n_bytes() {
             return Err(refused(format!("TypeError: {} bytes for a weight {stored:?}", bytes.len())));
         }
-        Ok(Values { ty: ty.clone(), ..Values::from_bytes(&stored, bytes) })
+        Ok(Values::from_bytes(&stored, bytes).widened_to(ty))
     }
 
     fn alive(&self) -> Result<()> {

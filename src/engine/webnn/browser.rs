@@ -7,18 +7,20 @@ use super::limits::{Limits, needed};
 use crate::engine::lowering::{Element, Operand, OperandType, Primitive, Source};
 use crate::engine::{Error, Result};
 use half::f16;
-use js_sys::{JSON, Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, JSON, Object, Promise, Reflect, Uint8Array};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 
 /// A context of this browser and all that was made in it.
 #[derive(Debug)]
 struct Browser {
     context: MlContext,
     lost: Rc<RefCell<Option<String>>>,
+    /// Rejects when the context is lost.
+    gone: Promise,
     next_id: Cell<u32>,
     tensors: RefCell<HashMap<TensorId, MlTensor>>,
     buffers: RefCell<HashMap<BufferId, Uint8Array>>,
@@ -35,16 +37,23 @@ pub(super) async fn open(device_type: DeviceType) -> Result<(Rc<dyn Api>, Limits
     let limits = context.op_support_limits().and_then(|limits| JSON::stringify(&limits)).map_err(refused)?;
     let limits = Limits::from_json(&String::from(limits)).map_err(|e| unavailable(device_type, e))?;
     let lost = Rc::new(RefCell::new(None));
-    if let Ok(promise) = context.lost() {
-        let lost = lost.clone();
-        spawn_local(async move {
+    let gone = future_to_promise({
+        let (promise, lost) = (context.lost().map_err(refused)?, lost.clone());
+        async move {
             let info = JsFuture::from(promise).await.unwrap_or_else(|error| error);
             *lost.borrow_mut() = Some(words(&info));
-        });
-    }
+            Err(info)
+        }
+    });
+    let heard = gone.clone();
+    spawn_local(async move {
+        // A rejection that nobody waits for would be reported as an error of the page.
+        let _ = JsFuture::from(heard).await;
+    });
     let browser = Browser {
         context,
         lost,
+        gone,
         next_id: Cell::new(0),
         tensors: RefCell::default(),
         buffers: RefCell::default(),
@@ -67,11 +76,13 @@ fn refused(label: &str) -> impl Fn(JsValue) -> Error {
     }
 }
 
-async fn settled(promise: std::result::Result<Promise, JsValue>) -> std::result::Result<JsValue, JsValue> {
-    JsFuture::from(promise?).await
-}
-
 impl Browser {
+    /// What a promise comes to, unless the context is lost before: Chromium 147 then leaves reads open for ever.
+    async fn settled(&self, promise: std::result::Result<Promise, JsValue>) -> std::result::Result<JsValue, JsValue> {
+        let promise = promise?;
+        JsFuture::from(Promise::race(&Array::of2(&promise, &self.gone))).await
+    }
+
     fn fresh_id(&self) -> u32 {
         self.next_id.replace(self.next_id.get() + 1)
     }
@@ -137,7 +148,7 @@ impl Browser {
                 let _ = Reflect::set(&outputs, &name_of(output).into(), operand);
             }
         }
-        let built = settled(builder.build(&outputs)).await.map_err(&refused)?;
+        let built = self.settled(builder.build(&outputs)).await.map_err(&refused)?;
         let id = BuiltId(self.fresh_id());
         self.graphs.borrow_mut().insert(id, built.unchecked_into());
         Ok(id)
@@ -213,7 +224,7 @@ impl Api for Browser {
         }
         let label = format!("a tensor of {} bytes", ty.n_bytes());
         Box::pin(async move {
-            let tensor = settled(self.context.create_tensor(&descriptor)).await.map_err(refused(&label))?;
+            let tensor = self.settled(self.context.create_tensor(&descriptor)).await.map_err(refused(&label))?;
             let id = TensorId(self.fresh_id());
             self.tensors.borrow_mut().insert(id, tensor.unchecked_into());
             Ok(id)
@@ -233,7 +244,7 @@ impl Api for Browser {
     fn read_tensor(&self, tensor: TensorId) -> Later<'_, Vec<u8>> {
         Box::pin(async move {
             let tensor = self.tensor(tensor)?;
-            let bytes = settled(self.context.read_tensor(&tensor)).await.map_err(refused("a read"))?;
+            let bytes = self.settled(self.context.read_tensor(&tensor)).await.map_err(refused("a read"))?;
             Ok(Uint8Array::new(&bytes).to_vec())
         })
     }
