@@ -21,10 +21,10 @@ const FIREFOX_CAN = ['errors', 'cancel', 'offline', 'sentences'].map((name) => `
 const FIREFOX_CANNOT = /full storage|GPU that goes away|server that fails in the middle/;
 
 /**
- * Firefox's WebDriver BiDi registers every worker with its debugger, and about one page in ten then stands still for ever while
- * the engine starts threads; without the driver it was never seen. Such a page is given up early and opened again.
+ * Firefox's WebDriver BiDi registers every worker with its debugger, and some pages then stand still for ever while the engine
+ * starts threads; without the driver it was never seen (40 starts of 40). Such a page is given up early and opened again.
  */
-const patience = { timeout: 90_000, retries: 2 };
+const patience = { timeout: 75_000, retries: 2 };
 
 const wasm = { has: { backend: 'wasm', threads: true } };
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */

@@ -63,8 +63,8 @@ export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
   return [...COMMON, ...gpu, ...mic];
 }
 
-/** What Playwright needs to drive Firefox as it is installed, by WebDriver BiDi. `env` is added to its environment. */
-export const firefox = ({ webgpu = false, env = {} } = {}) => ({
+/** What Playwright needs to drive Firefox as it is installed, by WebDriver BiDi, with more of `prefs` and of an environment. */
+export const firefox = ({ webgpu = false, env = {}, prefs = {} } = {}) => ({
   browserName: 'firefox',
   channel: 'moz-firefox',
   launchOptions: {
@@ -76,6 +76,7 @@ export const firefox = ({ webgpu = false, env = {} } = {}) => ({
       'gfx.webgpu.ignore-blocklist': webgpu,
       // Microphones are allowed without asking.
       'media.navigator.permission.disabled': true,
+      ...prefs,
     },
   },
 });

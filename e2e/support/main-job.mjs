@@ -18,6 +18,8 @@ export function mainJob(test) {
     await visitor.open();
 
     await test.step('the page knows what this browser has', async () => {
+      // A page that its driver has stopped is noticed here, and not by the patience of the whole test.
+      await expect.poll(() => visitor.text('.badge__words'), { timeout: 40_000 }).not.toContain('Checking');
       const { backends, threads } = await visitor.evaluate(async () => ({
         backends: await window.rill.backends(),
         threads: await window.rill.testFeatureSupport('wasm.threads'),
