@@ -9,22 +9,20 @@
 // the file for whisper.cpp is made here from Rill's own model. The files for transformers.js come from `--models` or
 // RILL_PEER_MODELS; without them it says how they have to look.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import * as playwright from '@playwright/test';
+import { chromium as playwright } from '@playwright/test';
 import { contenders, filesOf } from './peers/contenders.mjs';
 import { ggml } from './peers/ggml.mjs';
 import { packages } from './peers/packages.mjs';
-import { serve } from './peers/serve.mjs';
-import { DIST, MODELS, chromium, firefox, sample, switches } from './support/browser.mjs';
+import { DIST, FIREFOX, MODELS, chromium, sample, switches } from './support/browser.mjs';
+import { Firefox } from './support/firefox.mjs';
+import { serve } from './support/isolated.mjs';
 import { words } from './support/rill.mjs';
 import * as wav from './support/wav.mjs';
-
-/** The longest that loading a model and running it once may take. */
-const START_S = 180;
 
 const list = (text) => text.split(',').filter(Boolean);
 
@@ -69,17 +67,23 @@ function checkFiles(all, models) {
   if (missing.length) throw new Error(`missing:\n- ${missing.join('\n- ')}`);
 }
 
-/** The browser's engine by name, started. */
+/** The browser by name: its version, and how a contender gets a page there that shares nothing with the others'. */
 async function launch(name) {
   const webgpu = given.backend === 'webgpu';
   if (name === 'firefox') {
-    const { launchOptions, channel } = firefox({ webgpu });
-    return playwright.firefox.launch({ ...launchOptions, channel });
+    const [version] = /[\d.]+/.exec(execFileSync(FIREFOX, ['--version'], { encoding: 'utf8' }));
+    return { version, open: () => Firefox.launch({ webgpu }), close: () => {} };
   }
   if (name !== 'chromium') throw new Error(`${name} is no browser here: chromium or firefox`);
   const { launchOptions } = chromium();
   const args = [...switches({ webgpu: given.gpu ? 'hardware' : webgpu ? 'software' : 'none' }), ...given['browser-args'].split(' ')];
-  return playwright.chromium.launch({ ...launchOptions, args: args.filter(Boolean) });
+  const browser = await playwright.launch({ ...launchOptions, args: args.filter(Boolean) });
+  const open = async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    return { goto: (url) => page.goto(url), evaluate: page.evaluate.bind(page), close: () => context.close() };
+  };
+  return { version: browser.version(), open, close: () => browser.close() };
 }
 
 /** Runs in the page: fetches the clip and loads the contender. */
@@ -98,37 +102,22 @@ async function run() {
   return { ms: performance.now() - start, text: text.trim() };
 }
 
+/** Runs in the page. */
+async function rillIsThere() {
+  while (!window.rill) await new Promise((later) => setTimeout(later, 20));
+}
+
 /** A page of its own with a contender that is loaded and has run once, which compiles and warms up. */
 async function start(browser, address, program, { module, job }) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const work = async () => {
+  const page = await browser.open();
+  try {
     await page.goto(address);
-    await page.waitForFunction(program === 'rill' ? () => window.rill : () => true);
+    if (program === 'rill') await page.evaluate(rillIsThere);
     const load_ms = await page.evaluate(load, { module, job });
-    return { load_ms, first_ms: (await page.evaluate(run)).ms };
-  };
-  try {
-    return { context, page, result: await Promise.race([work(), stuck()]) };
+    return { page, result: { load_ms, first_ms: (await page.evaluate(run)).ms } };
   } catch (error) {
-    await context.close();
+    await page.close();
     throw error;
-  }
-}
-
-/** A page that has not come that far by then never will: Firefox's driver hangs some pages that start workers. */
-async function stuck() {
-  await pause(START_S * 1_000, undefined, { ref: false });
-  throw new Error(`a contender did not start within ${START_S} s`);
-}
-
-async function persist(work, tries = 3) {
-  try {
-    return await work();
-  } catch (error) {
-    if (tries === 1) throw error;
-    console.log(`  once more: ${error.message}`);
-    return persist(work, tries - 1);
   }
 }
 
@@ -139,7 +128,7 @@ async function race(browser, url, all, { model, threads, runs }) {
     for (const contender of all) {
       const { name, program, precision, backend, address, module } = contender;
       const job = { model, backend, precision, threads, language: given.language };
-      const racer = await persist(() => start(browser, url + address, program, { module, job }));
+      const racer = await start(browser, url + address, program, { module, job });
       racer.result = { contender: name, program, precision, model, threads, ...racer.result, run_ms: [] };
       racers.push(racer);
     }
@@ -153,7 +142,7 @@ async function race(browser, url, all, { model, threads, runs }) {
       }
     }
   } finally {
-    for (const { context } of racers) await context.close();
+    for (const { page } of racers) await page.close();
   }
   const [first] = racers;
   return racers.map(({ result }) => ({
@@ -217,7 +206,7 @@ try {
   for (const name of list(given.browsers)) {
     const browser = await launch(name);
     try {
-      const version = `${name} ${browser.version()}`;
+      const version = `${name} ${browser.version}`;
       for (const model of models) {
         for (const threads of threadCounts) {
           console.log(`\n${version}, ${model}, ${threads} thread${threads === 1 ? '' : 's'}`);

@@ -3,28 +3,17 @@
 // browser than its project's (no WebGPU, no microphone), it says so itself.
 //
 // The main job runs in every browser, on every backend that it has here. Everything else runs in Chromium, and with
-// RILL_BROWSERS=all (`cargo xtask test --browsers`) also in Firefox as far as Playwright can steer it there.
+// RILL_BROWSERS=all (`cargo xtask test --browsers`) what depends on the browser also in Firefox and WebKitGTK.
 
 import { defineConfig } from '@playwright/test';
-import { SERVE, chromium, firefox, sample } from './support/browser.mjs';
-import { SOUND } from './support/sound.mjs';
+import { SERVE, chromium, sample } from './support/browser.mjs';
 
 const PORT = Number(process.env.RILL_PORT ?? 8123);
 
 /** Specs that are not for Chromium alone, by their names. */
 const MAIN_JOB = 'main-job.spec.mjs';
+const MAIN_JOB_FIREFOX = 'main-job.firefox.spec.mjs';
 const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
-
-/** What Firefox's driver can do: no colour scheme, no rights for the clipboard, no microphone without a sound server. */
-const FIREFOX_CAN = ['errors', 'cancel', 'offline', 'sentences'].map((name) => `${name}.spec.mjs`);
-/** What only Chromium can be made to suffer, and what records. */
-const FIREFOX_CANNOT = /full storage|GPU that goes away|server that fails in the middle/;
-
-/**
- * Firefox's WebDriver BiDi registers every worker with its debugger, and some pages then stand still for ever while the engine
- * starts threads; without the driver it was never seen (40 starts of 40). Such a page is given up early and opened again.
- */
-const patience = { timeout: 75_000, retries: 2 };
 
 const wasm = { has: { backend: 'wasm', threads: true } };
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */
@@ -37,21 +26,15 @@ const lean = [
     use: chromium({ microphone: sample('jfk') }),
   },
   { name: 'chromium-wasm', testMatch: MAIN_JOB, use: { ...chromium({ webgpu: 'none' }), ...wasm } },
-  { name: 'firefox', ...patience, testMatch: MAIN_JOB, use: { ...firefox(), ...wasm } },
-  { name: 'firefox-webgpu', ...patience, testMatch: MAIN_JOB, use: { ...firefox({ webgpu: true }), ...webgpu } },
+  { name: 'firefox', testMatch: MAIN_JOB_FIREFOX, use: wasm },
+  { name: 'firefox-webgpu', testMatch: MAIN_JOB_FIREFOX, use: { ...webgpu, firefoxSwitches: { webgpu: true } } },
   { name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
 ];
 
 const more = [
   // A minute on SwiftShader, which the other specs have already spent there.
   { name: 'chromium-webgpu', testMatch: MAIN_JOB, use: { ...chromium(), ...webgpu } },
-  {
-    name: 'firefox-more',
-    ...patience,
-    testMatch: [...FIREFOX_CAN, /\.firefox\.spec\.mjs/],
-    grepInvert: FIREFOX_CANNOT,
-    use: firefox({ webgpu: true, env: SOUND }),
-  },
+  { name: 'firefox-more', testMatch: /\.firefox\.spec\.mjs/, testIgnore: MAIN_JOB_FIREFOX },
   // Nearer to Safari, which shares memory between threads.
   {
     name: 'webkit-threads',

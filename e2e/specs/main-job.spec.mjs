@@ -1,4 +1,4 @@
-// The main job in the browsers that Playwright drives.
+// The main job in Chromium.
 
 import { mainJob } from '../support/main-job.mjs';
 import { test } from '../support/visitor.mjs';

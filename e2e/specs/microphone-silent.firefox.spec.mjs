@@ -1,15 +1,14 @@
 // Recording in Firefox on a machine that has a microphone and no sound output: its audio never starts.
 
-import { firefox } from '../support/browser.mjs';
-import { expect, test } from '../support/rill.mjs';
-import { serve, smallWhisper } from '../support/server.mjs';
+import { expect, firefoxTest as test } from '../support/visitor.mjs';
 
-test.use({ launchOptions: firefox({ prefs: { 'media.navigator.streams.fake': true } }).launchOptions });
+test.use({ firefoxSwitches: { prefs: { 'media.navigator.streams.fake': true } } });
 
-test('without a sound output the page says why it cannot record', async ({ rill }) => {
-  await serve(rill.page, smallWhisper());
-  await rill.open();
-  await rill.record.click();
-  await rill.expectAlert('audio does not start', 'speakers or headphones');
-  await expect(rill.record).toHaveAttribute('aria-disabled', 'false');
+test('without a sound output the page says why it cannot record', async ({ visitor }) => {
+  await visitor.open();
+  await visitor.press('Record');
+  await expect.poll(() => visitor.text('[role=alert]'), { timeout: 30_000 }).toContain('audio does not start');
+  expect(await visitor.text('[role=alert]')).toContain('speakers or headphones');
+  const canRecord = () => document.querySelector('.record').getAttribute('aria-disabled') === 'false';
+  expect(await visitor.evaluate(canRecord)).toBe(true);
 });

@@ -21,7 +21,7 @@ export const CHROMIUM_WEBNN =
   path.join(process.env.RILL_TOOLS ?? path.join(homedir(), '.cache/rill/tools'), 'chromium-webnn-147.0.0/chromium');
 
 /** Debian's Firefox unless another is named. */
-const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
+export const FIREFOX = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 
 /** The command that serves the page, run from e2e/. */
 export const SERVE = (port) => `${process.env.RILL_XTASK ?? 'cargo xtask'} serve --no-build --port ${port}`;
@@ -63,25 +63,7 @@ export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
   return [...COMMON, ...gpu, ...mic];
 }
 
-/** What Playwright needs to drive Firefox as it is installed, by WebDriver BiDi, with more of `prefs` and of an environment. */
-export const firefox = ({ webgpu = false, env = {}, prefs = {} } = {}) => ({
-  browserName: 'firefox',
-  channel: 'moz-firefox',
-  launchOptions: {
-    executablePath: FIREFOX,
-    env: { ...process.env, ...env },
-    firefoxUserPrefs: {
-      // On Linux, both are off; without the second, software adapters are refused.
-      'dom.webgpu.enabled': webgpu,
-      'gfx.webgpu.ignore-blocklist': webgpu,
-      // Microphones are allowed without asking.
-      'media.navigator.permission.disabled': true,
-      ...prefs,
-    },
-  },
-});
-
-/** The same for Chromium, with its switches. */
+/** What Playwright needs to drive Chromium with its switches. */
 export const chromium = (given) => ({
   browserName: 'chromium',
   launchOptions: { executablePath: CHROMIUM, args: switches(given) },

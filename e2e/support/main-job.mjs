@@ -3,14 +3,11 @@
 
 import { sample } from './browser.mjs';
 import { LOAD, TRANSCRIPTION } from './rill.mjs';
-import { expect } from './visitor.mjs';
+import { MODEL, SAID, STATUS, expect } from './visitor.mjs';
 
 /** What Whisper tiny writes for the sample, letter for letter. */
 const TEXT =
   'And so my fellow Americans ask not what your country can do for you ask what you can do for your country.';
-
-const STATUS = '.transcript [role=status]';
-const MODEL = '[aria-label="Model status"]';
 
 /** Defines the test with a `test` that knows a `visitor`. */
 export function mainJob(test) {
@@ -18,8 +15,6 @@ export function mainJob(test) {
     await visitor.open();
 
     await test.step('the page knows what this browser has', async () => {
-      // A page that its driver has stopped is noticed here, and not by the patience of the whole test.
-      await expect.poll(() => visitor.text('.badge__words'), { timeout: 40_000 }).not.toContain('Checking');
       const { backends, threads } = await visitor.evaluate(async () => ({
         backends: await window.rill.backends(),
         threads: await window.rill.testFeatureSupport('wasm.threads'),
@@ -34,7 +29,7 @@ export function mainJob(test) {
     await test.step('a file is chosen, the model loads by itself, and the words are there', async () => {
       await visitor.choose(sample('jfk'));
       await expect.poll(() => visitor.text(STATUS), TRANSCRIPTION).toContain('Done');
-      const said = (await visitor.texts('.segment__text')).map((part) => part.trim()).join(' ');
+      const said = (await visitor.texts(SAID)).map((part) => part.trim()).join(' ');
       expect(said).toBe(TEXT);
       const names = { webgpu: 'WebGPU', wasm: 'WebAssembly' };
       expect(await visitor.text('.badge__words')).toContain(names[has.backend]);

@@ -1,9 +1,14 @@
 // A visitor of the page, whatever the browser: what little the tests that run everywhere need to do and see. Playwright
-// drives Chromium and Firefox, `webkit.mjs` drives WebKitGTK.
+// drives Chromium, `firefox.mjs` and `webkit.mjs` drive the others.
 
-import { readFile } from 'node:fs/promises';
 import { expect, test as base } from '@playwright/test';
+import { Firefox } from './firefox.mjs';
 import { WebKit } from './webkit.mjs';
+
+/** Where the page tells how its work goes, what was said, and about its model. */
+export const STATUS = '.transcript [role=status]';
+export const SAID = '.segment__text';
+export const MODEL = '[aria-label="Model status"]';
 
 /** What every browser can do by a program in the page; how it is steered is left to those below. */
 class Visitor {
@@ -58,27 +63,27 @@ class InPlaywright extends Visitor {
   }
 }
 
-class InWebKit extends Visitor {
-  constructor(webkit, baseURL) {
+class InWebDriver extends Visitor {
+  constructor(driver, baseURL) {
     super();
-    this.webkit = webkit;
+    this.driver = driver;
     this.baseURL = baseURL;
   }
 
   goto(address) {
-    return this.webkit.goto(new URL(address, this.baseURL).href);
+    return this.driver.goto(new URL(address, this.baseURL).href);
   }
 
   reload() {
-    return this.webkit.command('POST', '/refresh', {});
+    return this.driver.reload();
   }
 
   evaluate(program, argument) {
-    return this.webkit.evaluate(program, argument);
+    return this.driver.evaluate(program, argument);
   }
 
   choose(file) {
-    return this.webkit.type('input[type=file]', file);
+    return this.driver.type('input[type=file]', file);
   }
 
   press(name) {
@@ -86,7 +91,16 @@ class InWebKit extends Visitor {
       const buttons = [...document.querySelectorAll('button')].filter((at) => at.getClientRects().length > 0);
       return buttons.filter((at) => (at.getAttribute('aria-label') ?? at.textContent).trim() === name);
     };
-    return this.webkit.click(named, name);
+    return this.driver.click(named, name);
+  }
+
+  async set(label, option) {
+    await this.driver.click(() => [...document.querySelectorAll('summary')].filter((at) => at.textContent.includes('Settings')));
+    const named = ([label, option]) => {
+      const labels = [...document.querySelectorAll('label')].filter((at) => at.textContent.startsWith(label));
+      return labels.flatMap((at) => [...at.control.options]).filter((at) => at.textContent.trim() === option);
+    };
+    await this.driver.click(named, [label, option]);
   }
 }
 
@@ -107,18 +121,38 @@ export const test = base.extend({
   },
 });
 
-/** `visitor` in WebKitGTK. Its session forgets everything when it ends, so each test has a session of its own. */
+/** A visitor in a browser of its own, which forgets everything when it ends, with a picture where the test fails. */
+async function visit(driver, { use, info, baseURL }) {
+  await driver.resize(1280, 860);
+  await use(new InWebDriver(driver, baseURL));
+  if (info.status !== info.expectedStatus) {
+    await info.attach('screenshot', { body: await driver.screenshot(), contentType: 'image/png' });
+  }
+}
+
+/** `visitor` in Firefox. */
+export const firefoxTest = base.extend({
+  ...promises,
+  firefoxSwitches: [{}, { option: true }],
+  visitor: async ({ firefoxSwitches, baseURL }, use, info) => {
+    const firefox = await Firefox.launch(firefoxSwitches);
+    try {
+      await visit(firefox, { use, info, baseURL });
+      expect(await firefox.crashes(new URL(baseURL).origin), 'uncaught errors').toEqual([]);
+    } finally {
+      await firefox.close();
+    }
+  },
+});
+
+/** `visitor` in WebKitGTK. */
 export const webkitTest = base.extend({
   ...promises,
   webkitSwitches: [{}, { option: true }],
   visitor: async ({ webkitSwitches, baseURL }, use, info) => {
     const webkit = await WebKit.launch(webkitSwitches);
     try {
-      await webkit.resize(1280, 860);
-      await use(new InWebKit(webkit, baseURL));
-      if (info.status !== info.expectedStatus) {
-        await info.attach('screenshot', { body: await webkit.screenshot(), contentType: 'image/png' });
-      }
+      await visit(webkit, { use, info, baseURL });
     } finally {
       await webkit.close();
     }

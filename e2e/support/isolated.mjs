@@ -1,4 +1,5 @@
-// One server for all contenders, isolated so that memory can be shared: Rill's page, the peers' pages and packages, models.
+// A server of several folders and of bytes that are made, isolated so that memory can be shared: for the race with the peers, and
+// for tests in browsers whose requests cannot be intercepted.
 
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -20,8 +21,8 @@ const HEADERS = {
 };
 
 /**
- * Serves `folders` (`{'/rill/': path}`, the longest prefix wins) and `made`, a function that gives the bytes of an address
- * that is no file, or undefined. Gives the server's address and a function that ends it.
+ * Serves `folders` (`{'/rill/': path}`, the longest prefix wins) and `made`, an (asynchronous) function that gives the
+ * bytes of an address that is no file, or undefined. Gives the server's address and a function that ends it.
  */
 export async function serve(folders, made) {
   const prefixes = Object.keys(folders).sort((a, b) => b.length - a.length);
@@ -30,7 +31,7 @@ export async function serve(folders, made) {
     const address = decodeURIComponent(pathname);
     const fail = (status, words) => response.writeHead(status, { ...HEADERS, 'content-type': 'text/plain' }).end(words);
     try {
-      const bytes = made(address);
+      const bytes = await made(address);
       if (bytes) return response.writeHead(200, { ...HEADERS, 'content-length': bytes.length }).end(bytes);
       const prefix = prefixes.find((prefix) => address.startsWith(prefix));
       const name = path.posix.normalize(address.slice(prefix?.length ?? 0) || 'index.html');
