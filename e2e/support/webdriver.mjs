@@ -24,11 +24,15 @@ export class WebDriver {
     return this.send('Refresh');
   }
 
-  /** What an (asynchronous) function of the page gives for one argument; both travel as JSON. */
+  /**
+   * What an (asynchronous) function of the page gives for one argument; both travel as JSON. The page's own `eval` calls it:
+   * Firefox runs a driver's scripts beside the page, where an object is another world's.
+   */
   async evaluate(program, argument = null) {
-    const script = `const done = arguments[1];
-      Promise.resolve(arguments[0]).then(${program}).then((value) => done({ value }), (error) => done({ error: String(error) }));`;
-    const { value, error } = await this.send('ExecuteAsyncScript', { script, args: [argument] });
+    const call = `Promise.resolve(${JSON.stringify(argument)}).then(${program})`;
+    const script = `const [call, done] = arguments;
+      window.eval(call).then((value) => done({ value }), (error) => done({ error: String(error) }));`;
+    const { value, error } = await this.send('ExecuteAsyncScript', { script, args: [call] });
     if (error) throw new Error(`in the page: ${error}`);
     return value ?? undefined;
   }
