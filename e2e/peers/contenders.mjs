@@ -13,7 +13,7 @@ const PROGRAMS = {
   'transformers.js': {
     address: '/peers/page.html',
     module: '/peers/transformers.js',
-    precisions: { wasm: ['fp32', 'q8'], webgpu: ['fp32'] },
+    precisions: { wasm: ['fp32', 'q8'], webgpu: ['fp32', 'fp32+q4'] },
   },
   'whisper.cpp': {
     address: '/peers/page.html',
@@ -22,7 +22,7 @@ const PROGRAMS = {
   },
 };
 
-/** What transformers.js calls a file of that precision. */
+/** What transformers.js calls a file of that precision; `fp32+q4` is an encoder of the one with a decoder of the other. */
 const SUFFIX = { fp32: '', fp16: '_fp16', q8: '_quantized', q4: '_q4' };
 
 /**
@@ -45,6 +45,7 @@ export function contenders(backend, chosen) {
 export function filesOf({ program, precision }, model) {
   if (program !== 'transformers.js') return [];
   const configurations = ['config', 'generation_config', 'preprocessor_config', 'tokenizer', 'tokenizer_config'];
-  const networks = ['encoder_model', 'decoder_model_merged'].map((name) => `onnx/${name}${SUFFIX[precision]}.onnx`);
+  const [encoder, decoder = encoder] = precision.split('+');
+  const networks = [`onnx/encoder_model${SUFFIX[encoder]}.onnx`, `onnx/decoder_model_merged${SUFFIX[decoder]}.onnx`];
   return [...configurations.map((name) => `${name}.json`), ...networks].map((name) => `${model}/${name}`);
 }

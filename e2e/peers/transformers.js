@@ -6,8 +6,12 @@ export async function load({ model, backend, precision, threads, language }) {
   Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: '/onnx/', useBrowserCache: false });
   env.backends.onnx.wasm.wasmPaths = '/packages/onnxruntime-web/dist/';
   env.backends.onnx.wasm.numThreads = threads;
-  const transcribe = await pipeline('automatic-speech-recognition', model, { device: backend, dtype: precision });
+  const [encoder, decoder = encoder] = precision.split('+');
+  const dtype = { encoder_model: encoder, decoder_model_merged: decoder };
+  const transcribe = await pipeline('automatic-speech-recognition', model, { device: backend, dtype });
   // An English model refuses to be told its language.
   const options = model.endsWith('.en') ? {} : { language, task: 'transcribe' };
-  return async (samples) => (await transcribe(samples, options)).text;
+  // Without chunks it reads the first 30 s only.
+  const chunks = (samples) => (samples.length > 30 * 16_000 ? { chunk_length_s: 30 } : {});
+  return async (samples) => (await transcribe(samples, { ...options, ...chunks(samples) })).text;
 }
