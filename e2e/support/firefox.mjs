@@ -1,6 +1,7 @@
-// Firefox as it is installed, driven by its own remote protocol, Marionette (https://firefox-source-docs.mozilla.org/testing/marionette/):
-// WebDriver's commands as `length:[0, id, name, parameters]` over TCP. Unlike WebDriver BiDi, which Playwright speaks, it leaves the
-// page's workers alone.
+// Firefox as it is installed, driven by its own remote protocol, Marionette: WebDriver's commands as
+// `length:[0, id, name, parameters]` over TCP (https://firefox-source-docs.mozilla.org/testing/marionette/Protocol.html).
+// Unlike WebDriver BiDi, which Playwright speaks, it puts no listener on the page's workers: with one, some pages stood
+// still for ever while the engine started threads.
 
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
