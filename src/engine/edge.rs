@@ -20,8 +20,27 @@ pub fn user_agent() -> String {
 }
 
 /// Lets waiting messages in (a cancel, more audio).
+#[cfg(not(target_arch = "wasm32"))]
 pub async fn give_way() {
     sleep(0).await;
+}
+
+/// Lets waiting messages in (a cancel, more audio). A message to oneself waits its turn behind them and no longer; a timer of zero
+/// waits for 4 ms, and for far longer where the system's timers are coarse.
+#[cfg(target_arch = "wasm32")]
+pub async fn give_way() {
+    use wasm_bindgen::prelude::*;
+    let Ok(channel) = web_sys::MessageChannel::new() else { return sleep(0).await };
+    let (here, there) = (channel.port1(), channel.port2());
+    let (say, heard) = futures_channel::oneshot::channel();
+    let on_message = Closure::once(move || {
+        let _ = say.send(()); // Nobody waits any more: the run was dropped.
+    });
+    here.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    if there.post_message(&JsValue::NULL).is_ok() {
+        let _ = heard.await;
+    }
+    here.close();
 }
 
 /// Waits, and lets messages in meanwhile.
