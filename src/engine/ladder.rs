@@ -186,12 +186,18 @@ impl Ladder {
         {
             return Some(choice.because(format!("the same backend in {} bits, since {error}", bits(precision))));
         }
+        let mut last_resort = None;
         for backend in RUNGS.into_iter().filter(|&backend| tried.iter().all(|(known, _)| *known != backend)) {
-            if let Ok(choice) = self.open(backend, wish).await {
-                return Some(choice.because(format!("taken over from {}, since {error}", name_of(failed.backend))));
+            let Ok(choice) = self.open(backend, wish).await else { continue };
+            let choice = choice.because(format!("taken over from {}, since {error}", name_of(failed.backend)));
+            // Software that plays the GPU computes where the processor's own kernels do, only slower.
+            if choice.software && backend != BackendChoice::Wasm {
+                last_resort.get_or_insert(choice);
+                continue;
             }
+            return Some(choice);
         }
-        None
+        last_resort
     }
 
     /// Forgets what was measured.
