@@ -55,7 +55,7 @@ const team = { sleep: (w, v) => void Atomics.wait(words, w >>> 2, v | 0), wake: 
 const { exports } = new WebAssembly.Instance(module, { env: { memory }, team });
 exports.__stack_pointer.value = stack;
 parentPort.postMessage('ready');
-exports.join(scratch, 0);`;
+exports.join(scratch);`;
 
 // A step in a memory with its threads. `operands` are typed arrays, or null where absent; the last is written.
 async function prepare(variant, nThreads, { kernel, params, operands }) {
@@ -92,7 +92,7 @@ async function prepare(variant, nThreads, { kernel, params, operands }) {
   }
   const out = operands.at(-1);
   return {
-    run: (times) => exports.run(steps, 1, times, nThreads, scratch),
+    run: () => exports.run(steps, 1, nThreads, scratch),
     result: new out.constructor(memory.buffer, placed.at(-1)[0], out.length),
     close: () => Promise.all(threads.map((thread) => thread.terminate())),
   };
@@ -284,15 +284,15 @@ for (const [file, threads] of [['relaxed-threads', [2]], ['relaxed', [1]], ['sim
       const work = make();
       if (!`${file} ${work.name}`.includes(process.argv[2] ?? '')) continue;
       const step = await prepare({ module, threads: shared }, nThreads, work);
-      step.run(1);
+      step.run();
       check(work, step.result, work.name.includes('i8') ? 1e-3 : work.kernel === 'LogMel' ? 1e-4 : 3e-5);
       // Warm: V8 replaces its first translation in the background.
       const start = performance.now();
-      while (performance.now() - start < 200) step.run(1);
+      while (performance.now() - start < 200) step.run();
       let [ms, gflops] = [Infinity, 0];
       for (let round = 0; round < ROUNDS; round++) {
         gflops = Math.max(gflops, gflopsOfPeak(peak));
-        for (let i = 0; i < 10; i++) ms = Math.min(ms, msOf(() => step.run(1)));
+        for (let i = 0; i < 10; i++) ms = Math.min(ms, msOf(() => step.run()));
       }
       await step.close();
       const speed = work.bytes ? `${pad((work.bytes / ms / 1e6).toFixed(1), 6)} GB/s  ` : `${pad((work.flops / ms / 1e6).toFixed(1), 6)} GFLOP/s`;

@@ -27,6 +27,19 @@ struct Desk {
 type OnEvent = Box<dyn Fn(&Event) -> bool>;
 
 impl Desk {
+    /// Speaks a recording into a job, a second at a time, until its text is complete.
+    fn record(&self, job: JobId, pipeline: PipelineId, recording: &[f32]) {
+        let live = async {
+            for block in recording.chunks(16_000) {
+                self.worker.handle(Command::StreamAudio { job }, Some(block.to_vec())).await;
+                rill::engine::edge::sleep(1).await;
+            }
+            self.worker.handle(Command::StreamEnd { job }, None).await;
+        };
+        let start = self.worker.handle(Command::StreamStart { job, pipeline, options: options() }, None);
+        pollster::block_on(future::zip(start, live));
+    }
+
     fn over(folder: &Path) -> Self {
         let (ladder, said): (Rc<Ladder>, Rc<RefCell<Vec<Event>>>) = Default::default();
         let on_event: Rc<RefCell<Option<OnEvent>>> = Rc::default();
@@ -105,15 +118,7 @@ fn a_live_recording_gives_the_text_of_the_same_file() {
         panic!("the file is transcribed");
     };
     let job = JobId(3);
-    let live = async {
-        for block in recording.chunks(16_000) {
-            desk.worker.handle(Command::StreamAudio { job }, Some(block.to_vec())).await;
-            rill::engine::edge::sleep(1).await;
-        }
-        desk.worker.handle(Command::StreamEnd { job }, None).await;
-    };
-    let start = desk.worker.handle(Command::StreamStart { job, pipeline, options: options() }, None);
-    pollster::block_on(future::zip(start, live));
+    desk.record(job, pipeline, &recording);
     let said = desk.said.borrow();
     let Some(Event::Transcribed { transcript, .. }) = said.iter().rfind(|event| event.job() == Some(job)) else {
         panic!("the live recording is transcribed");
@@ -276,16 +281,7 @@ fn a_gpu_lost_during_a_live_recording_costs_no_word_and_repeats_none() {
     let pipeline = desk.load();
     let recording = noise(64 * 16_000, 7);
     desk.lose_gpu(|event| matches!(event, Event::Segments { .. }));
-    let job = JobId(3);
-    let live = async {
-        for block in recording.chunks(16_000) {
-            desk.worker.handle(Command::StreamAudio { job }, Some(block.to_vec())).await;
-            rill::engine::edge::sleep(1).await;
-        }
-        desk.worker.handle(Command::StreamEnd { job }, None).await;
-    };
-    let start = desk.worker.handle(Command::StreamStart { job, pipeline, options: options() }, None);
-    pollster::block_on(future::zip(start, live));
+    desk.record(JobId(3), pipeline, &recording);
     let events = desk.of(3);
     let live = transcript_of(events.last().cloned().expect("it is closed"));
     assert_eq!((live.backend, live.timings.audio_s), (BackendChoice::Wasm, 64.0));

@@ -1,4 +1,4 @@
-//! What steers decoding: the decoder's state, and the rules by which the next token may be chosen.
+//! What steers decoding: the decoder's state, the rules by which the next token may be chosen, and the choice.
 //!
 //! The rules are `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` of openai/whisper `decoding.py`. The layout of the state
 //! is that of `shaders/shared/decode_state.wgsl`; a test compares the two.
@@ -117,6 +117,66 @@ pub fn allowed(token: u32, flags: u32, state: &DecodeState, history: &History) -
     }
     // The first token is a timestamp, and an early one.
     !is_first || (is_timestamp && token <= state.timestamp_begin.saturating_add(state.max_initial_timestamp))
+}
+
+/// Floats of a part's row of candidates: (greatest score, its token, that token's logit, greatest logit, sum of exp(logit -
+/// greatest), and three unused).
+pub const PART_SIZE: usize = 8;
+
+/// The best token of a region, and the logarithm of the sum of its exponentials.
+#[derive(Clone, Copy)]
+struct Region {
+    score: f32,
+    token: u32,
+    logit: f32,
+    most: f32,
+    log_sum: f64,
+}
+
+impl Region {
+    /// Puts the parts of text (`which` 0) or timestamps (1) together.
+    fn of(parts: &[f32], which: usize) -> Self {
+        let parts = || parts.chunks_exact(PART_SIZE).skip(which).step_by(2);
+        let mut best = Region { score: -3.0e38, token: 0, logit: -3.0e38, most: -3.0e38, log_sum: f64::NEG_INFINITY };
+        for p in parts() {
+            if p[0] > best.score {
+                best = Region { score: p[0], token: p[1] as u32, logit: p[2], ..best };
+            }
+            best.most = best.most.max(p[3]);
+        }
+        let most = f64::from(best.most);
+        let sum: f64 = parts().map(|p| f64::from(p[4]) * libm::exp(f64::from(p[3]) - most)).sum();
+        best.log_sum = most + libm::log(sum);
+        best
+    }
+}
+
+/// Chooses between the candidates for text and for timestamps (rows of [`PART_SIZE`], in turn), writes the token and moves the state
+/// on. Changes nothing once the state is finished.
+pub fn pick(parts: &[f32], tokens: &mut [u32], state: &mut DecodeState) {
+    if state.finished != 0 {
+        return;
+    }
+    let (text, times) = (Region::of(parts, 0), Region::of(parts, 1));
+    let only_times = state.use_timestamps == 1 && times.log_sum > f64::from(text.most);
+    let chosen = if only_times || times.score > text.score { times } else { text };
+    let log_sum = if only_times {
+        times.log_sum
+    } else {
+        let most = text.log_sum.max(times.log_sum);
+        most + libm::log(libm::exp(text.log_sum - most) + libm::exp(times.log_sum - most))
+    };
+    let next = state.position + state.n_rows;
+    if let Some(token) = tokens.get_mut(next as usize) {
+        *token = chosen.token;
+    }
+    state.sum_logprob += (f64::from(chosen.logit) - log_sum) as f32;
+    if chosen.token >= state.timestamp_begin {
+        state.last_timestamp = chosen.token;
+    }
+    state.position = next;
+    state.n_rows = 1;
+    state.finished = u32::from(chosen.token == state.eot || next + 1 >= state.limit);
 }
 
 /// Uniform in (0, 1), by PCG (O'Neill 2014) over seed, position and token.

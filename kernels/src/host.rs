@@ -41,9 +41,9 @@ impl Heap {
         let steps = memory.slice::<Step>(steps);
         std::thread::scope(|scope| {
             for _ in 1..n_threads {
-                scope.spawn(move || team.run(&memory, steps, 1, n_threads, &mut scratch()));
+                scope.spawn(move || team.run(&memory, steps, n_threads, &mut scratch()));
             }
-            team.run(&memory, steps, 1, n_threads, &mut scratch());
+            team.run(&memory, steps, n_threads, &mut scratch());
         });
     }
 

@@ -13,14 +13,14 @@ mod exports {
     static TEAM: Team = Team::new();
     /// Counts the plans run; what threads without work watch.
     static BEGUN: Word = Word::new();
-    /// Address of the steps, how many, how often, how many threads: the plan in hand.
-    static PLAN: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
+    /// Address of the steps, how many, how many threads: the plan in hand.
+    static PLAN: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 
-    /// Runs `n_steps` steps at address `steps`, `times` times, with `n_threads` threads of which the caller is the first; each has
+    /// Runs `n_steps` steps at address `steps` with `n_threads` threads of which the caller is the first; each has
     /// [`SCRATCH_BYTES`] from `scratch` on.
     #[unsafe(no_mangle)]
-    extern "C" fn run(steps: u32, n_steps: u32, times: u32, n_threads: u32, scratch: u32) {
-        for (word, value) in PLAN.iter().zip([steps, n_steps, times, n_threads]) {
+    extern "C" fn run(steps: u32, n_steps: u32, n_threads: u32, scratch: u32) {
+        for (word, value) in PLAN.iter().zip([steps, n_steps, n_threads]) {
             word.store(value, Ordering::Relaxed);
         }
         if n_threads > 1 {
@@ -31,8 +31,8 @@ mod exports {
 
     /// Takes part in every plan from now on, as a thread other than the first. Never returns.
     #[unsafe(no_mangle)]
-    extern "C" fn join(scratch: u32, begun: u32) {
-        let mut seen = begun;
+    extern "C" fn join(scratch: u32) {
+        let mut seen = 0;
         loop {
             BEGUN.wait_while(seen);
             seen = seen.wrapping_add(1);
@@ -41,13 +41,13 @@ mod exports {
     }
 
     fn take_part(scratch: u32) {
-        let [steps, n_steps, times, n_threads] = PLAN.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let [steps, n_steps, n_threads] = PLAN.each_ref().map(|word| word.load(Ordering::Relaxed));
         // SAFETY: the engine hands over addresses inside the memory that nobody writes while a plan runs; scratch is this thread's.
         unsafe {
             let memory = Memory::new(core::ptr::null_mut(), core::arch::wasm32::memory_size(0) << 16);
             let steps = core::slice::from_raw_parts(steps as *const Step, n_steps as usize);
             let scratch = core::slice::from_raw_parts_mut(scratch as *mut f32, SCRATCH_BYTES / 4);
-            TEAM.run(&memory, steps, times, n_threads as usize, scratch);
+            TEAM.run(&memory, steps, n_threads as usize, scratch);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Operands: logits `[1, V]`, flags `[V]` (u32), tokens `[C]` (u32), the decoder's state, y `[2 * P, 8]`: for each part first its text
 //! tokens, then its timestamps, as (greatest score, its token, that token's logit, greatest logit, sum of exp(logit - greatest)).
 
-use crate::decode::{DecodeState, History, allowed, random};
+use crate::decode::{DecodeState, History, PART_SIZE, allowed, random};
 use crate::lanes::{exp_and_sum, max};
 use crate::step::Io;
 use bytemuck::{Pod, Zeroable};
@@ -16,8 +16,6 @@ pub struct Params {
     pub n_parts: u32,
 }
 
-/// Floats of a part's row.
-const PART_SIZE: usize = 8;
 /// Parts of a task.
 const PARTS: usize = 8;
 

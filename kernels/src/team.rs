@@ -27,26 +27,24 @@ impl Team {
         Self { next: AtomicU32::new(0), arrived: AtomicU32::new(0), finished: Word::new() }
     }
 
-    /// Runs `steps`, `times` times, as one of `n_threads` threads that all call this with the same arguments but their own `scratch`.
+    /// Runs `steps` as one of `n_threads` threads that all call this with the same arguments but their own `scratch`.
     /// When it returns, every thread's work is done.
-    pub fn run(&self, memory: &Memory, steps: &[Step], times: u32, n_threads: usize, scratch: &mut [f32]) {
-        for _ in 0..times {
-            for step in steps {
-                let (kernel, io) = (step.kernel(), Io::new(memory, step));
-                let n_tasks = kernel.n_tasks(&io, n_threads);
-                if n_threads == 1 {
-                    (0..n_tasks).for_each(|task| kernel.run(&io, task, 1, scratch));
-                    continue;
-                }
-                loop {
-                    let task = self.next.fetch_add(1, Ordering::Relaxed) as usize;
-                    if task >= n_tasks {
-                        break;
-                    }
-                    kernel.run(&io, task, n_threads, scratch);
-                }
-                self.barrier(n_threads);
+    pub fn run(&self, memory: &Memory, steps: &[Step], n_threads: usize, scratch: &mut [f32]) {
+        for step in steps {
+            let (kernel, io) = (step.kernel(), Io::new(memory, step));
+            let n_tasks = kernel.n_tasks(&io, n_threads);
+            if n_threads == 1 {
+                (0..n_tasks).for_each(|task| kernel.run(&io, task, 1, scratch));
+                continue;
             }
+            loop {
+                let task = self.next.fetch_add(1, Ordering::Relaxed) as usize;
+                if task >= n_tasks {
+                    break;
+                }
+                kernel.run(&io, task, n_threads, scratch);
+            }
+            self.barrier(n_threads);
         }
     }
 

@@ -8,5 +8,5 @@ self.onmessage = ({ data: { module, memory, stack, scratch } }) => {
   const { exports } = new WebAssembly.Instance(module, { env: { memory }, team });
   exports.__stack_pointer.value = stack;
   self.postMessage('ready');
-  exports.join(scratch, 0);
+  exports.join(scratch);
 };

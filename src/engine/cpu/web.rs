@@ -89,14 +89,7 @@ extern "C" {
     #[derive(Debug)]
     type Exports;
     #[wasm_bindgen(method, catch)]
-    fn run(
-        this: &Exports,
-        steps: u32,
-        n_steps: u32,
-        times: u32,
-        n_threads: u32,
-        scratch: u32,
-    ) -> std::result::Result<(), JsValue>;
+    fn run(this: &Exports, steps: u32, n_steps: u32, n_threads: u32, scratch: u32) -> std::result::Result<(), JsValue>;
     #[wasm_bindgen(method, getter, js_name = "__heap_base")]
     fn heap_base(this: &Exports) -> JsValue;
 }
@@ -183,7 +176,7 @@ impl Heap {
     /// Runs the steps that lie there.
     pub fn run(&mut self, steps: Operand) -> Result<()> {
         let n_steps = steps.len / size_of::<Step>() as u32;
-        let run = self.exports.run(steps.offset, n_steps, 1, self.n_threads as u32, self.scratch as u32);
+        let run = self.exports.run(steps.offset, n_steps, self.n_threads as u32, self.scratch as u32);
         run.map_err(|e| Error::Internal(format!("the processor's kernels stopped: {}", describe(&e))))
     }
 }

@@ -12,13 +12,11 @@ use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
-use rill_kernels::decode::{History, allowed, random};
+use rill_kernels::decode::{History, PART_SIZE, allowed, random};
 use rill_kernels::{Call, sample_scan};
 
 /// How many parts.
 pub(super) const N_PARTS: usize = 64;
-/// Floats of a part.
-pub(super) const PART_SIZE: usize = 8;
 
 impl Tensor {
     /// See the module; `self` are the logits.
