@@ -1,0 +1,314 @@
+//! All that the page and the engine say to each other.
+//!
+//! The page sends a [`Command`], the worker answers with [`Event`]s. Every command that carries a [`JobId`] gets
+//! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples travel beside the command as
+//! a transferred `Float32Array` and never through serde; weights never cross the boundary at all.
+
+mod load;
+mod probe;
+mod run;
+
+pub use load::*;
+pub use probe::*;
+pub use run::*;
+
+use serde::{Deserialize, Serialize};
+
+/// Names one thing asked of the engine. The page counts them up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct JobId(pub u32);
+
+/// Names a loaded model inside the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PipelineId(pub u32);
+
+/// Page to engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    /// Probe every backend; answered by [`Event::Backends`].
+    ProbeBackends {
+        /// The job.
+        job: JobId,
+    },
+    /// Test one feature by name (`webgpu`, `webgpu.f16`, `wasm.simd`, ...); answered by [`Event::Feature`].
+    TestFeature {
+        /// The job.
+        job: JobId,
+        /// One of [`FEATURES`].
+        name: String,
+    },
+    /// Which models are kept in this browser; answered by [`Event::Cached`].
+    ListCached {
+        /// The job.
+        job: JobId,
+    },
+    /// Remove a model's files from this browser; answered by [`Event::Cached`].
+    RemoveCached {
+        /// The job.
+        job: JobId,
+        /// Model id.
+        model: String,
+    },
+    /// Load a model; progress by [`Event::LoadProgress`], closed by [`Event::Loaded`].
+    Load {
+        /// The job.
+        job: JobId,
+        /// What to load and how.
+        request: LoadRequest,
+    },
+    /// Transcribe the samples that travel beside this command (16 kHz, mono). Text comes by [`Event::Tentative`] and
+    /// [`Event::Segments`], closed by [`Event::Transcribed`].
+    Transcribe {
+        /// The job.
+        job: JobId,
+        /// A loaded Whisper.
+        pipeline: PipelineId,
+        /// How.
+        options: TranscribeOptions,
+    },
+    /// Begin a recording that is transcribed while it is made. Closed by [`Event::Transcribed`] after [`Command::StreamEnd`].
+    StreamStart {
+        /// The job.
+        job: JobId,
+        /// A loaded Whisper.
+        pipeline: PipelineId,
+        /// How.
+        options: TranscribeOptions,
+    },
+    /// More of that recording: the samples beside this command (16 kHz, mono). Not answered.
+    StreamAudio {
+        /// The job that [`Command::StreamStart`] began.
+        job: JobId,
+    },
+    /// The recording is complete. The job closes when its text is.
+    StreamEnd {
+        /// The job that [`Command::StreamStart`] began.
+        job: JobId,
+    },
+    /// Turn texts into unit vectors; closed by [`Event::Embedded`].
+    Embed {
+        /// The job.
+        job: JobId,
+        /// A loaded embedding model.
+        pipeline: PipelineId,
+        /// The texts.
+        texts: Vec<String>,
+    },
+    /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
+    Cancel {
+        /// The job to stop.
+        job: JobId,
+    },
+    /// Free a loaded model and all its GPU memory. Not answered.
+    Dispose {
+        /// Which.
+        pipeline: PipelineId,
+    },
+    /// Whether a backend that fails gives way to the next one, at load and in the middle of work (the default), or its
+    /// failure is an error. Not answered.
+    AllowFallbacks {
+        /// Whether.
+        allowed: bool,
+    },
+    /// Forget what was measured to choose backends; the next load with [`BackendChoice::Auto`] measures again. Answered by
+    /// [`Event::MeasurementsForgotten`].
+    ForgetMeasurements {
+        /// The job.
+        job: JobId,
+    },
+}
+
+/// Engine to page.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// The worker listens. Nothing is sent before this.
+    Ready {
+        /// The models this engine knows.
+        models: Vec<ModelInfo>,
+    },
+    /// Answer to [`Command::ProbeBackends`].
+    Backends {
+        /// The job.
+        job: JobId,
+        /// In the order of the ladder.
+        backends: Vec<BackendReport>,
+    },
+    /// Answer to [`Command::TestFeature`].
+    Feature {
+        /// The job.
+        job: JobId,
+        /// The finding.
+        report: FeatureReport,
+    },
+    /// Answer to [`Command::ListCached`] and [`Command::RemoveCached`].
+    Cached {
+        /// The job.
+        job: JobId,
+        /// What is kept.
+        models: Vec<CachedModel>,
+    },
+    /// A load went on.
+    LoadProgress {
+        /// The job.
+        job: JobId,
+        /// Where it stands, whole.
+        progress: LoadProgress,
+    },
+    /// A load is done.
+    Loaded {
+        /// The job.
+        job: JobId,
+        /// The model, ready to run.
+        pipeline: PipelineInfo,
+    },
+    /// A run entered a stage or went on in it.
+    RunProgress {
+        /// The job.
+        job: JobId,
+        /// Where it stands.
+        progress: RunProgress,
+    },
+    /// The text of the window in hand so far; the next event of this kind or [`Event::Segments`] replaces it.
+    Tentative {
+        /// The job.
+        job: JobId,
+        /// All of it, not only what is new.
+        text: String,
+        /// The tokens behind it that are new since the last event, timestamps included.
+        new_tokens: Vec<u32>,
+    },
+    /// Finished stretches, in order, each sent once. They replace the tentative text.
+    Segments {
+        /// The job.
+        job: JobId,
+        /// The new ones.
+        segments: Vec<Segment>,
+    },
+    /// A transcription is done.
+    Transcribed {
+        /// The job.
+        job: JobId,
+        /// All of it, as one value.
+        transcript: Transcript,
+    },
+    /// Answer to [`Command::Embed`].
+    Embedded {
+        /// The job.
+        job: JobId,
+        /// One unit vector for each text.
+        embeddings: Vec<Vec<f32>>,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
+    /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
+    /// the same job came before it.
+    Moved {
+        /// The job.
+        job: JobId,
+        /// The pipeline as it is now; its id is the same as before.
+        pipeline: PipelineInfo,
+        /// What happened, in one sentence.
+        reason: String,
+    },
+    /// Answer to [`Command::ForgetMeasurements`].
+    MeasurementsForgotten {
+        /// The job.
+        job: JobId,
+    },
+    /// A job ended without a result.
+    Failed {
+        /// The job.
+        job: JobId,
+        /// What happened and what to do.
+        failure: Failure,
+    },
+    /// Something worth showing that ends nothing (storage is full, a fallback was taken). Never silent.
+    Notice {
+        /// The job it belongs to.
+        job: JobId,
+        /// What happened and what to do.
+        failure: Failure,
+    },
+    /// The GPU went away. Loaded pipelines are gone; jobs in hand close with [`Event::Failed`].
+    DeviceLost {
+        /// The browser's words.
+        reason: String,
+    },
+}
+
+impl Event {
+    /// The job this event belongs to.
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Event::Ready { .. } | Event::DeviceLost { .. } => None,
+            Event::Backends { job, .. }
+            | Event::Feature { job, .. }
+            | Event::Cached { job, .. }
+            | Event::LoadProgress { job, .. }
+            | Event::Loaded { job, .. }
+            | Event::RunProgress { job, .. }
+            | Event::Tentative { job, .. }
+            | Event::Segments { job, .. }
+            | Event::Transcribed { job, .. }
+            | Event::Embedded { job, .. }
+            | Event::Moved { job, .. }
+            | Event::MeasurementsForgotten { job }
+            | Event::Failed { job, .. }
+            | Event::Notice { job, .. } => Some(*job),
+        }
+    }
+
+    /// Whether this event closes its job.
+    pub fn is_closing(&self) -> bool {
+        matches!(
+            self,
+            Event::Backends { .. }
+                | Event::Feature { .. }
+                | Event::Cached { .. }
+                | Event::Loaded { .. }
+                | Event::Transcribed { .. }
+                | Event::Embedded { .. }
+                | Event::MeasurementsForgotten { .. }
+                | Event::Failed { .. }
+        )
+    }
+}
+
+/// Who can do something about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// No usable backend, or it refused.
+    Backend,
+    /// The GPU went away.
+    DeviceLost,
+    /// A backend failed and another one took its place: nothing is lost.
+    Fallback,
+    /// Memory.
+    OutOfMemory,
+    /// A download.
+    Network,
+    /// The browser's storage.
+    Storage,
+    /// The model's files.
+    Model,
+    /// What was put in.
+    Input,
+    /// The microphone.
+    Microphone,
+    /// The visitor stopped it.
+    Cancelled,
+    /// A bug of ours.
+    Internal,
+}
+
+/// What happened and what to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who can do something about it.
+    pub kind: FailureKind,
+    /// What happened, what was expected.
+    pub message: String,
+    /// What to do; empty where there is nothing.
+    pub hint: String,
+}
