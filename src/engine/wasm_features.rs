@@ -24,7 +24,7 @@ pub async fn available() -> WasmFeatures {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub use in_browser::{relaxed_simd, simd, threads};
+pub use in_browser::{n_processors, relaxed_simd, simd, threads, words};
 #[cfg(not(target_arch = "wasm32"))]
 pub use natively::{relaxed_simd, simd, threads};
 
@@ -190,13 +190,14 @@ mod in_browser {
     }
 
     /// Threads that the processor runs at a time, as the browser says.
-    fn n_processors() -> u32 {
+    pub fn n_processors() -> u32 {
         let navigator = Reflect::get(&js_sys::global(), &"navigator".into()).unwrap_or_default();
         let n = Reflect::get(&navigator, &"hardwareConcurrency".into()).ok().and_then(|n| n.as_f64());
         n.map_or(1, |n| n as u32)
     }
 
-    fn words(error: &JsValue) -> String {
+    /// What an exception says.
+    pub fn words(error: &JsValue) -> String {
         error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
     }
 }

@@ -22,7 +22,7 @@ pub struct BackendReport {
     pub probe_ms: f64,
 }
 
-/// Names for [`Command::TestFeature`].
+/// Names for [`TestFeature`](super::Command::TestFeature).
 pub const FEATURES: &[&str] = &[
     "webgpu",
     "webgpu.hardware",

@@ -4,6 +4,7 @@
 //! scratch, then the other threads' stacks. It never grows, so views of it stay valid.
 
 use super::variant::Variant;
+use crate::engine::wasm_features::{n_processors, words};
 use crate::engine::{Error, Result};
 use js_sys::{Array, Int32Array, Object, Reflect, Uint8Array, WebAssembly};
 use rill_kernels::memory::ALIGN;
@@ -50,8 +51,8 @@ impl Cpu {
     /// The same from a module that is here already.
     pub async fn from_bytes(bytes: &[u8], variant: Variant) -> Result<Rc<Self>> {
         let compiled = JsFuture::from(WebAssembly::compile(&Uint8Array::from(bytes).into())).await;
-        let module = compiled.map_err(|e| unavailable(&describe(&e)))?.unchecked_into();
-        let n_threads = if variant.threads { n_cores().clamp(1, MOST_THREADS) } else { 1 };
+        let module = compiled.map_err(|e| unavailable(&words(&e)))?.unchecked_into();
+        let n_threads = if variant.threads { (n_processors() as usize).clamp(1, MOST_THREADS) } else { 1 };
         Ok(Rc::new(Self { n_threads, variant, module }))
     }
 
@@ -70,17 +71,6 @@ impl Cpu {
 
 fn unavailable(reason: &str) -> Error {
     Error::BackendUnavailable { backend: "wasm", reason: reason.into() }
-}
-
-fn describe(error: &JsValue) -> String {
-    error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| String::from(error.message()))
-}
-
-/// Cores as the browser tells them.
-fn n_cores() -> usize {
-    let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
-    let cores = navigator.and_then(|navigator| Reflect::get(&navigator, &"hardwareConcurrency".into()));
-    cores.ok().and_then(|cores| cores.as_f64()).map_or(1, |cores| cores as usize)
 }
 
 #[wasm_bindgen]
@@ -140,7 +130,7 @@ impl Heap {
         })?;
         let bytes = Uint8Array::new(&memory.buffer());
         let team = team(&Int32Array::new(&memory.buffer()));
-        let instance = instantiate(&cpu.module, &memory, &team).map_err(|e| unavailable(&describe(&e)))?;
+        let instance = instantiate(&cpu.module, &memory, &team).map_err(|e| unavailable(&words(&e)))?;
         let exports: Exports = instance.exports().unchecked_into();
         let heap_base = Reflect::get(&exports.heap_base(), &"value".into()).ok().and_then(|base| base.as_f64());
         if heap_base.is_none_or(|base| base as usize > Self::BASE) {
@@ -177,7 +167,7 @@ impl Heap {
     pub fn run(&mut self, steps: Operand) -> Result<()> {
         let n_steps = steps.len / size_of::<Step>() as u32;
         let run = self.exports.run(steps.offset, n_steps, self.n_threads as u32, self.scratch as u32);
-        run.map_err(|e| Error::Internal(format!("the processor's kernels stopped: {}", describe(&e))))
+        run.map_err(|e| Error::Internal(format!("the processor's kernels stopped: {}", words(&e))))
     }
 }
 
@@ -242,5 +232,5 @@ async fn start_thread(
         web_sys::Url::revoke_object_url(&url)?;
         listens.map(|_| worker)
     };
-    start.await.map_err(|e| unavailable(&format!("a thread could not be started: {}", describe(&e))))
+    start.await.map_err(|e| unavailable(&format!("a thread could not be started: {}", words(&e))))
 }
