@@ -56,7 +56,7 @@ fn gated(x: F32x4, gate: F32x4) -> F32x4 {
 /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`: the tanh is a sigmoid of twice its argument.
 #[inline(always)]
 pub fn gelu_tanh(x: F32x4) -> F32x4 {
-    gated(x, x * (x * x).madd(F32x4::splat(0.071_354_814), F32x4::splat(1.595_769_1)))
+    gated(x, x * (x * x).madd(F32x4::splat(0.071_354_814), F32x4::splat(1.595_769)))
 }
 
 /// `x * sigmoid(1.702 x)`
