@@ -19,6 +19,7 @@ use rill::engine::{Error, Result};
 macro_rules! every_check {
     ($test:ident) => {
         $test!(linear_agrees_for_awkward_sizes);
+        $test!(linear_has_every_activation);
         $test!(linear_normalises_rows_with_outliers);
         $test!(linear_reads_weights_of_eight_bits_on_the_processor);
         $test!(conv1d_pads_and_strides);
@@ -90,6 +91,25 @@ pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
     }
     linear(device, [1, 1757, 3], DType::F16, false).await?;
     linear(device, [9, 1757, 3], DType::F16, false).await
+}
+
+/// Each activation, in the kernels for few rows and for many, with sums from 0 to 90 either way: past where exp ends.
+pub async fn linear_has_every_activation(device: &Device) -> Result<()> {
+    use Activation::{Gelu, GeluTanh, Identity, QuickGelu, Relu, Silu, Tanh};
+    for activation in [Identity, Gelu, GeluTanh, QuickGelu, Relu, Silu, Tanh] {
+        for m in [1, 9] {
+            check(device, 1, F32, |r| {
+                let x: Vec<f32> = (0..m * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 - 4.0 } else { 0.0 }).collect();
+                let x = floats(r, "x", DType::F32, &[m, 8], &x);
+                let w: Vec<f32> = (0..33 * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 * 0.7 } else { 1.0 }).collect();
+                let w = floats(r, "w", DType::F32, &[33, 8], &w);
+                kept(x.linear(&w, LinearOptions { activation, ..Default::default() })?)
+            })
+            .await
+            .map_err(|e| named(e, format!("{activation:?}, {m} rows")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The definition holds what the quantised weights stand for, so the two agree as closely as with any others.
