@@ -138,7 +138,7 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
 async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
     match pipeline.info().model.task {
         Task::SpeechToText => transcribe(pipeline, input, options).await,
-        Task::TextEmbedding => embed(pipeline, input, options).await,
+        _ => embed(pipeline, input, options).await,
     }
 }
 
@@ -177,9 +177,9 @@ async fn embed(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome 
     let texts = texts.filter(|texts| !texts.is_empty());
     let texts =
         texts.ok_or_else(|| type_error("run: this model takes {text: string} or {texts: string[]}, not empty"))?;
-    let pending = pipeline.embed(texts, |_| {}).map_err(|failure| error(&failure))?;
+    let pending = pipeline.embed(texts, None, |_| {}).map_err(|failure| error(&failure))?;
     let abort = Abort::watch(signal, &pending.canceller)?;
-    to_js(&Embeddings { embeddings: abort.settle(pending.result().await)? })
+    to_js(&abort.settle(pending.result().await)?)
 }
 
 /// What `onToken` hears.
@@ -187,11 +187,6 @@ async fn embed(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome 
 struct Token<'a> {
     text: &'a str,
     new_tokens: &'a [u32],
-}
-
-#[derive(Serialize)]
-struct Embeddings {
-    embeddings: Vec<Vec<f32>>,
 }
 
 /// Cancels a job when its signal says so, for as long as this value lives.
