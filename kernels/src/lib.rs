@@ -16,6 +16,7 @@ pub mod attention_cross;
 pub mod conv1d;
 pub mod decode;
 pub mod embed;
+pub mod gather;
 mod gemm;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
@@ -32,9 +33,9 @@ pub mod linear_weight;
 pub mod log_mel;
 mod math;
 mod max_parts;
-pub mod mean_pool;
 pub mod mel_scale;
 pub mod memory;
+pub mod pool;
 pub mod row_at;
 mod sample_pick;
 pub mod sample_scan;
