@@ -10,6 +10,7 @@ pub mod embed;
 pub mod error;
 pub mod gpu;
 pub mod graph;
+pub mod image;
 pub mod ladder;
 pub mod load;
 pub mod lowering;
