@@ -8,6 +8,7 @@
 //! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
+mod activation;
 pub mod attention;
 pub mod attention_cached;
 pub mod attention_combine;

@@ -26,6 +26,7 @@ pub mod probes;
 pub mod remember;
 pub mod session;
 pub mod shaders;
+pub mod speech;
 pub mod tensor;
 pub mod text;
 pub mod transcribe;

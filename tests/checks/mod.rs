@@ -4,6 +4,7 @@ use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
+use rill::engine::ops::attention::AttentionOptions;
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
@@ -18,11 +19,13 @@ use rill::engine::{Error, Result};
 macro_rules! every_check {
     ($test:ident) => {
         $test!(linear_agrees_for_awkward_sizes);
+        $test!(linear_has_every_activation);
         $test!(linear_normalises_rows_with_outliers);
         $test!(linear_reads_weights_of_eight_bits_on_the_processor);
         $test!(conv1d_pads_and_strides);
         $test!(layer_norm_survives_outliers);
         $test!(attention_ignores_what_is_padding);
+        $test!(attention_sees_what_is_before_and_how_far_it_is);
         $test!(attention_cached_sees_cache_and_new_rows);
         $test!(attention_cross_agrees_in_parts_and_whole);
         $test!(embed_looks_up_sequences_and_positions);
@@ -90,6 +93,25 @@ pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
     linear(device, [9, 1757, 3], DType::F16, false).await
 }
 
+/// Each activation, in the kernels for few rows and for many, with sums from 0 to 90 either way: past where exp ends.
+pub async fn linear_has_every_activation(device: &Device) -> Result<()> {
+    use Activation::{Gelu, GeluTanh, Identity, QuickGelu, Relu, Silu, Tanh};
+    for activation in [Identity, Gelu, GeluTanh, QuickGelu, Relu, Silu, Tanh] {
+        for m in [1, 9] {
+            check(device, 1, F32, |r| {
+                let x: Vec<f32> = (0..m * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 - 4.0 } else { 0.0 }).collect();
+                let x = floats(r, "x", DType::F32, &[m, 8], &x);
+                let w: Vec<f32> = (0..33 * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 * 0.7 } else { 1.0 }).collect();
+                let w = floats(r, "w", DType::F32, &[33, 8], &w);
+                kept(x.linear(&w, LinearOptions { activation, ..Default::default() })?)
+            })
+            .await
+            .map_err(|e| named(e, format!("{activation:?}, {m} rows")))?;
+        }
+    }
+    Ok(())
+}
+
 /// The definition holds what the quantised weights stand for, so the two agree as closely as with any others.
 pub async fn linear_reads_weights_of_eight_bits_on_the_processor(device: &Device) -> Result<()> {
     if let Device::Cpu(_) = device {
@@ -154,10 +176,34 @@ pub async fn attention_ignores_what_is_padding(device: &Device) -> Result<()> {
             let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
             let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(7 * b).max(1)).collect();
             let lengths = r.constant("lengths", TensorType::u32([n_seqs]), &lengths);
-            kept(qkv.attention((n_seqs > 1).then_some(&lengths), heads, t)?)
+            let options = AttentionOptions { lengths: (n_seqs > 1).then_some(&lengths), ..Default::default() };
+            kept(qkv.attention(heads, t, options)?)
         })
         .await
         .map_err(|e| named(e, format!("attention {n_seqs} x {t}, {heads} heads")))?;
+    }
+    Ok(())
+}
+
+/// Causal, shifted by distance, scaled otherwise, with padding: alone and together. The sizes are those of CLIP's text and of T5's.
+pub async fn attention_sees_what_is_before_and_how_far_it_is(device: &Device) -> Result<()> {
+    for (n_seqs, t, heads, e, n) in [(1, 1, 1, 4, 1), (2, 77, 2, 64, 80), (3, 33, 4, 16, 33), (1, 100, 3, 32, 128)] {
+        for (causal, shifted, scale) in [(true, false, None), (false, true, Some(1.0)), (true, true, Some(0.3))] {
+            check(device, 1, F32, |r| {
+                let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
+                let bias = at(r, "bias", [heads, 2 * n - 1], 2);
+                let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(19 * b).max(1)).collect();
+                let lengths = r.constant("lengths", TensorType::u32([n_seqs]), &lengths);
+                let lengths = (n_seqs > 1).then_some(&lengths);
+                kept(qkv.attention(
+                    heads,
+                    t,
+                    AttentionOptions { lengths, scale, causal, bias: shifted.then_some(&bias) },
+                )?)
+            })
+            .await
+            .map_err(|e| named(e, format!("attention {n_seqs} x {t}, {heads} heads, causal {causal}, {scale:?}")))?;
+        }
     }
     Ok(())
 }
@@ -320,7 +366,7 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     .await?;
     check(device, 1, F16, |r| {
         let qkv = floats(r, "qkv", DType::F16, &[40, 3 * 64], &noise(3 * 40 * 64, 1));
-        kept(qkv.attention(None, 2, 40)?)
+        kept(qkv.attention(2, 40, AttentionOptions::default())?)
     })
     .await?;
     check(device, 1, F16, |r| {

@@ -6,6 +6,7 @@
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
+use crate::engine::ops::attention::AttentionOptions;
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::math::Activation;
@@ -145,7 +146,11 @@ fn layer(weights: &Scope, config: &Config, x: &Tensor, lengths: &Tensor, seq_len
     let attention = weights.scope("attention");
     let qkv = Linear::load_stacked(&attention.scope("self"), &["query", "key", "value"], d, d)?;
     let h = qkv.forward(x, LinearOptions { output: activation, ..Default::default() })?;
-    let h = h.attention(Some(lengths), config.num_attention_heads, seq_len)?;
+    let h = h.attention(
+        config.num_attention_heads,
+        seq_len,
+        AttentionOptions { lengths: Some(lengths), ..Default::default() },
+    )?;
     let output = attention.scope("output");
     let onto = |x| LinearOptions { residual: Some(x), ..Default::default() };
     let x = Linear::load(&output, "dense", d, d)?.forward(&h, onto(x))?;
