@@ -4,11 +4,12 @@ use super::embed::{self, EmbeddingModel};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
 use super::measure::Representative;
-use super::models::{bert, whisper};
+use super::models::{bert, vit, whisper};
 use super::session::{Session, Watch};
 use super::speech;
 use super::transcribe::SpeechModel;
 use super::upload::Uploader;
+use super::vision::{self, VisionModel};
 use super::weights::{Checkpoint, FileStream, ModelFiles, TensorStream};
 use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{LoadPhase, LoadTimings};
@@ -24,6 +25,8 @@ pub enum Model {
     Speech(Box<SpeechModel>),
     /// Text to vectors.
     Embedding(Box<EmbeddingModel>),
+    /// Pictures to labels or vectors.
+    Vision(Box<VisionModel>),
 }
 
 impl Model {
@@ -32,6 +35,7 @@ impl Model {
         match self {
             Model::Speech(model) => model.session.memory_bytes(),
             Model::Embedding(model) => model.session.memory_bytes(),
+            Model::Vision(model) => model.session.memory_bytes(),
         }
     }
 
@@ -41,6 +45,7 @@ impl Model {
         match self {
             Model::Speech(model) => model.warm_up(software, &mut watch).await,
             Model::Embedding(model) => model.warm_up(&mut watch).await,
+            Model::Vision(model) => model.warm_up(&mut watch).await,
         }
     }
 }
@@ -60,12 +65,14 @@ pub enum LoadStep {
 enum Files {
     Speech(Box<speech::Files>),
     Embedding(embed::Files),
+    Vision(Box<vision::Files>),
 }
 
 /// A recorded model without its devices.
 enum Recorded {
     Speech(Box<speech::Recorded>),
     Embedding(embed::Recorded),
+    Vision(Box<vision::Recorded>),
 }
 
 /// A part of a model that has a session of its own, and can be used without the others.
@@ -91,6 +98,8 @@ pub enum Outline {
     Whisper(whisper::Config),
     /// Text to vectors.
     Bert(bert::Config),
+    /// Pictures to labels or vectors.
+    Vit(vit::Config),
 }
 
 impl Outline {
@@ -99,6 +108,7 @@ impl Outline {
         let config = files.read_required("config.json").await?;
         match architecture(&config)?.as_str() {
             "bert" => Ok(Outline::Bert(bert::Config::from_json(&config)?)),
+            vit if vit::Config::MODEL_TYPES.contains(&vit) => Ok(Outline::Vit(vit::Config::from_json(&config)?)),
             _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
         }
     }
@@ -108,6 +118,7 @@ impl Outline {
         match self {
             Outline::Whisper(config) => config,
             Outline::Bert(config) => config,
+            Outline::Vit(config) => config,
         }
     }
 
@@ -121,8 +132,10 @@ impl Outline {
 fn architecture(config: &[u8]) -> Result<String> {
     match parse("config.json", config)?["model_type"].as_str() {
         Some(known @ ("whisper" | "bert")) => Ok(known.into()),
+        Some(known) if vit::Config::MODEL_TYPES.contains(&known) => Ok(known.into()),
         Some(other) => {
-            Err(Error::Unsupported(format!("its architecture is `{other}`; known are `whisper` and `bert`")))
+            let known = ["whisper", "bert"].into_iter().chain(vit::Config::MODEL_TYPES).collect::<Vec<_>>().join(", ");
+            Err(Error::Unsupported(format!("its architecture is `{other}`; known are {known}")))
         }
         None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
     }
@@ -207,6 +220,9 @@ impl Files {
         let config = files.read_required("config.json").await?;
         Ok(match architecture(&config)?.as_str() {
             "bert" => Files::Embedding(embed::Files::read(files, &config).await?),
+            vit if vit::Config::MODEL_TYPES.contains(&vit) => {
+                Files::Vision(Box::new(vision::Files::read(files, &config).await?))
+            }
             _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
         })
     }
@@ -221,6 +237,10 @@ impl Files {
                 let (recorded, components) = files.record(recorder)?;
                 (Recorded::Embedding(recorded), components)
             }
+            Files::Vision(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Vision(Box::new(recorded)), components)
+            }
         })
     }
 }
@@ -233,6 +253,7 @@ impl Recorded {
         Ok(match self {
             Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
             Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
+            Recorded::Vision(recorded) => Model::Vision(Box::new(recorded.on(next()?))),
         })
     }
 }

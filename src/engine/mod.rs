@@ -32,6 +32,7 @@ pub mod tensor;
 pub mod text;
 pub mod transcribe;
 pub mod upload;
+pub mod vision;
 pub mod wasm_features;
 pub mod webnn;
 pub mod weights;

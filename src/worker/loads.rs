@@ -146,7 +146,7 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
         measured: choice.measured.clone(),
         languages: match model {
             Model::Speech(model) => model.languages(),
-            Model::Embedding(_) => Vec::new(),
+            _ => Vec::new(),
         },
         mask_token: None,
         memory_bytes: model.memory_bytes(),

@@ -238,7 +238,7 @@ impl Worker {
 fn speech(model: &mut Model) -> Result<&mut SpeechModel> {
     match model {
         Model::Speech(model) => Ok(model),
-        Model::Embedding(_) => Err(Error::Input("this model is for sentences; choose one for speech".into())),
+        _ => Err(Error::Input("this model is not for speech; choose one that is".into())),
     }
 }
 

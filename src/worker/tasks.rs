@@ -51,9 +51,7 @@ impl Worker {
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
                     Model::Embedding(model) => model.embed(texts, &mut watch).await,
-                    Model::Speech(_) => {
-                        Err(Error::Input("this model turns speech into text; choose one for sentences".into()))
-                    }
+                    _ => Err(Error::Input("this model is not for sentences; choose one that is".into())),
                 }
             })
             .await?;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub mod micro;
+pub mod pictures;
 
 use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
@@ -53,6 +54,11 @@ pub fn devices() -> Vec<Device> {
 }
 
 fn load_model(device: Device, id: &str, precision: Precision) -> Model {
+    load_from(device, folder_of(id), precision)
+}
+
+/// A model on a device, from a folder of its own.
+pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
         adapter: "test".into(),
@@ -62,9 +68,10 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
         measured: None,
         device,
     };
-    let files = ModelFiles::folder(folder_of(id), LoadHooks::default());
+    let name = folder.display().to_string();
+    let files = ModelFiles::folder(folder, LoadHooks::default());
     let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
-    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
+    loaded.unwrap_or_else(|e| panic!("{name}: {e}")).0
 }
 
 /// A Whisper on a device.
@@ -76,7 +83,7 @@ pub fn load_speech(device: Device, id: &str) -> SpeechModel {
 pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechModel {
     match load_model(device, id, precision) {
         Model::Speech(model) => *model,
-        Model::Embedding(_) => panic!("{id} is no speech model"),
+        _ => panic!("{id} is no speech model"),
     }
 }
 
@@ -84,7 +91,7 @@ pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechM
 pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
     match load_model(device, id, Precision::F32) {
         Model::Embedding(model) => *model,
-        Model::Speech(_) => panic!("{id} is no sentence encoder"),
+        _ => panic!("{id} is no sentence encoder"),
     }
 }
 

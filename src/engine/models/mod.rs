@@ -2,6 +2,8 @@
 
 pub mod bert;
 pub mod cards;
+mod pre_norm;
+pub mod vit;
 pub mod whisper;
 
 pub use cards::{MODELS, ModelCard};

@@ -14,6 +14,7 @@ pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod position_grid;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -24,6 +25,7 @@ mod web;
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use position_grid::PositionGrid;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};
