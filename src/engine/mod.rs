@@ -1,6 +1,7 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod batch;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -8,6 +9,7 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
+pub mod fill_mask;
 pub mod gpu;
 pub mod graph;
 pub mod ladder;
@@ -21,6 +23,7 @@ pub mod ops;
 pub mod plain;
 pub mod probes;
 pub mod remember;
+pub mod sentence;
 pub mod session;
 pub mod shaders;
 pub mod speech;
