@@ -1,6 +1,7 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod backing;
 pub mod batch;
 mod cancel;
 pub mod check;
@@ -12,10 +13,12 @@ pub mod error;
 pub mod fill_mask;
 pub mod gpu;
 pub mod graph;
+pub mod image;
 pub mod ladder;
 pub mod load;
 pub mod lowering;
 pub mod measure;
+pub mod memory;
 pub mod models;
 pub mod nn;
 pub mod op;
@@ -34,6 +37,7 @@ pub mod upload;
 pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
+pub mod window;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};
