@@ -2,8 +2,9 @@
 
 use crate::step::Io;
 use crate::{
-    attention, attention_cached, attention_combine, attention_cross, conv1d, embed, gather, layer_norm, linear,
-    log_mel, max_parts, mel_scale, pool, row_at, sample_pick, sample_scan, sot_stats,
+    attention, attention_cached, attention_combine, attention_cross, conv1d, distance_bias, embed, gated, gather,
+    layer_norm, linear, log_mel, max_parts, mel_scale, pool, row_at, sample_cutoff, sample_pick, sample_scan, scale,
+    sot_stats, store_rows, top_tokens,
 };
 
 macro_rules! kernels {
@@ -75,4 +76,16 @@ kernels! {
     SamplePick = sample_pick,
     /// Rows chosen by their numbers.
     Gather = gather,
+    /// A gated activation.
+    Gated = gated,
+    /// A product with a number.
+    Scale = scale,
+    /// Biases by distance.
+    DistanceBias = distance_bias,
+    /// The first rows of a state.
+    StoreRows = store_rows,
+    /// The least logit that may be drawn.
+    SampleCutoff = sample_cutoff,
+    /// The most probable tokens.
+    TopTokens = top_tokens,
 }
