@@ -2,9 +2,9 @@
 
 use crate::step::Io;
 use crate::{
-    attention, attention_cached, attention_combine, attention_cross, conv1d, distance_bias, embed, gated, gather,
-    layer_norm, linear, log_mel, max_parts, mel_scale, pool, row_at, sample_cutoff, sample_pick, sample_scan, scale,
-    sot_stats, store_rows, top_tokens,
+    attention, attention_cached, attention_combine, attention_cross, class_mean, conv1d, distance_bias, embed, gated,
+    gather, layer_norm, layer_scale, linear, log_mel, max_parts, mel_scale, picture_tokens, pool, row_at,
+    sample_cutoff, sample_pick, sample_scan, scale, sot_stats, store_rows, top_tokens,
 };
 
 macro_rules! kernels {
@@ -88,4 +88,10 @@ kernels! {
     SampleCutoff = sample_cutoff,
     /// The most probable tokens.
     TopTokens = top_tokens,
+    /// Patches and a model's own tokens, in their places.
+    PictureTokens = picture_tokens,
+    /// A scale for each column.
+    LayerScale = layer_scale,
+    /// The class token beside the mean of the patches.
+    ClassMean = class_mean,
 }

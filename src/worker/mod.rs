@@ -7,6 +7,7 @@ mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
@@ -193,23 +194,6 @@ impl Worker {
         let progress = RunProgress { stage: RunStage::Queued, stage_done: None, done_s: 0.0, total_s };
         (self.emit)(Event::RunProgress { job, progress });
         loaded.model.lock().await
-    }
-
-    async fn embed(&self, job: JobId, pipeline: PipelineId, texts: &[String], cancel: &CancelFlag) -> Result<Event> {
-        let start = edge::Instant::now();
-        let loaded = self.model(pipeline)?;
-        let mut place = self.lock(job, &loaded, 0.0).await;
-        loop {
-            let Model::Embedding(model) = self.present(job, &loaded, &mut place, cancel).await? else {
-                return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
-            };
-            match model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await {
-                Ok(embeddings) => {
-                    return Ok(Event::Embedded { job, embeddings, n_cut: 0, total_ms: edge::ms_since(start) });
-                }
-                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
-            }
-        }
     }
 
     async fn transcribe(

@@ -41,6 +41,9 @@ macro_rules! every_check {
         $test!(row_at_takes_the_last_real_row);
         $test!(log_mel_equals_the_plain_transform);
         $test!(pool_makes_one_vector_of_the_real_rows);
+        $test!(picture_tokens_stand_in_their_places);
+        $test!(layer_scale_scales_columns);
+        $test!(class_mean_leaves_the_registers_out);
         $test!(gather_copies_the_rows_that_are_named);
         $test!(sample_follows_the_timestamp_rules);
         $test!(f16_agrees_where_there_is_f16);
@@ -334,6 +337,44 @@ pub async fn gather_copies_the_rows_that_are_named(device: &Device) -> Result<()
         kept(at(r, "x", [5, 70], 1).gather(&rows)?)
     })
     .await
+}
+
+pub async fn picture_tokens_stand_in_their_places(device: &Device) -> Result<()> {
+    // Pictures, patches, the model's own tokens, those of them without a place, columns.
+    for (n, patches, own, unplaced, d) in [(1, 1, 1, 0, 1), (3, 49, 2, 0, 65), (2, 16, 5, 4, 384), (1, 7, 3, 2, 7)] {
+        check(device, 1, F32, |r| {
+            let x = at(r, "x", [n * patches, d], 1);
+            let (tokens, places) = (at(r, "tokens", [own, d], 2), at(r, "places", [own + patches - unplaced, d], 3));
+            kept(x.picture_tokens(&tokens, &places, n, unplaced)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n} pictures of {patches} patches, {own} tokens, {unplaced} unplaced")))?;
+    }
+    Ok(())
+}
+
+pub async fn layer_scale_scales_columns(device: &Device) -> Result<()> {
+    for (m, n) in [(1, 1), (3, 7), (65, 64), (2, 1757)] {
+        check(device, 1, F32, |r| {
+            kept(at(r, "x", [m, n], 1).layer_scale(&at(r, "scale", [n], 2), &at(r, "residual", [m, n], 3))?)
+        })
+        .await
+        .map_err(|e| named(e, format!("layer_scale [{m}, {n}]")))?;
+    }
+    Ok(())
+}
+
+pub async fn class_mean_leaves_the_registers_out(device: &Device) -> Result<()> {
+    for (n, tokens, own, d) in [(1, 2, 1, 1), (3, 54, 5, 65), (2, 17, 1, 384)] {
+        check(device, 1, F32, |r| {
+            let mut values = noise(n * tokens * d, 1);
+            values[(own - 1) * d] = 1e6; // A token that is no patch must not weigh.
+            kept(floats(r, "x", DType::F32, &[n * tokens, d], &values).class_mean(tokens, own)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("class_mean of {n} x {tokens}, {own} own")))?;
+    }
+    Ok(())
 }
 
 /// A vocabulary of 1000 with timestamps from 900 on.

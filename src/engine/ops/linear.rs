@@ -277,7 +277,7 @@ pub(super) fn lower_activation(b: &mut Lowering, activation: Activation, x: Oper
         Activation::GeluTanh => {
             // (1 + tanh(u)) / 2 is sigmoid(2 u), here with u = sqrt(2 / pi) (x + 0.044715 x^3).
             let square = b.mul(x, x)?;
-            let (cubic, linear) = (b.scale(square, 0.071_354_814)?, b.float(1.595_769_1));
+            let (cubic, linear) = (b.scale(square, 0.071_354_814)?, b.float(1.595_769_2));
             let factor = b.add(cubic, linear)?;
             let gate = b.mul(x, factor)?;
             gated(b, x, gate)
