@@ -30,6 +30,7 @@ pub mod upload;
 pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
+pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};
