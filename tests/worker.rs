@@ -8,6 +8,7 @@ use models::micro::{write_micro_whisper, write_weights};
 use rill::engine::check::noise;
 use rill::engine::ladder::Ladder;
 use rill::protocol::*;
+use rill::worker::Attachment;
 use rill::worker::Worker;
 use std::cell::RefCell;
 use std::path::Path;
@@ -31,12 +32,12 @@ impl Desk {
     fn record(&self, job: JobId, pipeline: PipelineId, recording: &[f32]) {
         let live = async {
             for block in recording.chunks(16_000) {
-                self.worker.handle(Command::StreamAudio { job }, Some(block.to_vec())).await;
+                self.worker.handle(Command::StreamAudio { job }, Attachment::Samples(block.to_vec())).await;
                 rill::engine::edge::sleep(1).await;
             }
-            self.worker.handle(Command::StreamEnd { job }, None).await;
+            self.worker.handle(Command::StreamEnd { job }, Attachment::None).await;
         };
-        let start = self.worker.handle(Command::StreamStart { job, pipeline, options: options() }, None);
+        let start = self.worker.handle(Command::StreamStart { job, pipeline, options: options() }, Attachment::None);
         pollster::block_on(future::zip(start, live));
     }
 
@@ -72,8 +73,8 @@ impl Desk {
     }
 
     /// Sends a command and gives the event that closes its job.
-    fn ask(&self, command: Command, samples: Option<Vec<f32>>) -> Event {
-        pollster::block_on(self.worker.handle(command, samples));
+    fn ask(&self, command: Command, attachment: Attachment) -> Event {
+        pollster::block_on(self.worker.handle(command, attachment));
         let said = self.said.borrow();
         said.iter().rfind(|event| event.is_closing()).cloned().expect("a command with a job is closed")
     }
@@ -84,14 +85,14 @@ impl Desk {
 
     fn load_on(&self, backend: BackendChoice) -> PipelineInfo {
         let request = LoadRequest { backend, ..LoadRequest::new("whisper-tiny.en") };
-        match self.ask(Command::Load { job: JobId(1), request }, None) {
+        match self.ask(Command::Load { job: JobId(1), request }, Attachment::None) {
             Event::Loaded { pipeline, .. } => pipeline,
             other => panic!("{other:?}"),
         }
     }
 
-    fn failure(&self, command: Command, samples: Option<Vec<f32>>) -> Failure {
-        match self.ask(command, samples) {
+    fn failure(&self, command: Command, attachment: Attachment) -> Failure {
+        match self.ask(command, attachment) {
             Event::Failed { failure, .. } => failure,
             other => panic!("expected a failure, got {other:?}"),
         }
@@ -113,7 +114,7 @@ fn a_live_recording_gives_the_text_of_the_same_file() {
     let pipeline = desk.load();
     let recording = noise(33 * 16_000, 7);
     let Event::Transcribed { transcript: file, .. } =
-        desk.ask(transcribe(pipeline, options()), Some(recording.clone()))
+        desk.ask(transcribe(pipeline, options()), Attachment::Samples(recording.clone()))
     else {
         panic!("the file is transcribed");
     };
@@ -133,13 +134,13 @@ fn recordings_that_hold_no_word_are_refused_with_a_reason() {
     let desk = Desk::over(&write_micro_whisper("refused"));
     let pipeline = desk.load();
     for (samples, word) in [(vec![], "empty"), (vec![0.1; 800], "0.05 s"), (vec![f32::NAN; 32_000], "no numbers")] {
-        let failure = desk.failure(transcribe(pipeline, options()), Some(samples));
+        let failure = desk.failure(transcribe(pipeline, options()), Attachment::Samples(samples));
         assert_eq!(failure.kind, FailureKind::Input);
         assert!(failure.message.contains(word), "{}", failure.message);
         assert!(!failure.hint.is_empty());
     }
     let foreign = TranscribeOptions { language: Some("de".into()), ..options() };
-    let failure = desk.failure(transcribe(pipeline, foreign), Some(vec![0.1; 16_000]));
+    let failure = desk.failure(transcribe(pipeline, foreign), Attachment::Samples(vec![0.1; 16_000]));
     assert!(failure.message.contains("English only"), "{}", failure.message);
 }
 
@@ -149,15 +150,17 @@ fn a_cancelled_job_closes_as_cancelled_and_the_model_still_works() {
     let pipeline = desk.load();
     let job = JobId(5);
     let samples = noise(16_000 * 5, 1);
-    let run = desk.worker.handle(Command::Transcribe { job, pipeline, options: options() }, Some(samples.clone()));
-    let stop = desk.worker.handle(Command::Cancel { job }, None);
+    let run = desk
+        .worker
+        .handle(Command::Transcribe { job, pipeline, options: options() }, Attachment::Samples(samples.clone()));
+    let stop = desk.worker.handle(Command::Cancel { job }, Attachment::None);
     pollster::block_on(future::zip(run, stop));
     let closed = desk.said.borrow().last().cloned();
     assert!(
         matches!(&closed, Some(Event::Failed { failure, .. }) if failure.kind == FailureKind::Cancelled),
         "{closed:?}"
     );
-    let again = desk.ask(transcribe(pipeline, options()), Some(samples));
+    let again = desk.ask(transcribe(pipeline, options()), Attachment::Samples(samples));
     assert!(matches!(again, Event::Transcribed { .. }), "{again:?}");
 }
 
@@ -165,8 +168,8 @@ fn a_cancelled_job_closes_as_cancelled_and_the_model_still_works() {
 fn a_disposed_model_is_named_in_the_answer() {
     let desk = Desk::over(&write_micro_whisper("disposed"));
     let pipeline = desk.load();
-    pollster::block_on(desk.worker.handle(Command::Dispose { pipeline }, None));
-    let failure = desk.failure(transcribe(pipeline, options()), Some(vec![0.1; 16_000]));
+    pollster::block_on(desk.worker.handle(Command::Dispose { pipeline }, Attachment::None));
+    let failure = desk.failure(transcribe(pipeline, options()), Attachment::Samples(vec![0.1; 16_000]));
     assert!(failure.message.contains("no longer loaded"), "{}", failure.message);
 }
 
@@ -174,7 +177,8 @@ fn a_disposed_model_is_named_in_the_answer() {
 fn load_damaged(name: &str, damage: impl Fn(&Path)) -> Failure {
     let root = write_micro_whisper(name);
     damage(&root.join("whisper-tiny.en"));
-    Desk::over(&root).failure(Command::Load { job: JobId(1), request: LoadRequest::new("whisper-tiny.en") }, None)
+    Desk::over(&root)
+        .failure(Command::Load { job: JobId(1), request: LoadRequest::new("whisper-tiny.en") }, Attachment::None)
 }
 
 #[test]
@@ -206,9 +210,9 @@ fn damaged_and_wrong_checkpoints_are_told_apart() {
 #[test]
 fn an_unknown_model_and_an_unknown_feature_are_refused() {
     let desk = Desk::over(Path::new("."));
-    let unknown = desk.failure(Command::Load { job: JobId(1), request: LoadRequest::new("gpt") }, None);
+    let unknown = desk.failure(Command::Load { job: JobId(1), request: LoadRequest::new("gpt") }, Attachment::None);
     assert!(unknown.message.contains("gpt"), "{}", unknown.message);
-    let feature = desk.failure(Command::TestFeature { job: JobId(2), name: "teleport".into() }, None);
+    let feature = desk.failure(Command::TestFeature { job: JobId(2), name: "teleport".into() }, Attachment::None);
     assert!(feature.message.contains("webgpu.f16"), "the known ones are listed: {}", feature.message);
 }
 
@@ -244,11 +248,11 @@ fn a_gpu_lost_in_the_middle_of_a_recording_costs_no_word_and_repeats_none() {
     let desk = Desk::over(&write_micro_whisper("lost gpu"));
     let pipeline = desk.load();
     let recording = noise(70 * 16_000, 7);
-    let whole = transcript_of(desk.ask(transcribe(pipeline, options()), Some(recording.clone())));
+    let whole = transcript_of(desk.ask(transcribe(pipeline, options()), Attachment::Samples(recording.clone())));
     let before = desk.said.borrow().len();
 
     desk.lose_gpu(|event| matches!(event, Event::Segments { .. }));
-    let saved = transcript_of(desk.ask(transcribe(pipeline, options()), Some(recording.clone())));
+    let saved = transcript_of(desk.ask(transcribe(pipeline, options()), Attachment::Samples(recording.clone())));
     let events = desk.said.borrow()[before..].to_vec();
     assert_eq!(saved.backend, BackendChoice::Wasm, "the processor went on");
     let kept = sent_segments(&events);
@@ -270,7 +274,7 @@ fn a_gpu_lost_in_the_middle_of_a_recording_costs_no_word_and_repeats_none() {
     assert!(!events.iter().any(|event| matches!(event, Event::DeviceLost { .. })), "no model was lost");
 
     // The model stays where it is, and the next load finds a GPU again.
-    let again = transcript_of(desk.ask(transcribe(pipeline, options()), Some(noise(16_000, 3))));
+    let again = transcript_of(desk.ask(transcribe(pipeline, options()), Attachment::Samples(noise(16_000, 3))));
     assert_eq!(again.backend, BackendChoice::Wasm);
     assert_eq!(desk.load_on(BackendChoice::WebGpu).backend, BackendChoice::WebGpu);
 }
@@ -294,13 +298,18 @@ fn a_gpu_lost_during_a_live_recording_costs_no_word_and_repeats_none() {
 fn sentences_that_a_lost_gpu_did_not_finish_get_the_same_vectors_elsewhere() {
     let desk = Desk::over(&models::folder());
     let request = LoadRequest { backend: BackendChoice::WebGpu, ..LoadRequest::new("all-MiniLM-L6-v2") };
-    let Event::Loaded { pipeline, .. } = desk.ask(Command::Load { job: JobId(1), request }, None) else {
+    let Event::Loaded { pipeline, .. } = desk.ask(Command::Load { job: JobId(1), request }, Attachment::None) else {
         panic!("MiniLM is fetched");
     };
-    let embed = || Command::Embed { job: JobId(2), pipeline: pipeline.id, texts: vec!["The cat sits outside.".into()] };
-    let Event::Embedded { embeddings: before, .. } = desk.ask(embed(), None) else { panic!("a vector") };
+    let embed = || Command::Embed {
+        job: JobId(2),
+        pipeline: pipeline.id,
+        texts: vec!["The cat sits outside.".into()],
+        batch_size: None,
+    };
+    let Event::Embedded { embeddings: before, .. } = desk.ask(embed(), Attachment::None) else { panic!("a vector") };
     pollster::block_on(desk.ladder.gpu()).expect("a GPU").destroy();
-    let Event::Embedded { embeddings: after, .. } = desk.ask(embed(), None) else { panic!("a vector") };
+    let Event::Embedded { embeddings: after, .. } = desk.ask(embed(), Attachment::None) else { panic!("a vector") };
     let cosine: f32 = before[0].iter().zip(&after[0]).map(|(a, b)| a * b).sum();
     assert!(cosine > 0.9999, "{cosine}");
     let moved = desk.of(2).into_iter().find_map(|event| match event {
@@ -314,13 +323,13 @@ fn sentences_that_a_lost_gpu_did_not_finish_get_the_same_vectors_elsewhere() {
 fn with_fallbacks_off_a_lost_gpu_is_an_error_and_the_next_load_tries_it_again() {
     let desk = Desk::over(&write_micro_whisper("no fallback"));
     let pipeline = desk.load();
-    pollster::block_on(desk.worker.handle(Command::AllowFallbacks { allowed: false }, None));
+    pollster::block_on(desk.worker.handle(Command::AllowFallbacks { allowed: false }, Attachment::None));
     desk.lose_gpu(|event| matches!(event, Event::RunProgress { .. }));
-    let failure = desk.failure(transcribe(pipeline, options()), Some(noise(40 * 16_000, 7)));
+    let failure = desk.failure(transcribe(pipeline, options()), Attachment::Samples(noise(40 * 16_000, 7)));
     assert_eq!(failure.kind, FailureKind::DeviceLost);
     assert!(desk.said.borrow().iter().any(|event| matches!(event, Event::DeviceLost { .. })));
     assert!(!desk.said.borrow().iter().any(|event| matches!(event, Event::Moved { .. })));
-    let gone = desk.failure(transcribe(pipeline, options()), Some(noise(16_000, 7)));
+    let gone = desk.failure(transcribe(pipeline, options()), Attachment::Samples(noise(16_000, 7)));
     assert!(gone.message.contains("no longer loaded"), "{}", gone.message);
     desk.load();
 }
@@ -331,16 +340,16 @@ fn a_model_that_is_moved_while_its_job_is_stopped_comes_back_with_the_next_job()
     let pipeline = desk.load();
     desk.lose_gpu(|event| matches!(event, Event::RunProgress { .. }));
     let job = JobId(2);
-    let run = desk.worker.handle(transcribe(pipeline, options()), Some(noise(5 * 16_000, 7)));
+    let run = desk.worker.handle(transcribe(pipeline, options()), Attachment::Samples(noise(5 * 16_000, 7)));
     let stop = async {
         while !desk.said.borrow().iter().any(|event| matches!(event, Event::LoadProgress { job: JobId(2), .. })) {
             rill::engine::edge::sleep(1).await;
         }
-        desk.worker.handle(Command::Cancel { job }, None).await;
+        desk.worker.handle(Command::Cancel { job }, Attachment::None).await;
     };
     pollster::block_on(future::zip(run, stop));
     let closed = desk.of(2).last().cloned();
-    let again = desk.ask(transcribe(pipeline, options()), Some(noise(16_000, 7)));
+    let again = desk.ask(transcribe(pipeline, options()), Attachment::Samples(noise(16_000, 7)));
     // Natively a whole load may pass before the stop is heard; then the job was done, and that is right too.
     if matches!(&closed, Some(Event::Failed { .. })) {
         assert!(desk.said.borrow().iter().any(|event| matches!(event, Event::Moved { .. })));
@@ -369,7 +378,7 @@ fn the_backend_is_chosen_by_figures_that_are_shown_and_remembered_until_they_are
     };
     assert_eq!(figures(&second), figures(&measured));
 
-    desk.ask(Command::ForgetMeasurements { job: JobId(9) }, None);
+    desk.ask(Command::ForgetMeasurements { job: JobId(9) }, Attachment::None);
     let third = desk.load_on(BackendChoice::Auto).measured.expect("figures");
     assert!(!third.remembered, "measured anew");
 
@@ -380,7 +389,7 @@ fn the_backend_is_chosen_by_figures_that_are_shown_and_remembered_until_they_are
 #[test]
 fn every_feature_test_says_what_it_found_and_how_long_it_took() {
     let desk = Desk::over(Path::new("."));
-    let Event::Backends { backends, .. } = desk.ask(Command::ProbeBackends { job: JobId(1) }, None) else {
+    let Event::Backends { backends, .. } = desk.ask(Command::ProbeBackends { job: JobId(1) }, Attachment::None) else {
         panic!("the backends are probed");
     };
     let names: Vec<_> = backends.iter().flat_map(|b| b.features.iter().map(|f| f.name.clone())).collect();
@@ -390,7 +399,7 @@ fn every_feature_test_says_what_it_found_and_how_long_it_took() {
     assert!(backends[0].available, "{}", backends[0].reason);
     for name in FEATURES.iter().filter(|&&name| name != "microphone") {
         let Event::Feature { report, .. } =
-            desk.ask(Command::TestFeature { job: JobId(2), name: name.to_string() }, None)
+            desk.ask(Command::TestFeature { job: JobId(2), name: name.to_string() }, Attachment::None)
         else {
             panic!("{name} is tested");
         };

@@ -16,7 +16,7 @@ pub struct Params {
     pub n_cols: u32,
     /// N
     pub n_out: u32,
-    /// 0: none, 1: GELU; the numbers of `Activation::code`.
+    /// Its number in `activation.rs`.
     pub activation: u32,
     /// Added to the normalisation's variance.
     pub eps: f32,

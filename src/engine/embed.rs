@@ -1,12 +1,57 @@
 //! Texts to unit vectors: tokens, batches, and the sentence encoder.
 
-use super::models::bert::{Batch, Bert};
+use super::graph::Recorder;
+use super::load::{Component, parse};
+use super::models::bert::{Batch, Bert, Config};
 use super::session::{Session, Watch};
 use super::text::{EncodeOptions, Tokenizer};
+use super::weights::ModelFiles;
 use super::{Error, Result};
+use serde_json::Value;
 
 /// Longest text in tokens where the repository does not say.
 const DEFAULT_MAX_TOKENS: usize = 256;
+
+/// The small files of a sentence encoder.
+pub struct Files {
+    config: Config,
+    tokenizer: Tokenizer,
+    max_tokens: Option<usize>,
+}
+
+/// Recorded, without a device.
+pub struct Recorded {
+    bert: Bert,
+    tokenizer: Tokenizer,
+    max_tokens: Option<usize>,
+}
+
+impl Files {
+    /// Reads what lies beside `config.json`.
+    pub async fn read(files: &ModelFiles, config: &[u8]) -> Result<Self> {
+        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
+        let sentence = match files.read("sentence_bert_config.json").await? {
+            Some(bytes) => parse("sentence_bert_config.json", &bytes)?,
+            None => Value::Null,
+        };
+        let max_tokens = sentence["max_seq_length"].as_u64().map(|n| n as usize);
+        Ok(Self { config: Config::from_json(config)?, tokenizer, max_tokens })
+    }
+
+    /// Records its graphs.
+    pub fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+        let Files { config, tokenizer, max_tokens } = self;
+        let bert = Bert::record(recorder, config)?;
+        Ok((Recorded { bert, tokenizer, max_tokens }, Component::whole(recorder)))
+    }
+}
+
+impl Recorded {
+    /// The model on a device.
+    pub fn on(self, session: Session) -> EmbeddingModel {
+        EmbeddingModel::new(session, self.bert, self.tokenizer, self.max_tokens)
+    }
+}
 
 /// A sentence encoder that is loaded and ready.
 pub struct EmbeddingModel {
@@ -23,6 +68,11 @@ impl EmbeddingModel {
         let longest = bert.batches.iter().map(|batch| batch.seq_len).max().unwrap_or(0);
         let max_tokens = max_tokens.unwrap_or(DEFAULT_MAX_TOKENS).min(longest);
         Self { session, bert, tokenizer, max_tokens }
+    }
+
+    /// The first run.
+    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+        self.embed(&["warm up".to_string()], watch).await.map(|_| ())
     }
 
     /// One unit vector for each text; longer texts are cut.

@@ -213,7 +213,7 @@ impl Ladder {
                 let f16 = match wish.precision {
                     Precision::F32 => Ok(String::new()),
                     Precision::F16 => gpu.probe_f16().await,
-                    Precision::Int8 => Err(NO_INT8.into()),
+                    Precision::Int8 | Precision::Int4 => Err(NO_INT8.into()),
                 };
                 let (precision, reason) = match f16 {
                     Ok(_) => (wish.precision, String::new()),
@@ -343,5 +343,6 @@ fn bits(precision: Precision) -> u32 {
         Precision::F32 => 32,
         Precision::F16 => 16,
         Precision::Int8 => 8,
+        Precision::Int4 => 4,
     }
 }

@@ -1,14 +1,12 @@
 //! From a model's files to a model that runs: header, graphs, pipelines, then the weights as they arrive.
 
-use super::embed::EmbeddingModel;
+use super::embed::{self, EmbeddingModel};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
 use super::measure::Representative;
-use super::models::bert::{self, Bert};
-use super::models::whisper::{self, Whisper};
-use super::ops::decode_state::DecodeState;
+use super::models::{bert, whisper};
 use super::session::{Session, Watch};
-use super::text::{Tokenizer, WhisperTokens};
+use super::speech;
 use super::transcribe::SpeechModel;
 use super::upload::Uploader;
 use super::weights::{Checkpoint, FileStream, ModelFiles, TensorStream};
@@ -29,11 +27,20 @@ pub enum Model {
 }
 
 impl Model {
-    /// Its graphs on a device.
-    pub fn session(&self) -> &Session {
+    /// Bytes in its devices' memory.
+    pub fn memory_bytes(&self) -> u64 {
         match self {
-            Model::Speech(model) => &model.session,
-            Model::Embedding(model) => &model.session,
+            Model::Speech(model) => model.session.memory_bytes(),
+            Model::Embedding(model) => model.session.memory_bytes(),
+        }
+    }
+
+    /// The first, untimed run: drivers finish pipelines only when they are used. What comes out must be numbers.
+    async fn warm_up(&mut self, software: bool, cancel: &CancelFlag) -> Result<()> {
+        let mut watch = Watch { cancel, on_progress: &mut |_| () };
+        match self {
+            Model::Speech(model) => model.warm_up(software, &mut watch).await,
+            Model::Embedding(model) => model.warm_up(&mut watch).await,
         }
     }
 }
@@ -49,16 +56,32 @@ pub enum LoadStep {
     Uploaded(u64),
 }
 
-/// A recorded model without its device.
-enum Recorded {
-    Whisper(Box<Whisper>, Tokenizer, Box<WhisperTokens>),
-    Bert(Bert, Tokenizer, Option<usize>),
+/// The small files of a model, read and understood; the header of its weights decides the rest.
+enum Files {
+    Speech(Box<speech::Files>),
+    Embedding(embed::Files),
 }
 
-/// The small files, read and understood; the header decides the rest.
-enum Kind {
-    Whisper(whisper::Config, Tokenizer, WhisperTokens),
-    Bert(bert::Config, Tokenizer, Option<usize>),
+/// A recorded model without its devices.
+enum Recorded {
+    Speech(Box<speech::Recorded>),
+    Embedding(embed::Recorded),
+}
+
+/// A part of a model that has a session of its own, and can be used without the others.
+#[derive(Debug)]
+pub struct Component {
+    /// For people: `text`, `pictures`.
+    pub name: &'static str,
+    /// Its graphs.
+    pub program: Program,
+}
+
+impl Component {
+    /// All of a model that is one part.
+    pub fn whole(recorder: &Recorder) -> Vec<Self> {
+        vec![Self { name: "model", program: recorder.finish() }]
+    }
 }
 
 /// A model's configuration: enough to know what a piece of it costs, before anything large is fetched.
@@ -114,25 +137,30 @@ pub async fn load(
 ) -> Result<(Model, LoadTimings)> {
     let start = edge::Instant::now();
     on_step(LoadStep::Phase(LoadPhase::Prepare));
-    let kind = Kind::read(files).await?;
+    let small = Files::read(files).await?;
     let mut stream = files.open(WEIGHTS).await?;
     on_step(LoadStep::Phase(LoadPhase::Download));
     let mut tensors = TensorStream::new(WEIGHTS, stream.total_bytes());
     let checkpoint = header(&mut stream, &mut tensors, cancel).await?;
 
     // Names and shapes are checked now, before the weights have crossed the network.
-    let (program, recorded) = kind.record(checkpoint, choice)?;
-    let mut uploader = Uploader::new(&program);
+    let (recorded, components) = small.record(&Recorder::new(checkpoint, choice.record_options()))?;
     let compile_start = edge::Instant::now();
-    let mut on_pipeline = |made, all| on_step(LoadStep::Pipelines(made, all));
-    let mut session = Session::compile(&choice.device, program, &mut on_pipeline).await?;
+    let mut parts = Vec::with_capacity(components.len());
+    for Component { program, .. } in components {
+        let mut on_pipeline = |made, all| on_step(LoadStep::Pipelines(made, all));
+        let uploader = Uploader::new(&program);
+        parts.push((uploader, Session::compile(&choice.device, program, &mut on_pipeline).await?));
+    }
     let mut timings = LoadTimings { compile_ms: edge::ms_since(compile_start), ..Default::default() };
 
     let download_start = edge::Instant::now();
     let mut uploaded = 0;
     loop {
         while let Some(part) = tensors.next_part() {
-            uploader.part(&part, &mut session)?;
+            for (uploader, session) in &mut parts {
+                uploader.part(&part, session)?;
+            }
             uploaded += part.bytes.len() as u64;
         }
         on_step(LoadStep::Uploaded(uploaded));
@@ -144,13 +172,17 @@ pub async fn load(
     }
     on_step(LoadStep::Phase(LoadPhase::Verify));
     tensors.finish()?;
-    uploader.finish()?;
+    let mut sessions = Vec::with_capacity(parts.len());
+    for (uploader, session) in parts {
+        uploader.finish()?;
+        sessions.push(session);
+    }
     timings.download_ms = edge::ms_since(download_start);
 
     on_step(LoadStep::Phase(LoadPhase::WarmUp));
     let warm_up_start = edge::Instant::now();
-    let mut model = recorded.on(session);
-    warm_up(&mut model, choice.software, cancel).await?;
+    let mut model = recorded.on(sessions)?;
+    model.warm_up(choice.software, cancel).await?;
     timings.warm_up_ms = edge::ms_since(warm_up_start);
     timings.total_ms = edge::ms_since(start);
     Ok((model, timings))
@@ -170,93 +202,43 @@ async fn header(stream: &mut FileStream, tensors: &mut TensorStream, cancel: &Ca
     }
 }
 
-impl Kind {
+impl Files {
     async fn read(files: &ModelFiles) -> Result<Self> {
         let config = files.read_required("config.json").await?;
-        let architecture = architecture(&config)?;
-        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
-        if architecture == "bert" {
-            let sentence = match files.read("sentence_bert_config.json").await? {
-                Some(bytes) => parse("sentence_bert_config.json", &bytes)?,
-                None => Value::Null,
-            };
-            let max_tokens = sentence["max_seq_length"].as_u64().map(|n| n as usize);
-            return Ok(Kind::Bert(bert::Config::from_json(&config)?, tokenizer, max_tokens));
-        }
-        let generation = match files.read("generation_config.json").await? {
-            Some(bytes) => parse("generation_config.json", &bytes)?,
-            None => Value::Null,
-        };
-        let tokens = WhisperTokens::new(&tokenizer, &generation)?;
-        Ok(Kind::Whisper(whisper::Config::from_json(&config)?, tokenizer, tokens))
+        Ok(match architecture(&config)?.as_str() {
+            "bert" => Files::Embedding(embed::Files::read(files, &config).await?),
+            _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
+        })
     }
 
-    fn record(self, checkpoint: Rc<Checkpoint>, choice: &Choice) -> Result<(Program, Recorded)> {
-        let recorder = Recorder::new(checkpoint, choice.record_options());
-        let recorded = match self {
-            Kind::Whisper(config, tokenizer, tokens) => {
-                let whisper = Whisper::record(&recorder, config, &tokens)?;
-                Recorded::Whisper(Box::new(whisper), tokenizer, Box::new(tokens))
+    fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+        Ok(match self {
+            Files::Speech(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Speech(Box::new(recorded)), components)
             }
-            Kind::Bert(config, tokenizer, max_tokens) => {
-                Recorded::Bert(Bert::record(&recorder, config)?, tokenizer, max_tokens)
+            Files::Embedding(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Embedding(recorded), components)
             }
-        };
-        Ok((recorder.finish(), recorded))
+        })
     }
 }
 
 impl Recorded {
-    fn on(self, session: Session) -> Model {
-        match self {
-            Recorded::Whisper(whisper, tokenizer, tokens) => {
-                Model::Speech(Box::new(SpeechModel::new(session, *whisper, tokenizer, *tokens)))
-            }
-            Recorded::Bert(bert, tokenizer, max_tokens) => {
-                Model::Embedding(Box::new(EmbeddingModel::new(session, bert, tokenizer, max_tokens)))
-            }
-        }
+    /// The model over the sessions of its components, in their order.
+    fn on(self, sessions: Vec<Session>) -> Result<Model> {
+        let mut sessions = sessions.into_iter();
+        let mut next = || sessions.next().ok_or_else(|| Error::Internal("a component has no session".into()));
+        Ok(match self {
+            Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
+            Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
+        })
     }
 }
 
-fn parse(file: &str, bytes: &[u8]) -> Result<Value> {
+/// A file of a repository as JSON.
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value> {
     serde_json::from_slice(bytes)
         .map_err(|e| Error::Corrupt { file: file.into(), reason: format!("it is no JSON ({e})") })
-}
-
-/// The first, untimed run: drivers finish pipelines only when they are used. What comes out must be numbers.
-async fn warm_up(model: &mut Model, software: bool, cancel: &CancelFlag) -> Result<()> {
-    let mut watch = Watch { cancel, on_progress: &mut |_| () };
-    match model {
-        Model::Speech(model) => {
-            let whisper = model.whisper.clone();
-            // Before the prompt, so that what the decoder does not need is let go first.
-            model.session.prepare(whisper.mel).await?;
-            model.session.prepare(whisper.encoder).await?;
-            if !software {
-                // On a processor this alone would take as long as the first recording.
-                model.session.run_watched(whisper.mel, &mut watch).await?;
-                model.session.run_watched(whisper.encoder, &mut watch).await?;
-            }
-            let begin = DecodeState { n_rows: 1, sample_begin: 1, limit: 3, ..bytemuck::Zeroable::zeroed() };
-            model.session.write(whisper.state, 0, bytemuck::bytes_of(&begin))?;
-            let runs: Vec<_> =
-                whisper.prompts.first().map(|&(_, graph)| (graph, 1)).into_iter().chain([(whisper.step, 1)]).collect();
-            let bytes = model.session.submit(&runs, &[whisper.logits], &mut watch).await?.wait().await?.remove(0);
-            check_logits(&bytemuck::pod_collect_to_vec(&bytes))
-        }
-        Model::Embedding(model) => model.embed(&["warm up".to_string()], &mut watch).await.map(|_| ()),
-    }
-}
-
-/// Logits that are all the same, or no numbers, come from a GPU that does not compute.
-fn check_logits(logits: &[f32]) -> Result<()> {
-    let what = || "logits of the first run".to_string();
-    if let Some(bad) = logits.iter().find(|l| !l.is_finite()) {
-        return Err(Error::Numerics { what: what(), reason: format!("one is {bad}") });
-    }
-    if logits.windows(2).all(|pair| pair[0] == pair[1]) {
-        return Err(Error::Numerics { what: what(), reason: "all are the same".into() });
-    }
-    Ok(())
 }

@@ -1,11 +1,13 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
+use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId, WeightForm};
+use super::memory::{MemoryLevel, MemoryOptions, MemoryUse};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
-use super::{CancelFlag, Result};
+use super::{CancelFlag, Error, Result};
 use std::rc::Rc;
 
 /// Watches a long run: learns how far it is, and may stop it.
@@ -83,9 +85,23 @@ impl Pending {
 impl Session {
     /// Compiles `program` for `device`. `on_pipeline` hears how many pipelines are made, of how many.
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
+        Self::compile_within(device, program, &MemoryOptions::default(), on_pipeline).await
+    }
+
+    /// The same with a say in how much memory is given for speed.
+    pub async fn compile_within(
+        device: &Device,
+        program: Program,
+        memory: &MemoryOptions,
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Result<Self> {
         Ok(match device {
-            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
-            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
+            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory, on_pipeline).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program, memory).await?),
+            Device::WebNn(_) if memory.level == MemoryLevel::Streamed => return Err(Error::BackendUnavailable {
+                backend: "webnn",
+                reason: "a graph of the browser's neural-network API holds its weights for good, so that they cannot be streamed".into(),
+            }),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
@@ -93,11 +109,34 @@ impl Session {
 
     /// Bytes in the device's memory.
     pub fn memory_bytes(&self) -> u64 {
+        self.memory().total()
+    }
+
+    /// Bytes in the device's memory by purpose.
+    pub fn memory(&self) -> MemoryUse {
         match self {
-            Session::Gpu(session) => session.memory_bytes(),
-            Session::Cpu(session) => session.memory_bytes(),
-            Session::WebNn(session) => session.memory_bytes(),
-            Session::Plain(session) => session.memory_bytes(),
+            Session::Gpu(session) => session.memory(),
+            Session::Cpu(session) => session.memory(),
+            Session::WebNn(session) => session.memory(),
+            Session::Plain(session) => session.memory(),
+        }
+    }
+
+    /// Whether a slot passes through a window, so that it cannot be written or read.
+    pub fn streams(&self, slot: SlotId) -> bool {
+        match self {
+            Session::Gpu(session) => session.streams(slot),
+            Session::Cpu(session) => session.streams(slot),
+            Session::WebNn(_) | Session::Plain(_) => false,
+        }
+    }
+
+    /// Says where weights that pass through a window are kept.
+    pub fn attach(&mut self, backing: Backing) {
+        match self {
+            Session::Gpu(session) => session.attach(backing),
+            Session::Cpu(session) => session.attach(backing),
+            Session::WebNn(_) | Session::Plain(_) => {}
         }
     }
 
@@ -115,10 +154,7 @@ impl Session {
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
-            Session::Cpu(session) => {
-                session.write(slot, offset_bytes, bytes);
-                Ok(())
-            }
+            Session::Cpu(session) => session.write(slot, offset_bytes, bytes),
             Session::WebNn(session) => session.write(slot, offset_bytes, bytes),
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
@@ -144,7 +180,7 @@ impl Session {
 
     /// Whether [`Session::submit`] returns before the runs are done, so that the next ones may be submitted meanwhile.
     pub fn runs_ahead(&self) -> bool {
-        matches!(self, Session::Gpu(_))
+        matches!(self, Session::Gpu(session) if !session.is_streamed())
     }
 
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
@@ -156,14 +192,14 @@ impl Session {
         watch: &mut Watch<'_>,
     ) -> Result<Pending> {
         match self {
-            Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads, watch).await?)),
             Session::Cpu(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
                         session.run(graph, watch).await?;
                     }
                 }
-                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect::<Result<_>>()?))
             }
             Session::WebNn(session) => {
                 for &(graph, times) in runs {

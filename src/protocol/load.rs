@@ -11,6 +11,29 @@ pub enum Task {
     SpeechToText,
     /// Text in, unit vector out.
     TextEmbedding,
+    /// Text with a gap in, words for the gap out.
+    FillMask,
+    /// Text in, text out.
+    TextToText,
+    /// Picture in, labels out.
+    ImageClassification,
+    /// Picture in, vector out.
+    ImageFeatures,
+    /// Pictures and texts in, how well each fits each out.
+    ImageText,
+}
+
+impl Task {
+    /// Every task.
+    pub const ALL: [Task; 7] = [
+        Task::SpeechToText,
+        Task::TextEmbedding,
+        Task::FillMask,
+        Task::TextToText,
+        Task::ImageClassification,
+        Task::ImageFeatures,
+        Task::ImageText,
+    ];
 }
 
 /// A model that the page can offer before anything is loaded.
@@ -60,8 +83,10 @@ pub enum Precision {
     F32,
     /// f16 storage and arithmetic where the adapter has `shader-f16`; sums stay f32.
     F16,
-    /// Weights of linear maps as int8 in groups of 32 with an f16 scale each; arithmetic in f32. On the processor alone.
+    /// Weights of linear maps as int8 in groups of 32 with an f16 scale each; arithmetic in f32.
     Int8,
+    /// The same with four bits.
+    Int4,
 }
 
 /// Where files come from.
@@ -77,12 +102,14 @@ pub enum Source {
     Hub,
     /// A folder that holds the model folders.
     Url(String),
+    /// The files that travel beside the command: dropped on the page, or picked.
+    Files,
 }
 
 /// What to load and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadRequest {
-    /// A [`ModelInfo::id`].
+    /// A [`ModelInfo::id`], `owner/name` of a repository on the model hub, the address of a folder, or a name for dropped files.
     pub model: String,
     /// Which backend.
     pub backend: BackendChoice,
@@ -94,9 +121,50 @@ pub struct LoadRequest {
     pub chunk_bytes: u32,
     /// Threads of the processor; `None` for one on each of its cores.
     pub threads: Option<u32>,
+    /// How memory is spent, 0 to 3: see [`MemoryLevel`].
+    pub memory_level: MemoryLevel,
+    /// Most MB (10^6 bytes) that the model may take on its device; `None` for as much as the device gives.
+    pub memory_budget_mb: Option<u32>,
+    /// How many byte ranges are received at once.
+    pub parallel_components: u32,
+}
+
+/// How memory is spent: the higher, the less of it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+pub enum MemoryLevel {
+    /// Every intermediate tensor keeps a buffer of its own.
+    KeepAll,
+    /// Intermediate tensors that do not live at the same time share buffers.
+    #[default]
+    Share,
+    /// As [`MemoryLevel::Share`], with weights in int8 where nothing smaller is asked for.
+    Quantize,
+    /// Weights pass layer by layer through a small window of memory: a model larger than the budget runs, slowly.
+    Stream,
+}
+
+impl From<MemoryLevel> for u8 {
+    fn from(level: MemoryLevel) -> u8 {
+        level as u8
+    }
+}
+
+impl TryFrom<u8> for MemoryLevel {
+    type Error = String;
+
+    fn try_from(level: u8) -> Result<Self, String> {
+        [Self::KeepAll, Self::Share, Self::Quantize, Self::Stream]
+            .into_iter()
+            .find(|known| *known as u8 == level)
+            .ok_or_else(|| format!("there is no memory level {level}; the levels are 0 to 3"))
+    }
 }
 
 impl LoadRequest {
+    /// Byte ranges received at once: browsers open at most six connections to a server.
+    pub const DEFAULT_PARALLEL: u32 = 3;
+
     /// Default size of one range request: large enough for speed, small enough for smooth progress.
     pub const DEFAULT_CHUNK_BYTES: u32 = 4 << 20;
 
@@ -109,6 +177,9 @@ impl LoadRequest {
             source: Source::Auto,
             chunk_bytes: Self::DEFAULT_CHUNK_BYTES,
             threads: None,
+            memory_level: MemoryLevel::default(),
+            memory_budget_mb: None,
+            parallel_components: Self::DEFAULT_PARALLEL,
         }
     }
 }
@@ -142,6 +213,19 @@ pub struct FileProgress {
     pub cached: bool,
 }
 
+/// A part of a model that is loaded by itself, such as one tower of CLIP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentProgress {
+    /// For people: `text`, `pictures`.
+    pub name: String,
+    /// Bytes of its weights here.
+    pub received_bytes: u64,
+    /// Bytes of its weights in all.
+    pub total_bytes: u64,
+    /// Whether it can be used.
+    pub ready: bool,
+}
+
 /// Where a load stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadProgress {
@@ -149,8 +233,12 @@ pub struct LoadProgress {
     pub phase: LoadPhase,
     /// Every file.
     pub files: Vec<FileProgress>,
+    /// Every part of the model, the one that is needed first in front; empty until the header is known.
+    pub components: Vec<ComponentProgress>,
     /// Bytes a second over the last seconds; 0 where nothing is being received.
     pub bytes_per_s: f64,
+    /// Seconds until the last byte at this rate; `None` where nothing is known of it.
+    pub time_left_s: Option<f64>,
     /// Pipelines made and in all.
     pub pipelines: (u32, u32),
     /// Bytes now in the backend's memory.
@@ -180,8 +268,16 @@ pub struct PipelineInfo {
     pub measured: Option<MeasuredChoice>,
     /// Language codes that the model knows (empty for models without languages).
     pub languages: Vec<String>,
+    /// How a gap is written in a text, where the model fills gaps.
+    pub mask_token: Option<String>,
     /// Bytes in the backend's memory.
     pub memory_bytes: u64,
+    /// Most bytes that the load held at once: the backend's memory and the engine's own.
+    pub peak_bytes: u64,
+    /// What was given of the memory level that was asked for.
+    pub memory_level: MemoryLevel,
+    /// The parts of the model that can be used by now.
+    pub components: Vec<String>,
     /// Milliseconds by phase.
     pub timings: LoadTimings,
     /// Dispatches of one decoded token (0 where nothing is decoded).

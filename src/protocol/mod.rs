@@ -1,16 +1,20 @@
 //! All that the page and the engine say to each other.
 //!
 //! The page sends a [`Command`], the worker answers with [`Event`]s. Every command that carries a [`JobId`] gets
-//! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples travel beside the command as
-//! a transferred `Float32Array` and never through serde; weights never cross the boundary at all.
+//! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples, pictures and dropped files travel
+//! beside the command and never through serde; weights never cross the boundary at all.
 
 mod load;
+mod picture;
 mod probe;
 mod run;
+mod text;
 
 pub use load::*;
+pub use picture::*;
 pub use probe::*;
 pub use run::*;
+pub use text::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +53,8 @@ pub enum Command {
         /// Model id.
         model: String,
     },
-    /// Load a model; progress by [`Event::LoadProgress`], closed by [`Event::Loaded`].
+    /// Load a model; progress by [`Event::LoadProgress`], [`Event::Usable`] when a part of it can be used, closed by
+    /// [`Event::Loaded`]. With [`Source::Files`] the files travel beside this command.
     Load {
         /// The job.
         job: JobId,
@@ -89,10 +94,65 @@ pub enum Command {
     Embed {
         /// The job.
         job: JobId,
-        /// A loaded embedding model.
+        /// A loaded model that takes texts.
         pipeline: PipelineId,
         /// The texts.
         texts: Vec<String>,
+        /// Most texts that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
+    },
+    /// Find words for the gaps in texts; closed by [`Event::Filled`].
+    FillMask {
+        /// The job.
+        job: JobId,
+        /// A loaded model with a head for masked tokens.
+        pipeline: PipelineId,
+        /// The texts; gaps are written as the model's mask token, see [`PipelineInfo::mask_token`].
+        texts: Vec<String>,
+        /// Candidates for each gap.
+        top_k: u32,
+    },
+    /// Write a text for each text; news by [`Event::Generating`], closed by [`Event::Generated`].
+    Generate {
+        /// The job.
+        job: JobId,
+        /// A loaded text-to-text model.
+        pipeline: PipelineId,
+        /// The texts.
+        texts: Vec<String>,
+        /// How.
+        options: GenerateOptions,
+    },
+    /// Name what is on the pictures beside this command; closed by [`Event::Classified`].
+    Classify {
+        /// The job.
+        job: JobId,
+        /// A loaded classifier.
+        pipeline: PipelineId,
+        /// Labels for each picture.
+        top_k: u32,
+        /// Most pictures that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
+    },
+    /// Turn the pictures beside this command into vectors; closed by [`Event::Embedded`].
+    EmbedPictures {
+        /// The job.
+        job: JobId,
+        /// A loaded model that takes pictures.
+        pipeline: PipelineId,
+        /// Most pictures that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
+    },
+    /// Compare the pictures beside this command with texts; closed by [`Event::Matched`].
+    Match {
+        /// The job.
+        job: JobId,
+        /// A loaded image-text model.
+        pipeline: PipelineId,
+        /// The texts.
+        texts: Vec<String>,
+        /// Most pictures that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
     },
     /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
     Cancel {
@@ -154,6 +214,13 @@ pub enum Event {
         /// Where it stands, whole.
         progress: LoadProgress,
     },
+    /// A part of a model can be used while the rest still arrives: commands for it are welcome, those that need the rest wait.
+    Usable {
+        /// The job of the load.
+        job: JobId,
+        /// The model; its `components` say which part.
+        pipeline: PipelineInfo,
+    },
     /// A load is done.
     Loaded {
         /// The job.
@@ -191,12 +258,70 @@ pub enum Event {
         /// All of it, as one value.
         transcript: Transcript,
     },
-    /// Answer to [`Command::Embed`].
+    /// A run over many inputs went on.
+    BatchProgress {
+        /// The job.
+        job: JobId,
+        /// Inputs that are done.
+        done: u32,
+        /// Inputs in all.
+        total: u32,
+    },
+    /// Answer to [`Command::Embed`] and [`Command::EmbedPictures`].
     Embedded {
         /// The job.
         job: JobId,
-        /// One unit vector for each text.
+        /// One vector for each input, in order; of length 1 unless the model's own are not.
         embeddings: Vec<Vec<f32>>,
+        /// How many inputs were longer than the model takes, and were cut.
+        n_cut: u32,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
+    /// Answer to [`Command::FillMask`].
+    Filled {
+        /// The job.
+        job: JobId,
+        /// For each text the candidates of its gaps, the most probable of each gap first.
+        results: Vec<Vec<MaskCandidate>>,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
+    /// A text grew.
+    Generating {
+        /// The job.
+        job: JobId,
+        /// Which of the texts.
+        index: u32,
+        /// All of it so far.
+        text: String,
+        /// The tokens behind it that are new since the last event.
+        new_tokens: Vec<u32>,
+    },
+    /// Answer to [`Command::Generate`].
+    Generated {
+        /// The job.
+        job: JobId,
+        /// One for each text, in order.
+        outputs: Vec<Generation>,
+        /// What it took.
+        timings: GenerateTimings,
+    },
+    /// Answer to [`Command::Classify`].
+    Classified {
+        /// The job.
+        job: JobId,
+        /// The labels of each picture, the most probable first.
+        results: Vec<Vec<LabelScore>>,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
+    /// Answer to [`Command::Match`].
+    Matched {
+        /// The job.
+        job: JobId,
+        /// How well they fit.
+        matches: Matches,
         /// Milliseconds from command to answer.
         total_ms: f64,
     },
@@ -245,7 +370,14 @@ impl Event {
             | Event::Feature { job, .. }
             | Event::Cached { job, .. }
             | Event::LoadProgress { job, .. }
+            | Event::Usable { job, .. }
             | Event::Loaded { job, .. }
+            | Event::BatchProgress { job, .. }
+            | Event::Filled { job, .. }
+            | Event::Generating { job, .. }
+            | Event::Generated { job, .. }
+            | Event::Classified { job, .. }
+            | Event::Matched { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -268,6 +400,10 @@ impl Event {
                 | Event::Loaded { .. }
                 | Event::Transcribed { .. }
                 | Event::Embedded { .. }
+                | Event::Filled { .. }
+                | Event::Generated { .. }
+                | Event::Classified { .. }
+                | Event::Matched { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

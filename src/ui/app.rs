@@ -37,7 +37,7 @@ fn App() -> impl IntoView {
         match news {
             News::Event(event) => {
                 state.apply(&event);
-                match event {
+                match *event {
                     Event::Ready { .. } => session.greet(),
                     Event::DeviceLost { .. } => session.forget_pipelines(),
                     _ => {}

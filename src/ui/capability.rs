@@ -34,6 +34,7 @@ pub fn precision_name(precision: Precision) -> &'static str {
         Precision::F32 => "f32",
         Precision::F16 => "f16",
         Precision::Int8 => "int8",
+        Precision::Int4 => "int4",
     }
 }
 

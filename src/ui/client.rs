@@ -1,8 +1,8 @@
 //! The one holder of the engine's Web Worker: sends commands, hands each event to the job it belongs to, and survives a
 //! crash of the engine. What commands mean is left to `platform`.
 //!
-//! Both ways a message is `{message, samples}`: a [`Command`] or [`Event`] through serde, and a transferred
-//! `Float32Array` beside it where there is one.
+//! A message is `{message, samples, files}`: a [`Command`] or [`Event`] through serde, beside a command a transferred `Float32Array`
+//! or an array of `Blob`s where there is one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,12 +20,23 @@ use crate::protocol::{Command, Event, Failure, FailureKind, JobId, ModelInfo};
 #[derive(Clone)]
 pub struct Client(Rc<Inner>);
 
+/// What travels beside a command.
+#[derive(Debug, Clone)]
+pub enum Attachment {
+    /// Nothing.
+    None,
+    /// 16 kHz, mono; the buffer is transferred.
+    Samples(Float32Array),
+    /// `Blob`s or `File`s, which the browser shares without a copy.
+    Files(Array),
+}
+
 struct Inner {
     link: RefCell<Link>,
     /// Kept for as long as the worker may call them.
     worker: RefCell<Option<Running>>,
     /// Sent in order when the engine is ready.
-    waiting: RefCell<Vec<(Command, Option<Float32Array>)>>,
+    waiting: RefCell<Vec<(Command, Attachment)>>,
     jobs: RefCell<HashMap<JobId, Job>>,
     next_job: Cell<u32>,
     ready_waiters: RefCell<Vec<oneshot::Sender<Models>>>,
@@ -38,7 +49,7 @@ type Models = Result<Vec<ModelInfo>, Failure>;
 /// What concerns the whole page and no single job.
 pub enum News {
     /// [`Event::Ready`] or [`Event::DeviceLost`].
-    Event(Event),
+    Event(Box<Event>),
     /// The worker stopped for ever; [`Client::restart`] starts another.
     Crashed(Failure),
 }
@@ -140,25 +151,25 @@ impl Client {
     pub fn request(
         &self,
         command: impl FnOnce(JobId) -> Command,
-        samples: Option<Float32Array>,
+        attachment: Attachment,
         on_event: impl Fn(&Event) + 'static,
     ) -> Reply {
         let job = JobId(self.0.next_job.replace(self.0.next_job.get() + 1));
         let (sender, closing) = oneshot::channel();
         let on_event: Rc<dyn Fn(&Event)> = Rc::new(on_event);
         self.0.jobs.borrow_mut().insert(job, Job { on_event, closing: sender });
-        self.send(command(job), samples);
+        self.send(command(job), attachment);
         Reply { job, closing }
     }
 
     /// Send a command that is not answered, or that belongs to a job already open.
-    pub fn send(&self, command: Command, samples: Option<Float32Array>) {
+    pub fn send(&self, command: Command, attachment: Attachment) {
         let failure = match &*self.0.link.borrow() {
             Link::Starting => {
-                self.0.waiting.borrow_mut().push((command, samples));
+                self.0.waiting.borrow_mut().push((command, attachment));
                 None
             }
-            Link::Ready(_) => self.post(&command, samples).err().map(|error| crash(&describe(&error))),
+            Link::Ready(_) => self.post(&command, attachment).err().map(|error| crash(&describe(&error))),
             Link::Crashed(failure) => Some(failure.clone()),
         };
         if let Some(failure) = failure {
@@ -166,15 +177,21 @@ impl Client {
         }
     }
 
-    fn post(&self, command: &Command, samples: Option<Float32Array>) -> Result<(), JsValue> {
+    fn post(&self, command: &Command, attachment: Attachment) -> Result<(), JsValue> {
         let running = self.0.worker.borrow();
         let Some(running) = running.as_ref() else { return Err("there is no worker".into()) };
         let envelope = Object::new();
         Reflect::set(&envelope, &"message".into(), &serde_wasm_bindgen::to_value(command)?)?;
         let transfer = Array::new();
-        if let Some(samples) = samples {
-            transfer.push(&samples.buffer());
-            Reflect::set(&envelope, &"samples".into(), &samples)?;
+        match attachment {
+            Attachment::None => {}
+            Attachment::Samples(samples) => {
+                transfer.push(&samples.buffer());
+                Reflect::set(&envelope, &"samples".into(), &samples)?;
+            }
+            Attachment::Files(files) => {
+                Reflect::set(&envelope, &"files".into(), &files)?;
+            }
         }
         running.worker.post_message_with_transfer(&envelope, &transfer)
     }
@@ -186,7 +203,7 @@ impl Client {
             Ok(Event::Ready { models }) => self.become_ready(models),
             Ok(event) => match event.job() {
                 Some(job) => self.deliver(job, event),
-                None => (self.0.on_news)(News::Event(event)),
+                None => (self.0.on_news)(News::Event(Box::new(event))),
             },
             Err(error) => {
                 self.crashed(&format!("it said something that the page does not understand ({})", describe(&error)))
@@ -196,14 +213,14 @@ impl Client {
 
     fn become_ready(&self, models: Vec<ModelInfo>) {
         *self.0.link.borrow_mut() = Link::Ready(models.clone());
-        for (command, samples) in self.0.waiting.take() {
-            self.send(command, samples);
+        for (command, attachment) in self.0.waiting.take() {
+            self.send(command, attachment);
         }
         for waiter in self.0.ready_waiters.take() {
             // A waiter that is gone has lost interest; that is fine.
             let _ = waiter.send(Ok(models.clone()));
         }
-        (self.0.on_news)(News::Event(Event::Ready { models }));
+        (self.0.on_news)(News::Event(Box::new(Event::Ready { models })));
     }
 
     fn deliver(&self, job: JobId, event: Event) {

@@ -53,6 +53,7 @@ fn Absent(task: Task) -> impl IntoView {
     let when = match task {
         Task::SpeechToText => "when you record or drop a recording",
         Task::TextEmbedding => "when you compare",
+        _ => "when you run it",
     };
     let words = move || match state.chosen(task) {
         None => String::new(),

@@ -6,14 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::Float32Array;
+use js_sys::{Array, Float32Array};
 use serde::Serialize;
 
-use super::client::{Client, Reply};
+use super::client::{Attachment, Client, Reply};
 use crate::audio::{capture, files};
 use crate::protocol::{
-    BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, JobId, LoadRequest,
-    ModelInfo, PipelineInfo, Timings, TranscribeOptions, Transcript,
+    BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
+    GenerateTimings, Generation, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, ModelInfo, PipelineId,
+    PipelineInfo, Timings, TranscribeOptions, Transcript,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -47,7 +48,7 @@ pub struct Canceller {
 impl Canceller {
     /// Ask the engine to stop the job. Without effect on a job that is done.
     pub fn cancel(&self) {
-        self.client.send(Command::Cancel { job: self.job }, None);
+        self.client.send(Command::Cancel { job: self.job }, Attachment::None);
     }
 }
 
@@ -64,7 +65,7 @@ impl Platform {
 
     /// Every backend, tried with a checked computation.
     pub async fn backends(&self, on_event: impl Fn(&Event) + 'static) -> Result<Vec<BackendReport>, Failure> {
-        let reply = self.client.request(|job| Command::ProbeBackends { job }, None, on_event);
+        let reply = self.client.request(|job| Command::ProbeBackends { job }, Attachment::None, on_event);
         match reply.closing().await {
             Event::Backends { backends, .. } => Ok(backends),
             other => Err(failure_of(other)),
@@ -87,7 +88,7 @@ impl Platform {
             return Ok(FeatureReport { name: name.into(), supported, reason, probe_ms: now_ms() - start });
         }
         let name = name.to_string();
-        let reply = self.client.request(|job| Command::TestFeature { job, name }, None, |_| {});
+        let reply = self.client.request(|job| Command::TestFeature { job, name }, Attachment::None, |_| {});
         match reply.closing().await {
             Event::Feature { report, .. } => Ok(report),
             other => Err(failure_of(other)),
@@ -96,7 +97,7 @@ impl Platform {
 
     /// The models kept in this browser.
     pub async fn cached(&self, on_event: impl Fn(&Event) + 'static) -> Result<Vec<CachedModel>, Failure> {
-        cached_of(self.client.request(|job| Command::ListCached { job }, None, on_event)).await
+        cached_of(self.client.request(|job| Command::ListCached { job }, Attachment::None, on_event)).await
     }
 
     /// Remove a model's files from this browser, and tell what remains.
@@ -105,12 +106,31 @@ impl Platform {
         model: String,
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<Vec<CachedModel>, Failure> {
-        cached_of(self.client.request(|job| Command::RemoveCached { job, model }, None, on_event)).await
+        cached_of(self.client.request(|job| Command::RemoveCached { job, model }, Attachment::None, on_event)).await
     }
 
     /// Load a model. `on_event` hears its progress.
     pub fn load(&self, request: LoadRequest, on_event: impl Fn(&Event) + 'static) -> Pending<Pipeline> {
-        let reply = self.client.request(|job| Command::Load { job, request }, None, on_event);
+        self.load_with(request, Attachment::None, on_event)
+    }
+
+    /// Load a model from `files`, an array of `File`s; the request's source says so.
+    pub fn load_files(
+        &self,
+        request: LoadRequest,
+        files: Array,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Pending<Pipeline> {
+        self.load_with(request, Attachment::Files(files), on_event)
+    }
+
+    fn load_with(
+        &self,
+        request: LoadRequest,
+        files: Attachment,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Pending<Pipeline> {
+        let reply = self.client.request(|job| Command::Load { job, request }, files, on_event);
         let client = self.client.clone();
         self.pending(reply, move |event| match event {
             Event::Loaded { pipeline, .. } => Ok(Pipeline::new(client, pipeline)),
@@ -120,12 +140,12 @@ impl Platform {
 
     /// Whether a backend that fails gives way to the next one (the default), or its failure is an error.
     pub fn enable_feature_fallbacks(&self, allowed: bool) {
-        self.client.send(Command::AllowFallbacks { allowed }, None);
+        self.client.send(Command::AllowFallbacks { allowed }, Attachment::None);
     }
 
     /// Forget what was measured to choose backends: the next automatic load measures again.
     pub async fn forget_measurements(&self) -> Result<(), Failure> {
-        match self.client.request(|job| Command::ForgetMeasurements { job }, None, |_| {}).closing().await {
+        match self.client.request(|job| Command::ForgetMeasurements { job }, Attachment::None, |_| {}).closing().await {
             Event::MeasurementsForgotten { .. } => Ok(()),
             other => Err(failure_of(other)),
         }
@@ -200,16 +220,10 @@ impl Pipeline {
         options: TranscribeOptions,
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<Pending<Transcript>, Failure> {
-        self.usable()?;
         files::check_length(samples.len())?;
-        let pipeline = self.info.borrow().id;
-        let samples = Float32Array::from(samples);
-        let reply = self.client.request(
-            |job| Command::Transcribe { job, pipeline, options },
-            Some(samples),
-            self.followed(on_event),
-        );
-        Ok(self.transcript_of(reply))
+        let history = self.history.clone();
+        let command = |job, pipeline| Command::Transcribe { job, pipeline, options };
+        self.run(command, Attachment::Samples(Float32Array::from(samples)), on_event, transcript_into(history))
     }
 
     /// Begin a recording that is transcribed while it is made.
@@ -218,30 +232,109 @@ impl Pipeline {
         options: TranscribeOptions,
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<(Stream, Pending<Transcript>), Failure> {
-        self.usable()?;
-        let pipeline = self.info.borrow().id;
-        let reply =
-            self.client.request(|job| Command::StreamStart { job, pipeline, options }, None, self.followed(on_event));
-        let stream = Stream { client: self.client.clone(), job: reply.job };
-        Ok((stream, self.transcript_of(reply)))
+        let history = self.history.clone();
+        let command = |job, pipeline| Command::StreamStart { job, pipeline, options };
+        let transcript = self.run(command, Attachment::None, on_event, transcript_into(history))?;
+        let stream = Stream { client: self.client.clone(), job: transcript.canceller.job };
+        Ok((stream, transcript))
     }
 
-    /// Turn texts into unit vectors.
+    /// Turn texts into vectors.
     pub fn embed(
         &self,
         texts: Vec<String>,
+        batch_size: Option<u32>,
         on_event: impl Fn(&Event) + 'static,
-    ) -> Result<Pending<Vec<Vec<f32>>>, Failure> {
+    ) -> Result<Pending<Embeddings>, Failure> {
+        let command = |job, pipeline| Command::Embed { job, pipeline, texts, batch_size };
+        self.run(command, Attachment::None, on_event, embeddings_of)
+    }
+
+    /// Turn pictures (an array of `Blob`s) into vectors.
+    pub fn embed_pictures(
+        &self,
+        pictures: Array,
+        batch_size: Option<u32>,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<Embeddings>, Failure> {
+        let command = |job, pipeline| Command::EmbedPictures { job, pipeline, batch_size };
+        self.run(command, Attachment::Files(pictures), on_event, embeddings_of)
+    }
+
+    /// Find words for the gaps in texts: for each text its candidates.
+    pub fn fill_mask(
+        &self,
+        texts: Vec<String>,
+        top_k: u32,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<Vec<Vec<MaskCandidate>>>, Failure> {
+        let command = |job, pipeline| Command::FillMask { job, pipeline, texts, top_k };
+        self.run(command, Attachment::None, on_event, |event| match event {
+            Event::Filled { results, .. } => Ok(results),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Write a text for each text.
+    pub fn generate(
+        &self,
+        texts: Vec<String>,
+        options: GenerateOptions,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<(Vec<Generation>, GenerateTimings)>, Failure> {
+        let command = |job, pipeline| Command::Generate { job, pipeline, texts, options };
+        self.run(command, Attachment::None, on_event, |event| match event {
+            Event::Generated { outputs, timings, .. } => Ok((outputs, timings)),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Name what is on pictures (an array of `Blob`s): for each its `top_k` labels.
+    pub fn classify(
+        &self,
+        pictures: Array,
+        top_k: u32,
+        batch_size: Option<u32>,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<Vec<Vec<LabelScore>>>, Failure> {
+        let command = |job, pipeline| Command::Classify { job, pipeline, top_k, batch_size };
+        self.run(command, Attachment::Files(pictures), on_event, |event| match event {
+            Event::Classified { results, .. } => Ok(results),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Compare pictures (an array of `Blob`s) with texts.
+    pub fn match_pictures(
+        &self,
+        pictures: Array,
+        texts: Vec<String>,
+        batch_size: Option<u32>,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<Matches>, Failure> {
+        let command = |job, pipeline| Command::Match { job, pipeline, texts, batch_size };
+        self.run(command, Attachment::Files(pictures), on_event, |event| match event {
+            Event::Matched { matches, .. } => Ok(matches),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Sends a command for this pipeline and counts the run when it is done.
+    fn run<T: 'static>(
+        &self,
+        command: impl FnOnce(JobId, PipelineId) -> Command,
+        attachment: Attachment,
+        on_event: impl Fn(&Event) + 'static,
+        finish: impl FnOnce(Event) -> Result<T, Failure> + 'static,
+    ) -> Result<Pending<T>, Failure> {
         self.usable()?;
         let pipeline = self.info.borrow().id;
-        let reply = self.client.request(|job| Command::Embed { job, pipeline, texts }, None, self.followed(on_event));
+        let reply = self.client.request(|job| command(job, pipeline), attachment, self.followed(on_event));
         let history = self.history.clone();
-        Ok(pending(&self.client, reply, move |event| match event {
-            Event::Embedded { embeddings, .. } => {
-                history.borrow_mut().runs += 1;
-                Ok(embeddings)
-            }
-            other => Err(failure_of(other)),
+        Ok(pending(&self.client, reply, move |event| {
+            let result = finish(event)?;
+            history.borrow_mut().runs += 1;
+            Ok(result)
         }))
     }
 
@@ -254,21 +347,8 @@ impl Pipeline {
     /// Free the model and its GPU memory. Running it afterwards fails; a second call does nothing.
     pub fn dispose(&self) {
         if !self.disposed.replace(true) {
-            self.client.send(Command::Dispose { pipeline: self.info.borrow().id }, None);
+            self.client.send(Command::Dispose { pipeline: self.info.borrow().id }, Attachment::None);
         }
-    }
-
-    fn transcript_of(&self, reply: Reply) -> Pending<Transcript> {
-        let history = self.history.clone();
-        pending(&self.client, reply, move |event| match event {
-            Event::Transcribed { transcript, .. } => {
-                let mut history = history.borrow_mut();
-                history.runs += 1;
-                history.last = Some(transcript.timings);
-                Ok(transcript)
-            }
-            other => Err(failure_of(other)),
-        })
     }
 
     fn usable(&self) -> Result<(), Failure> {
@@ -283,6 +363,33 @@ impl Pipeline {
     }
 }
 
+/// What inputs became as vectors.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Embeddings {
+    /// One for each input, in order.
+    pub embeddings: Vec<Vec<f32>>,
+    /// How many inputs were longer than the model takes, and were cut.
+    pub n_cut: u32,
+}
+
+/// The transcript that closed a job; its timings are what was measured last.
+fn transcript_into(history: Rc<RefCell<History>>) -> impl FnOnce(Event) -> Result<Transcript, Failure> {
+    move |event| match event {
+        Event::Transcribed { transcript, .. } => {
+            history.borrow_mut().last = Some(transcript.timings);
+            Ok(transcript)
+        }
+        other => Err(failure_of(other)),
+    }
+}
+
+fn embeddings_of(event: Event) -> Result<Embeddings, Failure> {
+    match event {
+        Event::Embedded { embeddings, n_cut, .. } => Ok(Embeddings { embeddings, n_cut }),
+        other => Err(failure_of(other)),
+    }
+}
+
 /// A recording that is transcribed while it is made.
 pub struct Stream {
     client: Client,
@@ -292,12 +399,12 @@ pub struct Stream {
 impl Stream {
     /// More of the recording: 16 kHz, mono.
     pub fn push(&self, samples: &[f32]) {
-        self.client.send(Command::StreamAudio { job: self.job }, Some(Float32Array::from(samples)));
+        self.client.send(Command::StreamAudio { job: self.job }, Attachment::Samples(Float32Array::from(samples)));
     }
 
     /// The recording is complete.
     pub fn end(&self) {
-        self.client.send(Command::StreamEnd { job: self.job }, None);
+        self.client.send(Command::StreamEnd { job: self.job }, Attachment::None);
     }
 }
 

@@ -203,7 +203,8 @@ fn CapabilityLine() -> impl IntoView {
     // What a first press costs is said before it is pressed.
     let cost = move || {
         let model = state.chosen(Task::SpeechToText)?;
-        let absent = state.speech.with(|slot| matches!(slot, state::Slot::Empty | state::Slot::Failed { .. }));
+        let absent =
+            state.slot(Task::SpeechToText).with(|slot| matches!(slot, state::Slot::Empty | state::Slot::Failed { .. }));
         let needed = absent && !state.is_cached(&model.id);
         needed.then(|| format!("The first use downloads {} once.", format::bytes(model.size_bytes)))
     };

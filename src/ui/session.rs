@@ -27,9 +27,8 @@ pub struct Session {
 
 struct Inner {
     platform: Platform,
-    speech: RefCell<Option<Pipeline>>,
-    text: RefCell<Option<Pipeline>>,
-    load: RefCell<[Option<Canceller>; 2]>,
+    pipelines: [RefCell<Option<Pipeline>>; Task::ALL.len()],
+    load: RefCell<[Option<Canceller>; Task::ALL.len()]>,
     run: RefCell<Option<Canceller>>,
     capture: RefCell<Option<Capture>>,
     take: RefCell<Take>,
@@ -46,10 +45,7 @@ struct Take {
 
 impl Inner {
     fn pipeline(&self, task: Task) -> &RefCell<Option<Pipeline>> {
-        match task {
-            Task::SpeechToText => &self.speech,
-            Task::TextEmbedding => &self.text,
-        }
+        &self.pipelines[task as usize]
     }
 }
 
@@ -58,8 +54,7 @@ impl Session {
     pub fn new(state: State, platform: Platform) -> Self {
         let inner = Rc::new(Inner {
             platform,
-            speech: RefCell::default(),
-            text: RefCell::default(),
+            pipelines: Default::default(),
             load: RefCell::default(),
             run: RefCell::default(),
             capture: RefCell::default(),
@@ -99,8 +94,9 @@ impl Session {
     /// Drop the pipelines that went down with the GPU or the engine.
     pub fn forget_pipelines(self) {
         let inner = self.inner();
-        inner.speech.take();
-        inner.text.take();
+        for pipeline in &inner.pipelines {
+            pipeline.take();
+        }
         inner.stream.take();
     }
 
@@ -175,6 +171,7 @@ impl Session {
             }
             Task::SpeechToText => {}
             Task::TextEmbedding => self.state.comparison.update(|comparison| comparison.waiting = false),
+            _ => {}
         }
     }
 
@@ -300,7 +297,7 @@ impl Session {
     /// Hand the microphone to the engine, if both are there. What was said before is sent first.
     fn start_stream(self) {
         let (state, inner) = (self.state, self.inner());
-        let pipeline = inner.speech.borrow().clone();
+        let pipeline = inner.pipeline(Task::SpeechToText).borrow().clone();
         let Some(pipeline) = pipeline.filter(|_| self.loaded_as_chosen()) else { return };
         match pipeline.stream(self.options(&pipeline), move |event| state.apply(event)) {
             Ok((stream, pending)) => {
@@ -380,7 +377,7 @@ impl Session {
         let (state, inner) = (self.state, self.inner());
         let Some(recording) = state.recording.get_untracked() else { return };
         state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Transcribe));
-        let pipeline = inner.speech.borrow().clone();
+        let pipeline = inner.pipeline(Task::SpeechToText).borrow().clone();
         let Some(pipeline) = pipeline.filter(|_| self.loaded_as_chosen()) else {
             state.run.set(Run::new(RunPhase::WaitingForModel));
             self.load(Task::SpeechToText);
@@ -454,7 +451,9 @@ impl Session {
     fn loaded_as_chosen(self) -> bool {
         let Some(model) = untrack(|| self.state.chosen(Task::SpeechToText)) else { return false };
         let wanted = self.state.settings.with_untracked(|settings| settings.load_request(&model.id));
-        self.state.speech.with_untracked(|slot| matches!(slot, Slot::Loaded { request, .. } if *request == wanted))
+        self.state
+            .slot(Task::SpeechToText)
+            .with_untracked(|slot| matches!(slot, Slot::Loaded { request, .. } if *request == wanted))
     }
 
     // ---- texts
@@ -462,7 +461,7 @@ impl Session {
     /// Compare the query with the sentences kept in the comparison, as soon as the model is there.
     pub fn compare(self) {
         let (state, inner) = (self.state, self.inner());
-        let pipeline = inner.text.borrow().clone();
+        let pipeline = inner.pipeline(Task::TextEmbedding).borrow().clone();
         let Some(pipeline) = pipeline else {
             state.comparison.update(|comparison| comparison.waiting = true);
             self.load(Task::TextEmbedding);
@@ -471,7 +470,7 @@ impl Session {
         let texts = state.comparison.with_untracked(|comparison| {
             std::iter::once(&comparison.query).chain(&comparison.sentences).cloned().collect()
         });
-        match pipeline.embed(texts, move |event| state.apply(event)) {
+        match pipeline.embed(texts, None, move |event| state.apply(event)) {
             Ok(pending) => {
                 let job = Some(pending.canceller.job);
                 state.comparison.update(|comparison| (comparison.job, comparison.waiting) = (job, false));

@@ -23,7 +23,9 @@ pub fn SettingsPanel() -> impl IntoView {
     let stale = move || {
         let wanted =
             state.chosen(Task::SpeechToText).map(|model| settings.with(|settings| settings.load_request(&model.id)));
-        state.speech.with(|slot| matches!(slot, Slot::Loaded { request, .. } if Some(request) != wanted.as_ref()))
+        state
+            .slot(Task::SpeechToText)
+            .with(|slot| matches!(slot, Slot::Loaded { request, .. } if Some(request) != wanted.as_ref()))
     };
     view! {
         <details class="settings">
@@ -183,7 +185,9 @@ fn Choice(
 fn Language(english_only: Signal<bool>) -> impl IntoView {
     let state = expect_context::<Session>().state;
     let codes = Memo::new(move |_| {
-        let known = state.speech.with(|slot| slot.info().map(|info| info.languages.clone()).unwrap_or_default());
+        let known = state
+            .slot(Task::SpeechToText)
+            .with(|slot| slot.info().map(|info| info.languages.clone()).unwrap_or_default());
         let mut codes = if known.is_empty() { COMMON_LANGUAGES.map(String::from).to_vec() } else { known };
         codes.extend(state.settings.with(|settings| settings.language.clone()));
         let mut named: Vec<(String, String)> = codes.into_iter().map(|code| (language_name(&code), code)).collect();
@@ -230,7 +234,7 @@ fn ModelSource() -> impl IntoView {
                 ("url", "Another address"),
             ]
             value=|settings| match settings.source {
-                Source::Auto => "auto",
+                Source::Auto | Source::Files => "auto",
                 Source::Own => "own",
                 Source::Hub => "hub",
                 Source::Url(_) => "url",

@@ -44,7 +44,7 @@ pub fn Similarity() -> impl IntoView {
             "Waiting for the model…".into()
         } else if busy() {
             "Comparing…".into()
-        } else if session.state.text.with(|slot| matches!(slot, Slot::Failed { .. })) {
+        } else if session.state.slot(Task::TextEmbedding).with(|slot| matches!(slot, Slot::Failed { .. })) {
             "The model could not be loaded.".into()
         } else {
             comparison.with(|comparison| match comparison.ranked.len() {

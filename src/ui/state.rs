@@ -187,10 +187,8 @@ pub struct State {
     pub backends: RwSignal<Option<Vec<BackendReport>>>,
     /// What the tests of features without a backend found, once they were asked for.
     pub features: RwSignal<Vec<FeatureReport>>,
-    /// The speech model.
-    pub speech: RwSignal<Slot>,
-    /// The text model.
-    pub text: RwSignal<Slot>,
+    /// The place for each task's model.
+    slots: [RwSignal<Slot>; Task::ALL.len()],
     /// The microphone's part.
     pub recorder: RwSignal<Recorder>,
     /// Loudness of the last block, 0 to 1 on a decibel scale.
@@ -226,8 +224,7 @@ impl State {
             cached: RwSignal::default(),
             backends: RwSignal::default(),
             features: RwSignal::default(),
-            speech: RwSignal::new(Slot::Empty),
-            text: RwSignal::new(Slot::Empty),
+            slots: Task::ALL.map(|_| RwSignal::new(Slot::Empty)),
             recorder: RwSignal::new(Recorder::Off),
             level: RwSignal::default(),
             elapsed_s: RwSignal::default(),
@@ -245,17 +242,14 @@ impl State {
 
     /// The place for this task's model.
     pub fn slot(&self, task: Task) -> RwSignal<Slot> {
-        match task {
-            Task::SpeechToText => self.speech,
-            Task::TextEmbedding => self.text,
-        }
+        self.slots[task as usize]
     }
 
     /// The model that this task uses: the visitor's choice, else the engine's default, else the first for the task.
     pub fn chosen(&self, task: Task) -> Option<ModelInfo> {
         let choice = match task {
             Task::SpeechToText => self.settings.with(|settings| settings.speech_model.clone()),
-            Task::TextEmbedding => None,
+            _ => None,
         };
         self.models.with(|models| {
             let of_task = || models.iter().filter(|model| model.task == task);
@@ -340,7 +334,7 @@ impl State {
                     self.finish_transcript(transcript);
                 }
             }
-            Event::Embedded { job, embeddings, total_ms } => self.rank(*job, embeddings, *total_ms),
+            Event::Embedded { job, embeddings, total_ms, .. } => self.rank(*job, embeddings, *total_ms),
             Event::Failed { job, failure } => self.fail(*job, failure),
             Event::Notice { job, failure } => {
                 if let Some(task) = self.loading_task(*job) {
@@ -352,7 +346,7 @@ impl State {
                 }
             }
             Event::Moved { job, pipeline, .. } => {
-                for slot in [self.speech, self.text] {
+                for slot in self.slots {
                     slot.update(|slot| {
                         if let Slot::Loaded { info, .. } = slot
                             && info.id == pipeline.id
@@ -365,7 +359,14 @@ impl State {
                     self.run.update(|run| run.reload = None);
                 }
             }
-            Event::MeasurementsForgotten { .. } => {}
+            Event::MeasurementsForgotten { .. }
+            | Event::Usable { .. }
+            | Event::BatchProgress { .. }
+            | Event::Filled { .. }
+            | Event::Generating { .. }
+            | Event::Generated { .. }
+            | Event::Classified { .. }
+            | Event::Matched { .. } => {}
             Event::DeviceLost { reason } => {
                 self.forget_pipelines();
                 let failure = Failure {
@@ -387,13 +388,13 @@ impl State {
     }
 
     fn forget_pipelines(&self) {
-        for slot in [self.speech, self.text] {
+        for slot in self.slots {
             slot.set(Slot::Empty);
         }
     }
 
     fn loading_task(&self, job: JobId) -> Option<Task> {
-        [Task::SpeechToText, Task::TextEmbedding].into_iter().find(|task| {
+        Task::ALL.into_iter().find(|task| {
             self.slot(*task)
                 .with_untracked(|slot| matches!(slot, Slot::Loading { job: loading, .. } if *loading == job))
         })

@@ -7,7 +7,7 @@ use super::icons::{self, Glyph};
 use super::route::Tab;
 use super::session::Session;
 use super::settings::Theme;
-use crate::protocol::BackendChoice;
+use crate::protocol::{BackendChoice, Task};
 
 /// The bar.
 #[component]
@@ -55,8 +55,7 @@ pub fn TopBar(
 fn DeviceBadge() -> impl IntoView {
     let state = expect_context::<Session>().state;
     let badge = Memo::new(move |_| {
-        let in_use =
-            state.speech.with(|slot| slot.info().cloned()).or_else(|| state.text.with(|slot| slot.info().cloned()));
+        let in_use = Task::ALL.into_iter().find_map(|task| state.slot(task).with(|slot| slot.info().cloned()));
         match in_use {
             Some(info) => {
                 let backend = capability::backend_name(info.backend);

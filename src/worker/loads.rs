@@ -9,7 +9,7 @@ use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
     BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    LoadTimings, PipelineId, PipelineInfo,
+    LoadTimings, MemoryLevel, PipelineId, PipelineInfo,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -148,7 +148,11 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
             Model::Speech(model) => model.languages(),
             Model::Embedding(_) => Vec::new(),
         },
-        memory_bytes: model.session().memory_bytes(),
+        mask_token: None,
+        memory_bytes: model.memory_bytes(),
+        peak_bytes: model.memory_bytes(),
+        memory_level: MemoryLevel::Share,
+        components: vec!["model".into()],
         timings: *timings,
         dispatches_per_token: match model {
             Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
@@ -198,7 +202,9 @@ impl Progress {
         let now = LoadProgress {
             phase: LoadPhase::Prepare,
             files: Vec::new(),
+            components: Vec::new(),
             bytes_per_s: 0.0,
+            time_left_s: None,
             pipelines: (0, 0),
             uploaded_bytes: 0,
             elapsed_ms: 0.0,

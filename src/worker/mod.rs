@@ -3,12 +3,15 @@
 //! [`Worker::handle`] is a plain async function that also runs natively; `web` is the wiring to `postMessage`. A model does one job at
 //! a time, in the order of asking; loads and probes go on beside it.
 
+mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
+pub use attachment::{Attachment, File};
 #[cfg(target_arch = "wasm32")]
 pub use web::start;
 
@@ -85,7 +88,7 @@ impl Worker {
     }
 
     /// Carries a command out. Whatever happens, a command with a job is closed by one event.
-    pub async fn handle(self: &Rc<Self>, command: Command, samples: Option<Vec<f32>>) {
+    pub async fn handle(self: &Rc<Self>, command: Command, attachment: Attachment) {
         let (job, result) = match command {
             Command::Cancel { job } => return self.cancel(job),
             Command::Dispose { pipeline } => {
@@ -93,8 +96,8 @@ impl Worker {
                 return;
             }
             Command::StreamAudio { job } => {
-                if let (Some(recording), Some(samples)) = (self.live.borrow().get(&job), samples) {
-                    recording.push(&samples);
+                if let Some(recording) = self.live.borrow().get(&job) {
+                    recording.push(&attachment.samples());
                 }
                 return;
             }
@@ -125,7 +128,7 @@ impl Worker {
             }
             Command::Transcribe { job, pipeline, options } => {
                 let cancel = self.begin(job);
-                let done = self.transcribe(job, pipeline, options, &samples.unwrap_or_default(), &cancel).await;
+                let done = self.transcribe(job, pipeline, options, &attachment.samples(), &cancel).await;
                 (job, done.map(|transcript| Event::Transcribed { job, transcript }))
             }
             Command::StreamStart { job, pipeline, options } => {
@@ -136,10 +139,15 @@ impl Worker {
                 self.live.borrow_mut().remove(&job);
                 (job, done.map(|transcript| Event::Transcribed { job, transcript }))
             }
-            Command::Embed { job, pipeline, texts } => {
+            Command::Embed { job, pipeline, texts, batch_size: _ } => {
                 let cancel = self.begin(job);
                 (job, self.embed(job, pipeline, &texts, &cancel).await)
             }
+            Command::FillMask { job, .. }
+            | Command::Generate { job, .. }
+            | Command::Classify { job, .. }
+            | Command::EmbedPictures { job, .. }
+            | Command::Match { job, .. } => (job, Err(Error::Input("no loaded model does this".into()))),
         };
         self.jobs.borrow_mut().remove(&job);
         (self.emit)(result.unwrap_or_else(|error| self.failed(job, error)));
@@ -186,21 +194,6 @@ impl Worker {
         let progress = RunProgress { stage: RunStage::Queued, stage_done: None, done_s: 0.0, total_s };
         (self.emit)(Event::RunProgress { job, progress });
         loaded.model.lock().await
-    }
-
-    async fn embed(&self, job: JobId, pipeline: PipelineId, texts: &[String], cancel: &CancelFlag) -> Result<Event> {
-        let start = edge::Instant::now();
-        let loaded = self.model(pipeline)?;
-        let mut place = self.lock(job, &loaded, 0.0).await;
-        loop {
-            let Model::Embedding(model) = self.present(job, &loaded, &mut place, cancel).await? else {
-                return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
-            };
-            match model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await {
-                Ok(embeddings) => return Ok(Event::Embedded { job, embeddings, total_ms: edge::ms_since(start) }),
-                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
-            }
-        }
     }
 
     async fn transcribe(

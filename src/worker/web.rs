@@ -1,10 +1,10 @@
-//! The wiring to `postMessage`: `{message, samples}` in both directions, see `ui::client`.
+//! The wiring to `postMessage`: `{message, samples, files}`, see `ui::client`.
 
-use super::Worker;
+use super::{Attachment, Worker};
 use crate::protocol::{Command, Event};
-use js_sys::{Float32Array, Object, Reflect};
+use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, Url};
+use web_sys::{Blob, DedicatedWorkerGlobalScope, MessageEvent, Url};
 
 /// Starts the worker: listens, then says that it does.
 pub fn start() {
@@ -20,11 +20,15 @@ pub fn start() {
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let data = message.data();
         let part = |name: &str| Reflect::get(&data, &name.into()).unwrap_or(JsValue::UNDEFINED);
-        let samples = part("samples").dyn_into::<Float32Array>().ok().map(|samples| samples.to_vec());
+        let attachment = match (part("samples").dyn_into::<Float32Array>(), part("files").dyn_into::<Array>()) {
+            (Ok(samples), _) => Attachment::Samples(samples.to_vec()),
+            (_, Ok(files)) => Attachment::Files(files.iter().filter_map(|file| file.dyn_into::<Blob>().ok()).collect()),
+            _ => Attachment::None,
+        };
         match serde_wasm_bindgen::from_value::<Command>(part("message")) {
             Ok(command) => {
                 let worker = listener.clone();
-                wasm_bindgen_futures::spawn_local(async move { worker.handle(command, samples).await });
+                wasm_bindgen_futures::spawn_local(async move { worker.handle(command, attachment).await });
             }
             // Page and worker are built together: this is a stale file in a cache.
             Err(error) => web_sys::console::error_1(&format!("a command was not understood: {error}").into()),

@@ -4,11 +4,13 @@ use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
+use rill::engine::ops::attention::AttentionOptions;
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
 use rill::engine::ops::linear::{LinearOptions, Norm};
 use rill::engine::ops::math::Activation;
+use rill::engine::ops::pool::Pooling;
 use rill::engine::ops::row_at::Row;
 use rill::engine::session::Device;
 use rill::engine::tensor::{DType, TensorType};
@@ -18,17 +20,23 @@ use rill::engine::{Error, Result};
 macro_rules! every_check {
     ($test:ident) => {
         $test!(linear_agrees_for_awkward_sizes);
+        $test!(linear_has_every_activation);
         $test!(linear_normalises_rows_with_outliers);
         $test!(linear_reads_weights_of_eight_bits_on_the_processor);
         $test!(conv1d_pads_and_strides);
         $test!(layer_norm_survives_outliers);
         $test!(attention_ignores_what_is_padding);
+        $test!(attention_sees_what_is_before_and_how_far_it_is);
         $test!(attention_cached_sees_cache_and_new_rows);
         $test!(attention_cross_agrees_in_parts_and_whole);
         $test!(embed_looks_up_sequences_and_positions);
         $test!(row_at_takes_the_last_real_row);
         $test!(log_mel_equals_the_plain_transform);
-        $test!(mean_pool_gives_unit_vectors);
+        $test!(pool_makes_one_vector_of_the_real_rows);
+        $test!(picture_tokens_stand_in_their_places);
+        $test!(layer_scale_scales_columns);
+        $test!(class_mean_leaves_the_registers_out);
+        $test!(gather_copies_the_rows_that_are_named);
         $test!(sample_follows_the_timestamp_rules);
         $test!(f16_agrees_where_there_is_f16);
         $test!(a_wrong_kernel_is_noticed);
@@ -88,6 +96,25 @@ pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
     }
     linear(device, [1, 1757, 3], DType::F16, false).await?;
     linear(device, [9, 1757, 3], DType::F16, false).await
+}
+
+/// Each activation, in the kernels for few rows and for many, with sums from 0 to 90 either way: past where exp ends.
+pub async fn linear_has_every_activation(device: &Device) -> Result<()> {
+    use Activation::{Gelu, GeluTanh, Identity, QuickGelu, Relu, Silu, Tanh};
+    for activation in [Identity, Gelu, GeluTanh, QuickGelu, Relu, Silu, Tanh] {
+        for m in [1, 9] {
+            check(device, 1, F32, |r| {
+                let x: Vec<f32> = (0..m * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 - 4.0 } else { 0.0 }).collect();
+                let x = floats(r, "x", DType::F32, &[m, 8], &x);
+                let w: Vec<f32> = (0..33 * 8).map(|i| if i % 8 == 0 { (i / 8) as f32 * 0.7 } else { 1.0 }).collect();
+                let w = floats(r, "w", DType::F32, &[33, 8], &w);
+                kept(x.linear(&w, LinearOptions { activation, ..Default::default() })?)
+            })
+            .await
+            .map_err(|e| named(e, format!("{activation:?}, {m} rows")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The definition holds what the quantised weights stand for, so the two agree as closely as with any others.
@@ -154,10 +181,34 @@ pub async fn attention_ignores_what_is_padding(device: &Device) -> Result<()> {
             let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
             let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(7 * b).max(1)).collect();
             let lengths = r.constant("lengths", TensorType::u32([n_seqs]), &lengths);
-            kept(qkv.attention((n_seqs > 1).then_some(&lengths), heads, t)?)
+            let options = AttentionOptions { lengths: (n_seqs > 1).then_some(&lengths), ..Default::default() };
+            kept(qkv.attention(heads, t, options)?)
         })
         .await
         .map_err(|e| named(e, format!("attention {n_seqs} x {t}, {heads} heads")))?;
+    }
+    Ok(())
+}
+
+/// Causal, shifted by distance, scaled otherwise, with padding: alone and together. The sizes are those of CLIP's text and of T5's.
+pub async fn attention_sees_what_is_before_and_how_far_it_is(device: &Device) -> Result<()> {
+    for (n_seqs, t, heads, e, n) in [(1, 1, 1, 4, 1), (2, 77, 2, 64, 80), (3, 33, 4, 16, 33), (1, 100, 3, 32, 128)] {
+        for (causal, shifted, scale) in [(true, false, None), (false, true, Some(1.0)), (true, true, Some(0.3))] {
+            check(device, 1, F32, |r| {
+                let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
+                let bias = at(r, "bias", [heads, 2 * n - 1], 2);
+                let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(19 * b).max(1)).collect();
+                let lengths = r.constant("lengths", TensorType::u32([n_seqs]), &lengths);
+                let lengths = (n_seqs > 1).then_some(&lengths);
+                kept(qkv.attention(
+                    heads,
+                    t,
+                    AttentionOptions { lengths, scale, causal, bias: shifted.then_some(&bias) },
+                )?)
+            })
+            .await
+            .map_err(|e| named(e, format!("attention {n_seqs} x {t}, {heads} heads, causal {causal}, {scale:?}")))?;
+        }
     }
     Ok(())
 }
@@ -209,7 +260,7 @@ pub async fn embed_looks_up_sequences_and_positions(device: &Device) -> Result<(
             let state = decode_state(r, state_at(7, 1));
             let (extra, at) = match decoding {
                 true => (None, Positions::Decode { state: &state, n_rows: 3 }),
-                false => (Some(&extra), Positions::Sequence(5)),
+                false => (Some(&extra), Positions::Sequence { seq_len: 5, first: 2 }),
             };
             kept(ids.embed(&table, &places, extra, at)?)
         })
@@ -246,12 +297,68 @@ pub async fn log_mel_equals_the_plain_transform(device: &Device) -> Result<()> {
     .await
 }
 
-pub async fn mean_pool_gives_unit_vectors(device: &Device) -> Result<()> {
+/// Rows of padding are huge here: one of them in a vector would be seen.
+pub async fn pool_makes_one_vector_of_the_real_rows(device: &Device) -> Result<()> {
+    for pooling in [Pooling::Mean, Pooling::MeanSqrtLen, Pooling::First, Pooling::Max] {
+        for normalize in [false, true] {
+            check(device, 1, F32, |r| {
+                let lengths = r.constant("lengths", TensorType::u32([3]), &[1u32, 5, 9]);
+                let mut values = noise(27 * 100, 1);
+                values[100..900].fill(631.0);
+                values[14 * 100..18 * 100].fill(631.0);
+                kept(floats(r, "x", DType::F32, &[27, 100], &values).pool(&lengths, 9, pooling, normalize)?)
+            })
+            .await
+            .map_err(|e| named(e, format!("{pooling:?}, normalize {normalize}")))?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn gather_copies_the_rows_that_are_named(device: &Device) -> Result<()> {
     check(device, 1, F32, |r| {
-        let lengths = r.constant("lengths", TensorType::u32([3]), &[1u32, 5, 9]);
-        kept(at(r, "x", [27, 100], 1).mean_pool(&lengths, 9)?)
+        let rows = r.constant("rows", TensorType::u32([5]), &[4u32, 0, 4, 2, 4_000_000]);
+        kept(at(r, "x", [5, 70], 1).gather(&rows)?)
     })
     .await
+}
+
+pub async fn picture_tokens_stand_in_their_places(device: &Device) -> Result<()> {
+    // Pictures, patches, the model's own tokens, those of them without a place, columns.
+    for (n, patches, own, unplaced, d) in [(1, 1, 1, 0, 1), (3, 49, 2, 0, 65), (2, 16, 5, 4, 384), (1, 7, 3, 2, 7)] {
+        check(device, 1, F32, |r| {
+            let x = at(r, "x", [n * patches, d], 1);
+            let (tokens, places) = (at(r, "tokens", [own, d], 2), at(r, "places", [own + patches - unplaced, d], 3));
+            kept(x.picture_tokens(&tokens, &places, n, unplaced)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n} pictures of {patches} patches, {own} tokens, {unplaced} unplaced")))?;
+    }
+    Ok(())
+}
+
+pub async fn layer_scale_scales_columns(device: &Device) -> Result<()> {
+    for (m, n) in [(1, 1), (3, 7), (65, 64), (2, 1757)] {
+        check(device, 1, F32, |r| {
+            kept(at(r, "x", [m, n], 1).layer_scale(&at(r, "scale", [n], 2), &at(r, "residual", [m, n], 3))?)
+        })
+        .await
+        .map_err(|e| named(e, format!("layer_scale [{m}, {n}]")))?;
+    }
+    Ok(())
+}
+
+pub async fn class_mean_leaves_the_registers_out(device: &Device) -> Result<()> {
+    for (n, tokens, own, d) in [(1, 2, 1, 1), (3, 54, 5, 65), (2, 17, 1, 384)] {
+        check(device, 1, F32, |r| {
+            let mut values = noise(n * tokens * d, 1);
+            values[(own - 1) * d] = 1e6; // A token that is no patch must not weigh.
+            kept(floats(r, "x", DType::F32, &[n * tokens, d], &values).class_mean(tokens, own)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("class_mean of {n} x {tokens}, {own} own")))?;
+    }
+    Ok(())
 }
 
 /// A vocabulary of 1000 with timestamps from 900 on.
@@ -320,7 +427,7 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     .await?;
     check(device, 1, F16, |r| {
         let qkv = floats(r, "qkv", DType::F16, &[40, 3 * 64], &noise(3 * 40 * 64, 1));
-        kept(qkv.attention(None, 2, 40)?)
+        kept(qkv.attention(2, 40, AttentionOptions::default())?)
     })
     .await?;
     check(device, 1, F16, |r| {
@@ -352,7 +459,7 @@ pub async fn split_weights_agree(device: &Device) -> Result<()> {
     check(device, 1, F32, |r| {
         let ids = r.constant("ids", TensorType::u32([6]), &[0u32, 399, 200, 64, 63, 127]);
         let table = floats(r, "table", DType::F16, &[400, 64], &noise(400 * 64, 1));
-        kept(ids.embed(&table, &at(r, "positions", [6, 64], 2), None, Positions::Sequence(6))?)
+        kept(ids.embed(&table, &at(r, "positions", [6, 64], 2), None, Positions::Sequence { seq_len: 6, first: 0 })?)
     })
     .await
 }

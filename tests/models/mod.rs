@@ -24,6 +24,12 @@ pub fn folder() -> PathBuf {
     }
 }
 
+/// A model's folder: the one that ships with the app, otherwise the fetched one.
+pub fn folder_of(id: &str) -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("public/models").join(id);
+    if own.is_dir() { own } else { folder().join(id) }
+}
+
 /// This machine's GPU; without one a printed skip, or a failure where REQUIRE_GPU is set.
 pub fn open_gpu() -> Option<Rc<Gpu>> {
     match pollster::block_on(Gpu::open()) {
@@ -56,7 +62,7 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
         measured: None,
         device,
     };
-    let files = ModelFiles::folder(folder().join(id), LoadHooks::default());
+    let files = ModelFiles::folder(folder_of(id), LoadHooks::default());
     let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
     loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
 }

@@ -7,6 +7,7 @@
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
+use crate::engine::ops::attention::AttentionOptions;
 use crate::engine::ops::conv1d::Conv1dOptions;
 use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
@@ -259,7 +260,11 @@ fn encoder_layer(weights: &Scope, config: &Config, x: &Tensor) -> Result<Tensor>
     let attn = weights.scope("self_attn");
     let qkv = Linear::load_stacked(&attn, &["q_proj", "k_proj", "v_proj"], d, d)?;
     let h = LayerNorm::load(weights, "self_attn_layer_norm", d, EPS)?.forward(x)?;
-    let h = qkv.forward(&h, inner)?.attention(None, config.encoder_attention_heads, config.max_source_positions)?;
+    let h = qkv.forward(&h, inner)?.attention(
+        config.encoder_attention_heads,
+        config.max_source_positions,
+        AttentionOptions::default(),
+    )?;
     let x = Linear::load(&attn, "out_proj", d, d)?
         .forward(&h, LinearOptions { residual: Some(x), ..Default::default() })?;
     let h = LayerNorm::load(weights, "final_layer_norm", d, EPS)?.forward(&x)?;

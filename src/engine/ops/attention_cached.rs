@@ -4,7 +4,7 @@
 //! place; state: the decoder's. y: `[R, D]`. Each row sees the cache and the rows before it, which it reads from qkv itself, so no
 //! workgroup waits for another. Rows past the prompt's end write rubbish behind it, which later rows overwrite before anybody reads it.
 
-use super::attention::attend;
+use super::attention::{Heads, attend, default_scale};
 use super::decode_state::{self, DecodeState};
 use super::linear::expect_shape;
 use super::math::{dot, softmax};
@@ -135,7 +135,12 @@ impl Op for AttentionCached {
         let mask = b.mask(is_past)?;
         let q = b.f32(q)?;
         let q = b.reshape(q, &[1, n_rows, d])?;
-        let y = attend(b, [q, keys, values], self.n_heads, Some(mask))?;
+        let y = attend(
+            b,
+            [q, keys, values],
+            Heads { n: self.n_heads, scale: default_scale(d / self.n_heads) },
+            Some(mask),
+        )?;
         let y = b.reshape(y, &[n_rows, d])?;
         Ok(Some(Lowered { output: Some(b.cast(y, output)?), states: vec![cache] }))
     }

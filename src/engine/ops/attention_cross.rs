@@ -4,7 +4,7 @@
 //! unnormalised sum of values, then the part's maximal score and sum of weights (and two unused). `attention_combine` puts the
 //! parts together. One query over 1500 keys would keep a handful of a GPU's cores busy: undivided it was measured elsewhere as half of a token's time.
 
-use super::attention::attend;
+use super::attention::{Heads, attend, default_scale};
 use super::linear::expect_shape;
 use super::math::dot;
 use crate::engine::graph::{Tensor, record_one};
@@ -115,7 +115,7 @@ impl Op for AttentionCross {
         };
         let (keys, values) = (half(b, 0)?, half(b, d)?);
         let q = b.reshape(q, &[1, n_rows, d])?;
-        let y = attend(b, [q, keys, values], self.n_heads, None)?;
+        let y = attend(b, [q, keys, values], Heads { n: self.n_heads, scale: default_scale(d / self.n_heads) }, None)?;
         Ok(Some(b.reshape(y, &[n_rows, d])?.into()))
     }
 }

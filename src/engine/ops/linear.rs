@@ -277,7 +277,28 @@ pub(super) fn lower_activation(b: &mut Lowering, activation: Activation, x: Oper
     match activation {
         Activation::Identity => Ok(x),
         Activation::Gelu => b.unary(Unary::Gelu, x),
+        Activation::GeluTanh => {
+            // (1 + tanh(u)) / 2 is sigmoid(2 u), here with u = sqrt(2 / pi) (x + 0.044715 x^3).
+            let square = b.mul(x, x)?;
+            let (cubic, linear) = (b.scale(square, 0.071_354_814)?, b.float(1.595_769_2));
+            let factor = b.add(cubic, linear)?;
+            let gate = b.mul(x, factor)?;
+            gated(b, x, gate)
+        }
+        Activation::QuickGelu => {
+            let gate = b.scale(x, 1.702)?;
+            gated(b, x, gate)
+        }
+        Activation::Relu => b.unary(Unary::Relu, x),
+        Activation::Silu => gated(b, x, x),
+        Activation::Tanh => b.unary(Unary::Tanh, x),
     }
+}
+
+/// `x * sigmoid(gate)`
+fn gated(b: &mut Lowering, x: Operand, gate: Operand) -> Result<Operand> {
+    let share = b.unary(Unary::Sigmoid, gate)?;
+    b.mul(x, share)
 }
 
 /// The file that reads the weight at binding 2 in its own width.

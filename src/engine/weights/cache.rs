@@ -179,7 +179,8 @@ impl ModelCache {
                 sources.entry((manifest.model.clone(), folder)).or_insert((0, false, true));
             *bytes += manifest.kept_bytes();
             *has_weights |= manifest.kept == Kept::Whole && manifest.url.ends_with(".safetensors");
-            *is_whole &= manifest.kept != Kept::Partly;
+            // What was made of a file, named behind its address, is there for speed alone.
+            *is_whole &= manifest.kept != Kept::Partly || manifest.url.contains('#');
         }
         let mut models: BTreeMap<String, CachedModel> = BTreeMap::new();
         for ((model, _), (bytes, has_weights, is_whole)) in sources {

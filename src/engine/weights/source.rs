@@ -47,6 +47,7 @@ impl WebSource {
             Source::Own => vec![own()?],
             Source::Hub => vec![hub()],
             Source::Auto => vec![own()?, hub()],
+            Source::Files => return Err(Error::Input("no files came with the request".into())),
             Source::Url(base) => vec![self.folder_in(&format!("{}/", base.trim().trim_end_matches('/')))?],
         })
     }

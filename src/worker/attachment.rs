@@ -1,0 +1,27 @@
+//! What travels beside a command: samples, pictures, or the files of a model.
+
+/// A file as it came: in a browser a handle that is read when it is needed, natively its name and its bytes.
+#[cfg(target_arch = "wasm32")]
+pub type File = web_sys::Blob;
+/// A file as it came: in a browser a handle that is read when it is needed, natively its name and its bytes.
+#[cfg(not(target_arch = "wasm32"))]
+pub type File = (String, Vec<u8>);
+
+/// What travels beside a command.
+#[derive(Debug, Clone, Default)]
+pub enum Attachment {
+    /// Nothing.
+    #[default]
+    None,
+    /// 16 kHz, mono.
+    Samples(Vec<f32>),
+    /// Pictures, or the files of a model.
+    Files(Vec<File>),
+}
+
+impl Attachment {
+    /// The samples; none where there are none.
+    pub fn samples(self) -> Vec<f32> {
+        if let Attachment::Samples(samples) = self { samples } else { Vec::new() }
+    }
+}

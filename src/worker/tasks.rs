@@ -1,0 +1,62 @@
+//! Runs of text and picture models: one command, one model, one answer. Speech, which streams, is `live`'s and `super`'s.
+
+use super::Worker;
+use crate::engine::load::Model;
+use crate::engine::session::Watch;
+use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::protocol::{Event, JobId, PipelineId};
+
+impl Worker {
+    /// Runs `work` on a model that is this job's alone; on the next backend again where one fails.
+    async fn on_model<T>(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        cancel: &CancelFlag,
+        mut work: impl AsyncFnMut(&mut Model) -> Result<T>,
+    ) -> Result<T> {
+        let loaded = self.model(pipeline)?;
+        let mut place = self.lock(job, &loaded, 0.0).await;
+        loop {
+            match work(self.present(job, &loaded, &mut place, cancel).await?).await {
+                Ok(result) => return Ok(result),
+                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
+            }
+        }
+    }
+
+    /// Tells how many of `total` inputs are done, whenever that changes.
+    fn batch_progress(&self, job: JobId, total: usize) -> impl FnMut(f32) + use<'_> {
+        let mut told = 0;
+        move |share| {
+            let done = (share * total as f32).round() as u32;
+            if done != told {
+                told = done;
+                (self.emit)(Event::BatchProgress { job, done, total: total as u32 });
+            }
+        }
+    }
+
+    pub(super) async fn embed(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        texts: &[String],
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let embeddings = self
+            .on_model(job, pipeline, cancel, async |model| {
+                let mut on_progress = self.batch_progress(job, texts.len());
+                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+                match model {
+                    Model::Embedding(model) => model.embed(texts, &mut watch).await,
+                    Model::Speech(_) => {
+                        Err(Error::Input("this model turns speech into text; choose one for sentences".into()))
+                    }
+                }
+            })
+            .await?;
+        Ok(Event::Embedded { job, embeddings, n_cut: 0, total_ms: edge::ms_since(start) })
+    }
+}
