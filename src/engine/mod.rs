@@ -38,6 +38,7 @@ pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
 pub mod window;
+pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};
