@@ -1,6 +1,7 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
 mod cancel;
 pub mod check;
@@ -9,6 +10,7 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
+pub mod fit;
 
 pub mod gpu;
 pub mod graph;
