@@ -14,6 +14,7 @@ pub mod fit;
 
 pub mod gpu;
 pub mod graph;
+pub mod image;
 pub mod ladder;
 pub mod load;
 pub mod lowering;

@@ -10,6 +10,7 @@ use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
 use rill::engine::ops::linear::{LinearOptions, Norm};
 use rill::engine::ops::math::Activation;
+use rill::engine::ops::pool::Pooling;
 use rill::engine::ops::row_at::Row;
 use rill::engine::session::Device;
 use rill::engine::tensor::{DType, TensorType};
@@ -31,7 +32,11 @@ macro_rules! every_check {
         $test!(embed_looks_up_sequences_and_positions);
         $test!(row_at_takes_the_last_real_row);
         $test!(log_mel_equals_the_plain_transform);
-        $test!(mean_pool_gives_unit_vectors);
+        $test!(pool_makes_one_vector_of_the_real_rows);
+        $test!(picture_tokens_stand_in_their_places);
+        $test!(layer_scale_scales_columns);
+        $test!(class_mean_leaves_the_registers_out);
+        $test!(gather_copies_the_rows_that_are_named);
         $test!(sample_follows_the_timestamp_rules);
         $test!(f16_agrees_where_there_is_f16);
         $test!(a_wrong_kernel_is_noticed);
@@ -255,7 +260,7 @@ pub async fn embed_looks_up_sequences_and_positions(device: &Device) -> Result<(
             let state = decode_state(r, state_at(7, 1));
             let (extra, at) = match decoding {
                 true => (None, Positions::Decode { state: &state, n_rows: 3 }),
-                false => (Some(&extra), Positions::Sequence(5)),
+                false => (Some(&extra), Positions::Sequence { seq_len: 5, first: 2 }),
             };
             kept(ids.embed(&table, &places, extra, at)?)
         })
@@ -292,12 +297,68 @@ pub async fn log_mel_equals_the_plain_transform(device: &Device) -> Result<()> {
     .await
 }
 
-pub async fn mean_pool_gives_unit_vectors(device: &Device) -> Result<()> {
+/// Rows of padding are huge here: one of them in a vector would be seen.
+pub async fn pool_makes_one_vector_of_the_real_rows(device: &Device) -> Result<()> {
+    for pooling in [Pooling::Mean, Pooling::MeanSqrtLen, Pooling::First, Pooling::Max] {
+        for normalize in [false, true] {
+            check(device, 1, F32, |r| {
+                let lengths = r.constant("lengths", TensorType::u32([3]), &[1u32, 5, 9]);
+                let mut values = noise(27 * 100, 1);
+                values[100..900].fill(631.0);
+                values[14 * 100..18 * 100].fill(631.0);
+                kept(floats(r, "x", DType::F32, &[27, 100], &values).pool(&lengths, 9, pooling, normalize)?)
+            })
+            .await
+            .map_err(|e| named(e, format!("{pooling:?}, normalize {normalize}")))?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn gather_copies_the_rows_that_are_named(device: &Device) -> Result<()> {
     check(device, 1, F32, |r| {
-        let lengths = r.constant("lengths", TensorType::u32([3]), &[1u32, 5, 9]);
-        kept(at(r, "x", [27, 100], 1).mean_pool(&lengths, 9)?)
+        let rows = r.constant("rows", TensorType::u32([5]), &[4u32, 0, 4, 2, 4_000_000]);
+        kept(at(r, "x", [5, 70], 1).gather(&rows)?)
     })
     .await
+}
+
+pub async fn picture_tokens_stand_in_their_places(device: &Device) -> Result<()> {
+    // Pictures, patches, the model's own tokens, those of them without a place, columns.
+    for (n, patches, own, unplaced, d) in [(1, 1, 1, 0, 1), (3, 49, 2, 0, 65), (2, 16, 5, 4, 384), (1, 7, 3, 2, 7)] {
+        check(device, 1, F32, |r| {
+            let x = at(r, "x", [n * patches, d], 1);
+            let (tokens, places) = (at(r, "tokens", [own, d], 2), at(r, "places", [own + patches - unplaced, d], 3));
+            kept(x.picture_tokens(&tokens, &places, n, unplaced)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n} pictures of {patches} patches, {own} tokens, {unplaced} unplaced")))?;
+    }
+    Ok(())
+}
+
+pub async fn layer_scale_scales_columns(device: &Device) -> Result<()> {
+    for (m, n) in [(1, 1), (3, 7), (65, 64), (2, 1757)] {
+        check(device, 1, F32, |r| {
+            kept(at(r, "x", [m, n], 1).layer_scale(&at(r, "scale", [n], 2), &at(r, "residual", [m, n], 3))?)
+        })
+        .await
+        .map_err(|e| named(e, format!("layer_scale [{m}, {n}]")))?;
+    }
+    Ok(())
+}
+
+pub async fn class_mean_leaves_the_registers_out(device: &Device) -> Result<()> {
+    for (n, tokens, own, d) in [(1, 2, 1, 1), (3, 54, 5, 65), (2, 17, 1, 384)] {
+        check(device, 1, F32, |r| {
+            let mut values = noise(n * tokens * d, 1);
+            values[(own - 1) * d] = 1e6; // A token that is no patch must not weigh.
+            kept(floats(r, "x", DType::F32, &[n * tokens, d], &values).class_mean(tokens, own)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("class_mean of {n} x {tokens}, {own} own")))?;
+    }
+    Ok(())
 }
 
 /// A vocabulary of 1000 with timestamps from 900 on.
@@ -398,7 +459,7 @@ pub async fn split_weights_agree(device: &Device) -> Result<()> {
     check(device, 1, F32, |r| {
         let ids = r.constant("ids", TensorType::u32([6]), &[0u32, 399, 200, 64, 63, 127]);
         let table = floats(r, "table", DType::F16, &[400, 64], &noise(400 * 64, 1));
-        kept(ids.embed(&table, &at(r, "positions", [6, 64], 2), None, Positions::Sequence(6))?)
+        kept(ids.embed(&table, &at(r, "positions", [6, 64], 2), None, Positions::Sequence { seq_len: 6, first: 0 })?)
     })
     .await
 }

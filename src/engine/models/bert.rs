@@ -10,6 +10,7 @@ use crate::engine::ops::attention::AttentionOptions;
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::LinearOptions;
 use crate::engine::ops::math::Activation;
+use crate::engine::ops::pool::Pooling;
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use serde::Deserialize;
@@ -125,7 +126,7 @@ fn record_batch(weights: &Scope, config: &Config, n_seqs: usize, seq_len: usize)
     for i in 0..config.num_hidden_layers {
         x = layer(&weights.scope(format!("encoder.layer.{i}")), config, &x, &lengths, seq_len)?;
     }
-    x.mean_pool(&lengths, seq_len)?.store_in(&embeddings)?;
+    x.pool(&lengths, seq_len, Pooling::Mean, true)?.store_in(&embeddings)?;
     Ok(Batch { n_seqs, seq_len, graph, ids: ids.slot(), lengths: lengths.slot(), embeddings: embeddings.slot() })
 }
 
@@ -135,7 +136,7 @@ fn embed(weights: &Scope, config: &Config, ids: &Tensor, seq_len: usize) -> Resu
     let table = weights.matrix("word_embeddings.weight", config.vocab_size, d)?;
     let positions = weights.matrix_f32("position_embeddings.weight", config.max_position_embeddings, d)?;
     let token_type = weights.first_row("token_type_embeddings.weight", config.type_vocab_size, d)?;
-    let x = ids.embed(&table, &positions, Some(&token_type), Positions::Sequence(seq_len))?;
+    let x = ids.embed(&table, &positions, Some(&token_type), Positions::Sequence { seq_len, first: 0 })?;
     LayerNorm::load(weights, "LayerNorm", d, config.layer_norm_eps)?.forward_f32(&x)
 }
 

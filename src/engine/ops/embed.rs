@@ -1,7 +1,7 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, the entrance of a text model.
 //!
 //! ids: u32; table: `[V, D]`; positions: `[P, D]`, f32; extra: `[D]`, f32, optional (BERT's token type). In a whole sequence
-//! of length T row r has id `ids[r]` and position `r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
+//! of length T row r has id `ids[r]` and position `first + r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
 //! positions past the end are clamped: padding rows are computed and ignored.
 
 use super::decode_state::{self, DecodeState};
@@ -16,8 +16,13 @@ use rill_kernels::{Call, embed};
 /// Which row of the tables belongs to row r.
 #[derive(Debug, Clone, Copy)]
 pub enum Positions<'a> {
-    /// Whole sequences of this length, one below the other.
-    Sequence(usize),
+    /// Whole sequences, one below the other.
+    Sequence {
+        /// T
+        seq_len: usize,
+        /// The position of each sequence's first row: RoBERTa counts from the number of its padding token on.
+        first: usize,
+    },
     /// This many rows from the decoder's position on.
     Decode {
         /// The decoder's state.
@@ -31,8 +36,8 @@ impl Tensor {
     /// Looks the ids up; see the module.
     pub fn embed(&self, table: &Tensor, positions: &Tensor, extra: Option<&Tensor>, at: Positions) -> Result<Tensor> {
         let (op, state) = match at {
-            Positions::Sequence(seq_len) => (Embed { seq_len, n_rows: self.ty.n_elements() }, None),
-            Positions::Decode { state, n_rows } => (Embed { seq_len: 0, n_rows }, Some(state)),
+            Positions::Sequence { seq_len, first } => (Embed { seq_len, first, n_rows: self.ty.n_elements() }, None),
+            Positions::Decode { state, n_rows } => (Embed { seq_len: 0, first: 0, n_rows }, Some(state)),
         };
         record_one(op, self.recorder(), &[Some(self), Some(table), Some(positions), extra, state])
     }
@@ -41,6 +46,7 @@ impl Tensor {
 #[derive(Debug)]
 struct Embed {
     seq_len: usize,
+    first: usize,
     n_rows: usize,
 }
 
@@ -49,6 +55,7 @@ struct Embed {
 struct Params {
     n_cols: u32,
     seq_len: u32,
+    first: u32,
     n_ids: u32,
     n_positions: u32,
     vocab: u32,
@@ -75,12 +82,12 @@ impl Op for Embed {
 
     fn define(&self, args: Operands) {
         let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
-        let first = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
+        let start = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
         let d = table.ty.n_cols();
         let y = args.output.expect("embed has an output");
         for (r, out) in y.f32_mut().chunks_exact_mut(d).enumerate() {
-            let id = ids.u32()[(first + r).min(ids.ty.n_elements() - 1)] as usize;
-            let position = if state.is_some() { first + r } else { r % self.seq_len };
+            let id = ids.u32()[(start + r).min(ids.ty.n_elements() - 1)] as usize;
+            let position = if state.is_some() { start + r } else { self.first + r % self.seq_len };
             let token = &table.f32()[id.min(table.ty.n_rows() - 1) * d..][..d];
             let place = &positions.f32()[position.min(positions.ty.n_rows() - 1) * d..][..d];
             for (c, v) in out.iter_mut().enumerate() {
@@ -94,6 +101,7 @@ impl Op for Embed {
         let params = embed::Params {
             n_cols: table.n_cols() as u32,
             seq_len: self.seq_len as u32,
+            first: self.first as u32,
             n_rows: self.n_rows as u32,
             f16: u32::from(table.dtype == DType::F16),
         };
@@ -105,6 +113,7 @@ impl Op for Embed {
         let params = Params {
             n_cols: table.n_cols() as u32,
             seq_len: self.seq_len as u32,
+            first: self.first as u32,
             n_ids: signature.input(0).n_elements() as u32,
             n_positions: signature.input(2).n_rows() as u32,
             vocab: table.n_rows() as u32,
@@ -131,7 +140,7 @@ impl Op for Embed {
             }
             None => {
                 let places: Vec<i32> =
-                    (0..self.n_rows).map(|r| (r % self.seq_len).min(n_positions - 1) as i32).collect();
+                    (0..self.n_rows).map(|r| (self.first + r % self.seq_len).min(n_positions - 1) as i32).collect();
                 (b.reshape(ids, &[self.n_rows])?, b.integers(&[self.n_rows], &places))
             }
         };
