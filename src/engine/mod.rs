@@ -1,6 +1,7 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
 pub mod batch;
 mod cancel;
@@ -11,6 +12,8 @@ pub mod edge;
 pub mod embed;
 pub mod error;
 pub mod fill_mask;
+pub mod fit;
+
 pub mod gpu;
 pub mod graph;
 pub mod image;

@@ -7,7 +7,7 @@ use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
-use rill::engine::load::{Model, load};
+use rill::engine::load::{LoadOptions, Model, load};
 use rill::engine::session::{Device, Session};
 use rill::engine::transcribe::SpeechModel;
 use rill::engine::weights::{LoadHooks, ModelFiles};
@@ -63,8 +63,9 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
         device,
     };
     let files = ModelFiles::folder(folder_of(id), LoadHooks::default());
-    let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
-    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
+    let loaded =
+        pollster::block_on(load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()));
+    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).model
 }
 
 /// A Whisper on a device.
