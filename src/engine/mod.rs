@@ -1,7 +1,9 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
+pub mod batch;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -9,10 +11,13 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
+pub mod fill_mask;
+pub mod fit;
 
 pub mod gpu;
 pub mod graph;
 pub mod image;
+pub mod image_text;
 pub mod ladder;
 pub mod load;
 pub mod lowering;
@@ -25,6 +30,7 @@ pub mod ops;
 pub mod plain;
 pub mod probes;
 pub mod remember;
+pub mod sentence;
 pub mod session;
 pub mod shaders;
 pub mod speech;
@@ -37,6 +43,7 @@ pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
 pub mod window;
+pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};

@@ -8,7 +8,7 @@ use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
-use rill::engine::load::{Model, load};
+use rill::engine::load::{LoadOptions, Model, load};
 use rill::engine::session::{Device, Session};
 use rill::engine::transcribe::SpeechModel;
 use rill::engine::weights::{LoadHooks, ModelFiles};
@@ -70,8 +70,9 @@ pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model
     };
     let name = folder.display().to_string();
     let files = ModelFiles::folder(folder, LoadHooks::default());
-    let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
-    loaded.unwrap_or_else(|e| panic!("{name}: {e}")).0
+    let loaded =
+        pollster::block_on(load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()));
+    loaded.unwrap_or_else(|e| panic!("{name}: {e}")).model
 }
 
 /// A Whisper on a device.
@@ -89,7 +90,12 @@ pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechM
 
 /// A sentence encoder on a device.
 pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
-    match load_model(device, id, Precision::F32) {
+    load_embedding_as(device, id, Precision::F32)
+}
+
+/// An encoder of texts on a device with weights of a precision; `id` may be a folder too.
+pub fn load_embedding_as(device: Device, id: &str, precision: Precision) -> EmbeddingModel {
+    match load_model(device, id, precision) {
         Model::Embedding(model) => *model,
         _ => panic!("{id} is no sentence encoder"),
     }

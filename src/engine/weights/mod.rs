@@ -6,6 +6,7 @@
 #[cfg(target_arch = "wasm32")]
 pub mod cache;
 pub mod checkpoint;
+pub mod chunks;
 #[cfg(target_arch = "wasm32")]
 mod download;
 #[cfg(target_arch = "wasm32")]
@@ -14,6 +15,7 @@ pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub mod parcels;
 mod position_grid;
 #[cfg(target_arch = "wasm32")]
 mod source;
@@ -24,7 +26,8 @@ mod web;
 #[cfg(target_arch = "wasm32")]
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
-pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
+pub use parcels::{Parcel, Weights};
 pub use position_grid::PositionGrid;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
