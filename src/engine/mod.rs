@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod backing;
+pub mod beam;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -10,6 +11,7 @@ pub mod edge;
 pub mod embed;
 pub mod error;
 
+pub mod generate;
 pub mod gpu;
 pub mod graph;
 pub mod image;

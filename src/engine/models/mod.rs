@@ -2,6 +2,7 @@
 
 pub mod bert;
 pub mod cards;
+pub mod t5;
 pub mod whisper;
 
 pub use cards::{MODELS, ModelCard};
