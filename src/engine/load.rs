@@ -4,7 +4,7 @@ use super::embed::{self, EmbeddingModel};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
 use super::measure::Representative;
-use super::models::{bert, whisper};
+use super::models::{bert_config, whisper};
 use super::session::{Session, Watch};
 use super::speech;
 use super::transcribe::SpeechModel;
@@ -90,7 +90,7 @@ pub enum Outline {
     /// Speech to text.
     Whisper(whisper::Config),
     /// Text to vectors.
-    Bert(bert::Config),
+    Bert(bert_config::Config),
 }
 
 impl Outline {
@@ -98,7 +98,9 @@ impl Outline {
     pub async fn read(files: &ModelFiles) -> Result<Self> {
         let config = files.read_required("config.json").await?;
         match architecture(&config)?.as_str() {
-            "bert" => Ok(Outline::Bert(bert::Config::from_json(&config)?)),
+            known if bert_config::MODEL_TYPES.contains(&known) => {
+                Ok(Outline::Bert(bert_config::Config::from_json(&config)?))
+            }
             _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
         }
     }
@@ -120,9 +122,10 @@ impl Outline {
 /// The known architecture that `config.json` names.
 fn architecture(config: &[u8]) -> Result<String> {
     match parse("config.json", config)?["model_type"].as_str() {
-        Some(known @ ("whisper" | "bert")) => Ok(known.into()),
+        Some(known) if known == "whisper" || bert_config::MODEL_TYPES.contains(&known) => Ok(known.into()),
         Some(other) => {
-            Err(Error::Unsupported(format!("its architecture is `{other}`; known are `whisper` and `bert`")))
+            let known = bert_config::MODEL_TYPES.join(", ");
+            Err(Error::Unsupported(format!("its architecture is `{other}`; known are whisper, {known}")))
         }
         None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
     }
@@ -206,7 +209,9 @@ impl Files {
     async fn read(files: &ModelFiles) -> Result<Self> {
         let config = files.read_required("config.json").await?;
         Ok(match architecture(&config)?.as_str() {
-            "bert" => Files::Embedding(embed::Files::read(files, &config).await?),
+            known if bert_config::MODEL_TYPES.contains(&known) => {
+                Files::Embedding(embed::Files::read(files, &config).await?)
+            }
             _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
         })
     }

@@ -2,6 +2,7 @@
 
 pub mod arena;
 pub mod backing;
+pub mod batch;
 pub mod beam;
 mod cancel;
 pub mod check;
@@ -11,6 +12,7 @@ pub mod edge;
 pub mod embed;
 pub mod error;
 
+pub mod fill_mask;
 pub mod generate;
 pub mod gpu;
 pub mod graph;
@@ -27,6 +29,7 @@ pub mod ops;
 pub mod plain;
 pub mod probes;
 pub mod remember;
+pub mod sentence;
 pub mod session;
 pub mod shaders;
 pub mod speech;
@@ -38,6 +41,7 @@ pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
 pub mod window;
+pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};

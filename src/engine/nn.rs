@@ -13,10 +13,12 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// `NAME.weight` and `NAME.bias`, `[d]` each.
+    /// `NAME.weight` and `NAME.bias`, `[d]` each; `gamma` and `beta` in files that began as TensorFlow's, BERT's among them.
     pub fn load(scope: &Scope, name: &str, d: usize, eps: f32) -> Result<Self> {
         let scope = scope.scope(name);
-        Ok(Self { weight: scope.vector("weight", d)?, bias: Some(scope.vector("bias", d)?), eps })
+        let is_old = !scope.has("weight") && scope.has("gamma");
+        let (weight, bias) = if is_old { ("gamma", "beta") } else { ("weight", "bias") };
+        Ok(Self { weight: scope.vector(weight, d)?, bias: Some(scope.vector(bias, d)?), eps })
     }
 
     /// `NAME.weight`, `[d]`, of a root-mean-square norm.

@@ -139,9 +139,9 @@ impl Worker {
                 self.live.borrow_mut().remove(&job);
                 (job, done.map(|transcript| Event::Transcribed { job, transcript }))
             }
-            Command::Embed { job, pipeline, texts, batch_size: _ } => {
+            Command::Embed { job, pipeline, texts, batch_size } => {
                 let cancel = self.begin(job);
-                (job, self.embed(job, pipeline, &texts, &cancel).await)
+                (job, self.embed(job, pipeline, &texts, batch_size, &cancel).await)
             }
             Command::FillMask { job, .. }
             | Command::Generate { job, .. }

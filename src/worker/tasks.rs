@@ -1,6 +1,7 @@
 //! Runs of text and picture models: one command, one model, one answer. Speech, which streams, is `live`'s and `super`'s.
 
 use super::Worker;
+use crate::engine::embed::Embeddings;
 use crate::engine::load::Model;
 use crate::engine::session::Watch;
 use crate::engine::{CancelFlag, Error, Result, edge};
@@ -42,21 +43,22 @@ impl Worker {
         job: JobId,
         pipeline: PipelineId,
         texts: &[String],
+        batch_size: Option<u32>,
         cancel: &CancelFlag,
     ) -> Result<Event> {
         let start = edge::Instant::now();
-        let embeddings = self
+        let Embeddings { vectors, n_cut } = self
             .on_model(job, pipeline, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, texts.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
-                    Model::Embedding(model) => model.embed(texts, &mut watch).await,
+                    Model::Embedding(model) => model.embed(texts, batch_size, &mut watch).await,
                     Model::Speech(_) => {
                         Err(Error::Input("this model turns speech into text; choose one for sentences".into()))
                     }
                 }
             })
             .await?;
-        Ok(Event::Embedded { job, embeddings, n_cut: 0, total_ms: edge::ms_since(start) })
+        Ok(Event::Embedded { job, embeddings: vectors, n_cut, total_ms: edge::ms_since(start) })
     }
 }

@@ -82,7 +82,12 @@ pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechM
 
 /// A sentence encoder on a device.
 pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
-    match load_model(device, id, Precision::F32) {
+    load_embedding_as(device, id, Precision::F32)
+}
+
+/// An encoder of texts on a device with weights of a precision; `id` may be a folder too.
+pub fn load_embedding_as(device: Device, id: &str, precision: Precision) -> EmbeddingModel {
+    match load_model(device, id, precision) {
         Model::Embedding(model) => *model,
         Model::Speech(_) => panic!("{id} is no sentence encoder"),
     }
