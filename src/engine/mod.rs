@@ -22,6 +22,7 @@ pub mod load;
 pub mod lowering;
 pub mod measure;
 pub mod memory;
+pub mod model;
 pub mod models;
 pub mod nn;
 pub mod op;

@@ -2,9 +2,9 @@
 
 use super::Worker;
 use crate::engine::embed::Embeddings;
-use crate::engine::load::Model;
+use crate::engine::model::Model;
 use crate::engine::session::Watch;
-use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::engine::{CancelFlag, Result, edge};
 use crate::protocol::{Event, JobId, PipelineId};
 
 impl Worker {
@@ -53,12 +53,32 @@ impl Worker {
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
                     Model::Embedding(model) => model.embed(texts, batch_size, &mut watch).await,
-                    Model::Speech(_) => {
-                        Err(Error::Input("this model turns speech into text; choose one for sentences".into()))
-                    }
+                    other => Err(other.refuses("turns texts into vectors")),
                 }
             })
             .await?;
         Ok(Event::Embedded { job, embeddings: vectors, n_cut, total_ms: edge::ms_since(start) })
+    }
+
+    pub(super) async fn fill_mask(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        texts: &[String],
+        top_k: u32,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let results = self
+            .on_model(job, pipeline, cancel, async |model| {
+                let mut on_progress = self.batch_progress(job, texts.len());
+                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+                match model {
+                    Model::Embedding(model) => model.fill_mask(texts, top_k as usize, &mut watch).await,
+                    other => Err(other.refuses("fills gaps in texts")),
+                }
+            })
+            .await?;
+        Ok(Event::Filled { job, results, total_ms: edge::ms_since(start) })
     }
 }
