@@ -4,6 +4,7 @@ pub mod arena;
 pub mod arrive;
 pub mod backing;
 pub mod batch;
+pub mod beam;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -11,9 +12,11 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
-pub mod fill_mask;
-pub mod fit;
 
+pub mod fill_mask;
+
+pub mod fit;
+pub mod generate;
 pub mod gpu;
 pub mod graph;
 pub mod image;
