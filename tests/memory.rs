@@ -47,7 +47,7 @@ fn try_load(device: &Device, folder: &Path, level: MemoryLevel, budget_bytes: Op
 fn embedding(loaded: Loaded) -> EmbeddingModel {
     match loaded.model {
         Model::Embedding(model) => *model,
-        Model::Speech(_) => panic!("the model is a sentence encoder"),
+        _ => panic!("the model is a sentence encoder"),
     }
 }
 

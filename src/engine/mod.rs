@@ -12,9 +12,7 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
-
 pub mod fill_mask;
-
 pub mod fit;
 pub mod generate;
 pub mod gpu;

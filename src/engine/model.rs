@@ -2,9 +2,10 @@
 //! mean, what it records and how it runs is in its own file.
 
 use super::embed::{self, EmbeddingModel};
+use super::generate::{self, TextModel};
 use super::graph::{Program, Recorder};
 use super::measure::Representative;
-use super::models::{bert_config, whisper};
+use super::models::{bert_config, t5, whisper};
 use super::session::{Session, Watch};
 use super::speech;
 use super::transcribe::SpeechModel;
@@ -19,6 +20,8 @@ pub enum Model {
     Speech(Box<SpeechModel>),
     /// Text to vectors.
     Embedding(Box<EmbeddingModel>),
+    /// Text to text.
+    Text(Box<TextModel>),
 }
 
 impl Model {
@@ -28,6 +31,7 @@ impl Model {
             Model::Speech(_) => Task::SpeechToText,
             Model::Embedding(model) if model.mask_token().is_some() => Task::FillMask,
             Model::Embedding(_) => Task::TextEmbedding,
+            Model::Text(_) => Task::TextToText,
         }
     }
 
@@ -50,6 +54,7 @@ impl Model {
         match self {
             Model::Speech(model) => model.session.memory_bytes(),
             Model::Embedding(model) => model.session.memory_bytes(),
+            Model::Text(model) => model.session.memory_bytes(),
         }
     }
 
@@ -58,6 +63,7 @@ impl Model {
         match self {
             Model::Speech(model) => model.session.memory().peak,
             Model::Embedding(model) => model.session.memory().peak,
+            Model::Text(model) => model.session.memory().peak,
         }
     }
 
@@ -67,6 +73,7 @@ impl Model {
         match self {
             Model::Speech(model) => model.warm_up(software, &mut watch).await,
             Model::Embedding(model) => model.warm_up(&mut watch).await,
+            Model::Text(model) => model.warm_up(&mut watch).await,
         }
     }
 }
@@ -94,6 +101,8 @@ pub enum Outline {
     Whisper(whisper::Config),
     /// Text to vectors.
     Bert(bert_config::Config),
+    /// Text to text.
+    T5(t5::Config),
 }
 
 impl Outline {
@@ -104,6 +113,7 @@ impl Outline {
             known if bert_config::MODEL_TYPES.contains(&known) => {
                 Ok(Outline::Bert(bert_config::Config::from_json(&config)?))
             }
+            "t5" => Ok(Outline::T5(t5::Config::from_json(&config)?)),
             _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
         }
     }
@@ -113,6 +123,7 @@ impl Outline {
         match self {
             Outline::Whisper(config) => config,
             Outline::Bert(config) => config,
+            Outline::T5(config) => config,
         }
     }
 
@@ -124,11 +135,12 @@ impl Outline {
 
 /// The known architecture that `config.json` names.
 fn architecture(config: &[u8]) -> Result<String> {
+    let known = || ["whisper", "t5"].into_iter().chain(bert_config::MODEL_TYPES.iter().copied());
     match parse("config.json", config)?["model_type"].as_str() {
-        Some(known) if known == "whisper" || bert_config::MODEL_TYPES.contains(&known) => Ok(known.into()),
+        Some(named) if known().any(|name| name == named) => Ok(named.into()),
         Some(other) => {
-            let known = bert_config::MODEL_TYPES.join(", ");
-            Err(Error::Unsupported(format!("its architecture is `{other}`; known are whisper, {known}")))
+            let known: Vec<&str> = known().collect();
+            Err(Error::Unsupported(format!("its architecture is `{other}`; known are {}", known.join(", "))))
         }
         None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
     }
@@ -138,12 +150,14 @@ fn architecture(config: &[u8]) -> Result<String> {
 pub(super) enum Files {
     Speech(Box<speech::Files>),
     Embedding(embed::Files),
+    Text(Box<generate::Files>),
 }
 
 /// A recorded model without its devices.
 pub(super) enum Recorded {
     Speech(Box<speech::Recorded>),
     Embedding(embed::Recorded),
+    Text(Box<generate::Recorded>),
 }
 
 impl Files {
@@ -153,6 +167,7 @@ impl Files {
             known if bert_config::MODEL_TYPES.contains(&known) => {
                 Files::Embedding(embed::Files::read(files, &config).await?)
             }
+            "t5" => Files::Text(Box::new(generate::Files::read(files, &config).await?)),
             _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
         })
     }
@@ -167,6 +182,10 @@ impl Files {
                 let (recorded, components) = files.record(recorder)?;
                 (Recorded::Embedding(recorded), components)
             }
+            Files::Text(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Text(Box::new(recorded)), components)
+            }
         })
     }
 }
@@ -179,6 +198,7 @@ impl Recorded {
         Ok(match self {
             Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
             Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
+            Recorded::Text(recorded) => Model::Text(Box::new(recorded.on(next()?))),
         })
     }
 }

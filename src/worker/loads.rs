@@ -172,6 +172,7 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
         timings: *timings,
         dispatches_per_token: match model {
             Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
+            Model::Text(model) if choice.backend == BackendChoice::WebGpu => model.session.n_dispatches(model.t5.step),
             _ => 0,
         },
     }

@@ -147,10 +147,13 @@ impl Worker {
                 let cancel = self.begin(job);
                 (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
             }
-            Command::Generate { job, .. }
-            | Command::Classify { job, .. }
-            | Command::EmbedPictures { job, .. }
-            | Command::Match { job, .. } => (job, Err(Error::Input("no loaded model does this".into()))),
+            Command::Generate { job, pipeline, texts, options } => {
+                let cancel = self.begin(job);
+                (job, self.generate(job, pipeline, &texts, &options, &cancel).await)
+            }
+            Command::Classify { job, .. } | Command::EmbedPictures { job, .. } | Command::Match { job, .. } => {
+                (job, Err(Error::Input("no loaded model does this".into())))
+            }
         };
         self.jobs.borrow_mut().remove(&job);
         (self.emit)(result.unwrap_or_else(|error| self.failed(job, error)));

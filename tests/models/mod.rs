@@ -78,7 +78,7 @@ pub fn load_speech(device: Device, id: &str) -> SpeechModel {
 pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechModel {
     match load_model(device, id, precision) {
         Model::Speech(model) => *model,
-        Model::Embedding(_) => panic!("{id} is no speech model"),
+        _ => panic!("{id} is no speech model"),
     }
 }
 
@@ -91,7 +91,7 @@ pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
 pub fn load_embedding_as(device: Device, id: &str, precision: Precision) -> EmbeddingModel {
     match load_model(device, id, precision) {
         Model::Embedding(model) => *model,
-        Model::Speech(_) => panic!("{id} is no sentence encoder"),
+        _ => panic!("{id} is no sentence encoder"),
     }
 }
 
