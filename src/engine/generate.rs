@@ -5,7 +5,7 @@
 use super::beam::{self, Limits, MOST_BEAMS};
 use super::decode::{DecodeLoop, DecoderGraphs};
 use super::graph::Recorder;
-use super::load::{Component, parse};
+use super::model::{Component, parse};
 use super::models::t5::{CAPACITY, Config, T5};
 use super::ops::decode_state::DecodeState;
 use super::session::{Session, Watch};

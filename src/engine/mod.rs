@@ -1,6 +1,7 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
 pub mod batch;
 pub mod beam;
@@ -11,8 +12,8 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
-
 pub mod fill_mask;
+pub mod fit;
 pub mod generate;
 pub mod gpu;
 pub mod graph;
@@ -22,6 +23,7 @@ pub mod load;
 pub mod lowering;
 pub mod measure;
 pub mod memory;
+pub mod model;
 pub mod models;
 pub mod nn;
 pub mod op;
