@@ -9,7 +9,7 @@ use models::{devices, load_from, open_gpu, processor};
 use rill::engine::CancelFlag;
 use rill::engine::image::{Pixels, Preprocessor};
 use rill::engine::image_text::ImageTextModel;
-use rill::engine::load::Model;
+use rill::engine::model::Model;
 use rill::engine::session::{Device, Watch};
 use rill::engine::vision::PictureCount;
 use rill::protocol::{Matches, Precision};

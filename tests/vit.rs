@@ -7,7 +7,7 @@ mod models;
 use models::pictures::{cosine, distance, golden, numbers, read_json, read_npy, read_png};
 use models::{devices, load_from, open_gpu};
 use rill::engine::image::{Pixels, Preprocessor};
-use rill::engine::load::Model;
+use rill::engine::model::Model;
 use rill::engine::session::{Device, Watch};
 use rill::engine::vision::{PictureCount, VisionModel};
 use rill::engine::{CancelFlag, Error};

@@ -2,7 +2,7 @@
 
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
-use super::load::Component;
+use super::model::Component;
 use super::models::clip::{Config, PictureTower, TextBatch, TextTower};
 use super::session::{Session, Watch};
 use super::text::{EncodeOptions, Tokenizer};

@@ -4,7 +4,7 @@
 
 use super::graph::Recorder;
 use super::image::{self, Pixels, Preprocessor};
-use super::load::{Component, parse};
+use super::model::{Component, parse};
 use super::models::vit::{Batch, Config, Vit};
 use super::session::{Session, Watch};
 use super::weights::ModelFiles;

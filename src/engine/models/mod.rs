@@ -5,6 +5,7 @@ pub mod bert_config;
 pub mod cards;
 pub mod clip;
 mod pre_norm;
+pub mod t5;
 pub mod vit;
 pub mod whisper;
 
