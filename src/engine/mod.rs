@@ -29,6 +29,7 @@ pub mod models;
 pub mod nn;
 pub mod op;
 pub mod ops;
+mod picture_runs;
 pub mod plain;
 pub mod probes;
 pub mod remember;
