@@ -39,21 +39,35 @@ export interface Rill {
   enableFeatureFallbacks(enabled: boolean): Promise<void>;
   /** Forget what was measured to choose backends: the next load with `auto` measures again. */
   forgetMeasurements(): Promise<void>;
-  /** Load a model. Progress is that of the page's own loader. */
+  /**
+   * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`, or the
+   * address of a folder with its files. Progress is that of the page's own loader.
+   */
   load(id: string, options?: LoadOptions): Promise<Pipeline>;
 }
 
 export interface LoadOptions {
   /** Default `auto`: the one that a piece of the model runs fastest on, measured once and remembered; see `info.measured`. */
   backend?: 'auto' | Backend;
-  /** Default `f32`. `f16` is given only where the adapter has it, `int8` on the WASM backend alone; see `info.precision`. */
+  /** Default `f32`. `f16` is given only where the adapter has it, `int8` and `int4` on WebGPU and WASM; see `info.precision`. */
   precision?: Precision;
   /** Folder that holds the model folders, relative to the page. Default: the app's own `models/`, then the model hub. */
   baseUrl?: string;
+  /** The model's own files (`config.json`, `model.safetensors`, ...), picked or dropped: nothing is fetched, `id` is only its name. */
+  files?: File[];
   /** Bytes fetched with one request. Default 4 MiB. */
   chunkBytes?: number;
   /** Threads on the WASM backend. Default: one on each of the processor's cores, at most eight. */
   threads?: number;
+  /**
+   * How memory is spent. 0: every intermediate tensor has a buffer of its own; 1 (default): they share; 2: weights are
+   * quantised too; 3: weights pass through a small window, so that a model larger than the budget runs, slowly.
+   */
+  memoryLevel?: 0 | 1 | 2 | 3;
+  /** Most MB that the model may take on its device; a higher `memoryLevel` is taken where that is needed to keep to it. */
+  memoryBudgetMb?: number;
+  /** Byte ranges received at once. Default 3. */
+  parallelComponents?: number;
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
 }
@@ -66,8 +80,21 @@ export interface Pipeline {
   readonly info: PipelineInfo;
   /** Speech models: a recording of any length becomes text. */
   run(input: AudioInput, options?: AudioOptions): Promise<Transcript>;
-  /** Text models: texts become vectors of length 1, whose dot product is their similarity. */
-  run(input: TextInput, options?: { signal?: AbortSignal }): Promise<Embeddings>;
+  /** Sentence models (`text-embedding`), and the texts of `image-text`: texts become vectors of length 1, whose dot product is their similarity. */
+  run(input: TextInput, options?: BatchOptions): Promise<Embeddings>;
+  /** Models that fill gaps (`fill-mask`): the text holds `info.mask_token` once or more. */
+  run(input: { text: string }, options?: MaskOptions): Promise<{ candidates: Candidate[] }>;
+  run(input: { texts: string[] }, options?: MaskOptions): Promise<{ candidates: Candidate[][] }>;
+  /** `text-to-text`. */
+  run(input: { text: string }, options?: GenerateOptions): Promise<Generation & { timings: GenerateTimings }>;
+  run(input: { texts: string[] }, options?: GenerateOptions): Promise<{ outputs: Generation[]; timings: GenerateTimings }>;
+  /** `image-classification`: the most probable labels first. */
+  run(input: { image: Blob }, options?: LabelOptions): Promise<{ labels: Label[] }>;
+  run(input: { images: Blob[] }, options?: LabelOptions): Promise<{ labels: Label[][] }>;
+  /** `image-features`, and the pictures of `image-text`. */
+  run(input: { image: Blob } | { images: Blob[] }, options?: BatchOptions): Promise<Embeddings>;
+  /** `image-text`: how well each text fits each picture. */
+  run(input: { images: Blob[]; texts: string[] }, options?: BatchOptions): Promise<Matches>;
   /** What was loaded and what it has done so far. */
   report(): PipelineReport;
   /** Free the model and its memory. A run after that rejects; a second call does nothing. */
@@ -103,8 +130,89 @@ export interface AudioOptions {
 export type TextInput = { text: string } | { texts: string[] };
 
 export interface Embeddings {
-  /** One vector for each text, in order. */
+  /** One vector for each input, in order. */
   embeddings: number[][];
+  /** How many inputs were longer than the model takes, and were cut. */
+  n_cut: number;
+}
+
+export interface BatchOptions {
+  /** Most inputs that are computed at once. Default: what suits the device. */
+  batchSize?: number;
+  /** Hears how many inputs are done, of how many. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
+export interface MaskOptions extends BatchOptions {
+  /** Candidates for each gap. Default 5. */
+  topK?: number;
+  /** `embeddings` gives vectors of the texts instead. */
+  output?: 'candidates' | 'embeddings';
+}
+
+export interface Candidate {
+  /** Which gap, from 0. */
+  mask: number;
+  token: number;
+  text: string;
+  score: number;
+  /** The text with this gap filled. */
+  sequence: string;
+}
+
+export interface GenerateOptions {
+  /** Most tokens. Default: what the repository says. */
+  maxTokens?: number;
+  /** Default 0: the most probable token each time. Otherwise a token is drawn. */
+  temperature?: number;
+  /** Draw among so many of the most probable tokens. */
+  topK?: number;
+  /** Draw among the most probable tokens that have this probability together. Default 1. */
+  topP?: number;
+  /** Beams of a beam search, with temperature 0. Default 1: none. */
+  numBeams?: number;
+  /** The same seed gives the same text. Default 0. */
+  seed?: number;
+  /** Tokens that are collected before `onToken` hears of them. Default 1. */
+  streamBufferSize?: number;
+  /** Hears each text as it grows; `index` says which. */
+  onToken?: (step: { text: string; new_tokens: number[]; index: number }) => void;
+  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
+export interface Generation {
+  text: string;
+  tokens: number[];
+  finish: 'end-of-text' | 'max-tokens';
+}
+
+export interface GenerateTimings {
+  encode_ms: number;
+  decode_ms: number;
+  first_token_ms: number;
+  total_ms: number;
+  tokens_per_s: number;
+}
+
+export interface LabelOptions extends BatchOptions {
+  /** Labels for each picture. Default 5. */
+  topK?: number;
+  /** `embeddings` gives the picture's vector instead. */
+  output?: 'labels' | 'embeddings';
+}
+
+export interface Label {
+  label: string;
+  score: number;
+}
+
+export interface Matches {
+  /** For each picture the probability of each text, which add up to 1. */
+  scores: number[][];
+  imageEmbeddings: number[][];
+  textEmbeddings: number[][];
 }
 
 export interface Transcript {
@@ -146,7 +254,8 @@ export interface Model {
   id: string;
   title: string;
   summary: string;
-  task: 'speech-to-text' | 'text-embedding';
+  task:
+    | 'speech-to-text' | 'text-embedding' | 'fill-mask' | 'text-to-text' | 'image-classification' | 'image-features' | 'image-text';
   multilingual: boolean;
   size_bytes: number;
   licence: string;
@@ -167,7 +276,15 @@ export interface PipelineInfo {
   /** The figures that chose the backend; null where there was nothing to choose. */
   measured: MeasuredChoice | null;
   languages: string[];
+  /** How a gap is written, where the model fills gaps. */
+  mask_token: string | null;
+  /** Bytes in the backend's memory. */
   memory_bytes: number;
+  /** Most bytes that the load held at once, the engine's own memory among them. */
+  peak_bytes: number;
+  memory_level: 0 | 1 | 2 | 3;
+  /** The parts of the model that can be used. */
+  components: string[];
   timings: { download_ms: number; compile_ms: number; warm_up_ms: number; total_ms: number };
   dispatches_per_token: number;
 }
@@ -202,7 +319,11 @@ export interface LoadProgress {
   phase: 'prepare' | 'download' | 'verify' | 'compile' | 'warmup';
   /** `total_bytes` is 0 while unknown. */
   files: { name: string; received_bytes: number; total_bytes: number; cached: boolean }[];
+  /** The parts of the model, the one that is needed first in front. */
+  components: { name: string; received_bytes: number; total_bytes: number; ready: boolean }[];
   bytes_per_s: number;
+  /** Null where nothing is known of it. */
+  time_left_s: number | null;
   /** Pipelines made, and in all. */
   pipelines: [number, number];
   /** Bytes now in the backend's memory. */
@@ -238,7 +359,7 @@ export interface RillError extends Error {
 }
 
 export type Backend = 'webgpu' | 'webnn' | 'wasm';
-export type Precision = 'f32' | 'f16' | 'int8';
+export type Precision = 'f32' | 'f16' | 'int8' | 'int4';
 export type FeatureName =
   | 'webgpu' | 'webgpu.hardware' | 'webgpu.limits' | 'webgpu.f16' | 'webgpu.subgroups' | 'webgpu.timestamps'
   | 'webnn' | 'webnn.cpu' | 'webnn.gpu' | 'webnn.npu'

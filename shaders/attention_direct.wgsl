@@ -1,11 +1,15 @@
-// y[q, :] = softmax(q . k * scale) . v for one head: a thread per query, keys one by one, running maximum and sum.
-// qkv: [n_seqs * seq_len, 3 * n_heads * HEAD_VECS * 4]. Workgroup: 64 queries wid.x, head wid.y, sequence wid.z.
-struct Params { seq_len: u32, n_heads: u32, scale: f32 }
+// y[q, :] = softmax(q . k * scale + bias) . v for one head: a thread per query, keys one by one, running maximum and sum.
+// qkv: [n_seqs * seq_len, 3 * n_heads * HEAD_VECS * 4], bias: [n_heads, bias_cols], distance 0 in the middle column.
+// Workgroup: 64 queries wid.x, head wid.y, sequence wid.z.
+struct Params { seq_len: u32, n_heads: u32, scale: f32, bias_cols: u32 }
 override HAS_LENGTHS: bool = false;
+override HAS_BIAS: bool = false;
+override CAUSAL: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<x_t>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<x_t>>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(workgroup_id) wid: vec3<u32>) {
@@ -15,6 +19,8 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(workgroup_id) wi
     if (query >= params.seq_len) { return; }
     var n_keys = params.seq_len;
     if (HAS_LENGTHS) { n_keys = lengths[wid.z]; }
+    if (CAUSAL) { n_keys = min(n_keys, query + 1u); }
+    let bias_at = wid.y * params.bias_cols + params.bias_cols / 2u - query;
     var q: array<vec4<f32>, HEAD_VECS>;
     var sum: array<vec4<f32>, HEAD_VECS>;
     let q_at = (first + query) * 3u * d + wid.y * HEAD_VECS;
@@ -28,6 +34,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(workgroup_id) wi
         let v_at = k_at + d;
         var score = 0.0;
         for (var i = 0u; i < HEAD_VECS; i++) { score += dot(q[i], vec4<f32>(qkv[k_at + i])); }
+        if (HAS_BIAS) { score += bias[bias_at + key]; }
         if (score > most) {
             let shrink = exp(most - score);
             total *= shrink;

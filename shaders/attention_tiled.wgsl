@@ -1,12 +1,16 @@
-// y[q, :] = softmax(q . k * scale) . v for one head, in tiles (after FlashAttention, arXiv 2205.14135).
-// qkv: [n_seqs * seq_len, 3 * n_heads * HEAD_VECS * 4]. Workgroup: 32 queries wid.x, head wid.y, sequence wid.z. Four
-// threads share a query: each scores a quarter of a tile's keys and sums a quarter of the head's columns.
-struct Params { seq_len: u32, n_heads: u32, scale: f32 }
+// y[q, :] = softmax(q . k * scale + bias) . v for one head, in tiles (after FlashAttention, arXiv 2205.14135).
+// qkv: [n_seqs * seq_len, 3 * n_heads * HEAD_VECS * 4], bias: [n_heads, bias_cols], distance 0 in the middle column.
+// Workgroup: 32 queries wid.x, head wid.y, sequence wid.z. Four threads share a query: each scores a quarter of a tile's keys
+// and sums a quarter of the head's columns.
+struct Params { seq_len: u32, n_heads: u32, scale: f32, bias_cols: u32 }
 override HAS_LENGTHS: bool = false;
+override HAS_BIAS: bool = false;
+override CAUSAL: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<x_t>>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<x_t>>;
 const QUERIES = 32u;
 const KEYS = 16u;
 const PITCH = HEAD_VECS + 1u;          // padded, so that neighbouring rows start in other banks
@@ -43,7 +47,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var sum: array<vec4<f32>, PART>;
     var most = -3.0e38;
     var total = 0.0;
-    let n_tiles = (params.seq_len + KEYS - 1u) / KEYS;
+    // Of the keys that are real this query sees those up to itself, or all.
+    var n_seen = n_keys;
+    if (CAUSAL) { n_seen = min(n_keys, query0 + mine + 1u); }
+    let bias_at = wid.y * params.bias_cols + params.bias_cols / 2u - min(query0 + mine, params.seq_len - 1u);
+    var n_tiles = (params.seq_len + KEYS - 1u) / KEYS;
+    if (CAUSAL) { n_tiles = min(n_tiles, (query0 + QUERIES) / KEYS); }
     for (var tile = 0u; tile < n_tiles; tile++) {
         let row = tile * KEYS;
         workgroupBarrier();
@@ -60,7 +69,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         s *= params.scale;
         for (var j = 0u; j < 4u; j++) {
             let key = part + 4u * j;
-            scores[mine * (KEYS + 1u) + key] = select(-3.0e38, s[j], row + key < n_keys);
+            var score = s[j];
+            if (HAS_BIAS) { score += bias[bias_at + min(row + key, params.seq_len - 1u)]; }
+            scores[mine * (KEYS + 1u) + key] = select(-3.0e38, score, row + key < n_seen);
         }
         workgroupBarrier();
         load_kv(row, n_keys, 2u * d + head, first, pitch, idx);
@@ -73,7 +84,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         workgroupBarrier();
         for (var key = 0u; key < KEYS; key++) {
             var weight = exp(scores[mine * (KEYS + 1u) + key] - most);
-            if (row + key >= n_keys) { weight = 0.0; }
+            if (row + key >= n_seen) { weight = 0.0; }
             total += weight;
             for (var i = 0u; i < PART; i++) {
                 let col = min(part + 4u * i, HEAD_VECS - 1u);

@@ -1,7 +1,8 @@
-//! `softmax(q . k / sqrt(E)) . v` for every head and position of whole sequences, without ever storing the scores.
+//! `softmax(scale * q . k + bias) . v` for every head and position of whole sequences, without ever storing the scores.
 //!
 //! Operands: qkv `[B * T, 3 * D]`, each row query, key and value of one position, D = H heads of size E; lengths `[B]`, u32, how many
-//! positions of each sequence are real, or none; y `[B * T, D]`.
+//! positions of each sequence are real, or none; bias `[H, 2 N - 1]`, added by distance, that of zero in the middle, or none; y
+//! `[B * T, D]`.
 //!
 //! A task is some queries of one head. It passes the keys and values in stretches that stay in a second-level cache, with a running
 //! maximum and sum per query (Milakov and Gimelshein 2018, arXiv 1805.02867). Both products are made by `gemm.rs`; the tiles of the
@@ -24,6 +25,10 @@ pub struct Params {
     pub n_heads: u32,
     /// E
     pub head_size: u32,
+    /// Of the products.
+    pub scale: f32,
+    /// 1 where a query sees nothing behind itself.
+    pub causal: u32,
 }
 
 /// Floats that a stretch of keys and values may have.
@@ -39,10 +44,13 @@ const NOTHING: f32 = -1e30;
 struct Attention<'a> {
     qkv: &'a [f32],
     lengths: Option<&'a [u32]>,
+    bias: Option<&'a [f32]>,
     seq_len: usize,
     n_heads: usize,
     /// E
     size: usize,
+    scale: f32,
+    causal: bool,
     /// Queries of a task.
     queries: usize,
     /// Tasks of a head and sequence.
@@ -72,7 +80,18 @@ impl<'a> Attention<'a> {
         // About four tasks for each thread, as threads do not run at one speed.
         let wanted = if n_threads == 1 { 1 } else { (4 * n_threads).div_ceil(n_heads_in_all) };
         let queries = seq_len.div_ceil(wanted).clamp(LEAST_QUERIES, MOST_QUERIES).next_multiple_of(ROWS);
-        Self { qkv, lengths: io.optional(1), seq_len, n_heads, size, queries, n_cuts: seq_len.div_ceil(queries) }
+        Self {
+            qkv,
+            lengths: io.optional(1),
+            bias: io.optional(2),
+            seq_len,
+            n_heads,
+            size,
+            scale: p.scale,
+            causal: p.causal == 1,
+            queries,
+            n_cuts: seq_len.div_ceil(queries),
+        }
     }
 
     fn n_seqs(&self) -> usize {
@@ -88,7 +107,8 @@ impl<'a> Attention<'a> {
     /// The queries of one head.
     fn attend(&self, io: &Io, seq: usize, head: usize, queries: Range<usize>, scratch: &mut [f32]) {
         let first = seq * self.seq_len;
-        let n_keys = self.lengths.map_or(self.seq_len, |lengths| (lengths[seq] as usize).min(self.seq_len));
+        let n_real = self.lengths.map_or(self.seq_len, |lengths| (lengths[seq] as usize).min(self.seq_len));
+        let n_keys = if self.causal { n_real.min(queries.end) } else { n_real };
         let rows = |query: usize| first + query..first + (query + ROWS).min(queries.end);
         if n_keys == 0 {
             (first + queries.start..first + queries.end)
@@ -117,6 +137,7 @@ impl<'a> Attention<'a> {
                 let rows = rows(query);
                 self.pack_queries(rows.clone(), head, buffer, q);
                 score(q, k, keys.len(), scores);
+                self.place(scores, head, query, keys.clone());
                 let softmax = weigh(scores, running, start == 0);
                 for (v, e) in v.chunks_exact(key_blocks).zip((0..self.size).step_by(COLS)) {
                     let mut tile: Tile = [[0.0; COLS]; ROWS];
@@ -134,12 +155,12 @@ impl<'a> Attention<'a> {
     /// Some columns of a head's output.
     fn output<'y>(&self, io: &Io<'y>, row: usize, head: usize, cols: Range<usize>) -> &'y mut [f32] {
         let at = (row * self.n_heads + head) * self.size;
-        io.write(2, at + cols.start..at + cols.end)
+        io.write(3, at + cols.start..at + cols.end)
     }
 
     /// Queries as rows of A, scaled so that the weights are powers of two.
     fn pack_queries(&self, rows: Range<usize>, head: usize, buffer: &mut [f32], to: &mut [BlockA]) {
-        let scale = core::f32::consts::LOG2_E / libm::sqrtf(self.size as f32);
+        let scale = core::f32::consts::LOG2_E * self.scale;
         for (r, row) in rows.clone().enumerate() {
             for (to, q) in buffer.iter_mut().zip(self.part(row, 0, head)) {
                 *to = q * scale;
@@ -147,6 +168,32 @@ impl<'a> Attention<'a> {
             gemm::pack_a(r, buffer, to);
         }
         (rows.len()..ROWS).for_each(|r| gemm::clear_a(r, to));
+    }
+
+    /// Adds to the scores what the places of query and key say: the bias of their distance, and nothing for what is behind the query.
+    fn place(&self, scores: &mut [Tile], head: usize, query: usize, keys: Range<usize>) {
+        let last = self.seq_len - 1;
+        if let Some(bias) = self.bias {
+            let bias = &bias[head * (bias.len() / self.n_heads)..][..bias.len() / self.n_heads];
+            for (tile, key) in scores.iter_mut().zip(keys.clone().step_by(COLS)) {
+                for (r, row) in tile.iter_mut().enumerate() {
+                    // Rows and columns past the end are computed and ignored.
+                    let first = bias.len() / 2 + key - (query + r).min(last);
+                    let n = COLS.min(keys.end - key);
+                    for (score, bias) in row.iter_mut().zip(&bias[first..][..n]) {
+                        *score += bias * core::f32::consts::LOG2_E;
+                    }
+                }
+            }
+        }
+        if self.causal {
+            for (tile, key) in scores.iter_mut().zip(keys.step_by(COLS)) {
+                for (r, row) in tile.iter_mut().enumerate() {
+                    let n_seen = (query + r + 1).saturating_sub(key).min(COLS);
+                    row[n_seen..].fill(NOTHING);
+                }
+            }
+        }
     }
 
     /// Keys as columns of B, of `E` steps.
@@ -243,15 +290,22 @@ mod tests {
     use crate::{Call, Kernel};
 
     /// Every query's weighted mean, as defined.
-    fn attention(qkv: &[f32], lengths: &[u32], t: usize, n_heads: usize, e: usize) -> Vec<f64> {
+    fn attention(qkv: &[f32], lengths: &[u32], p: Params, bias: &[f32]) -> Vec<f64> {
+        let (t, n_heads, e) = (p.seq_len as usize, p.n_heads as usize, p.head_size as usize);
         let d = n_heads * e;
         let part = |row: usize, which: usize, head: usize| &qkv[row * 3 * d + which * d + head * e..][..e];
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let mut y = Vec::new();
         for row in 0..qkv.len() / (3 * d) {
-            let keys = row / t * t..row / t * t + lengths[row / t] as usize;
+            let n_keys = (lengths[row / t] as usize).min(if p.causal == 1 { row % t + 1 } else { t });
+            let keys = row / t * t..row / t * t + n_keys;
+            let n_cols = bias.len() / n_heads;
             for head in 0..n_heads {
-                let score = |key| dot(part(row, 0, head), part(key, 1, head)) / (e as f64).sqrt();
+                let score = |key: usize| {
+                    let product = dot(part(row, 0, head), part(key, 1, head)) * f64::from(p.scale);
+                    let column = head * n_cols + n_cols / 2 + key;
+                    product + if bias.is_empty() { 0.0 } else { f64::from(bias[column - row]) }
+                };
                 let scores: Vec<f64> = keys.clone().map(score).collect();
                 let max = scores.iter().copied().fold(f64::MIN, f64::max);
                 let sum: f64 = scores.iter().map(|s| (s - max).exp()).sum();
@@ -265,14 +319,24 @@ mod tests {
         y
     }
 
+    fn params(t: usize, n_heads: usize, e: usize) -> Params {
+        let scale = 1.0 / (e as f32).sqrt();
+        Params { seq_len: t as u32, n_heads: n_heads as u32, head_size: e as u32, scale, causal: 0 }
+    }
+
     fn check(t: usize, n_heads: usize, e: usize, lengths: Option<&[u32]>, n_threads: usize) {
+        check_with(params(t, n_heads, e), lengths, &[], n_threads);
+    }
+
+    fn check_with(p: Params, lengths: Option<&[u32]>, bias: &[f32], n_threads: usize) {
+        let (t, n_heads, e) = (p.seq_len as usize, p.n_heads as usize, p.head_size as usize);
         let n_seqs = lengths.map_or(1, <[u32]>::len);
         let qkv = noise(n_seqs * t * 3 * n_heads * e, 11);
         let all = vec![t as u32; n_seqs];
-        let expected = attention(&qkv, lengths.unwrap_or(&all), t, n_heads, e);
-        let params = Params { seq_len: t as u32, n_heads: n_heads as u32, head_size: e as u32 };
-        let inputs = [bytemuck::cast_slice(&qkv), lengths.map_or(&[][..], |l| bytemuck::cast_slice(l))];
-        let got = run(Call::new(Kernel::Attention, params), &inputs, expected.len(), n_threads);
+        let expected = attention(&qkv, lengths.unwrap_or(&all), p, bias);
+        let lengths = lengths.map_or(&[][..], |l| bytemuck::cast_slice(l));
+        let inputs = [bytemuck::cast_slice(&qkv), lengths, bytemuck::cast_slice(bias)];
+        let got = run(Call::new(Kernel::Attention, p), &inputs, expected.len(), n_threads);
         // Scores reach 50, sums of products of up to 400, and values 20.
         assert_near(&got, &expected, 20.0, 1e-5, &format!("{t} positions, {n_heads} heads of {e}"));
     }
@@ -296,14 +360,32 @@ mod tests {
         check(65, 2, 12, Some(&[65, 1, 0, 33]), 2);
     }
 
+    #[test]
+    fn a_causal_query_sees_nothing_behind_itself() {
+        for (t, n_heads, e) in [(1, 1, 4), (77, 8, 64), (383, 2, 12), (1500, 1, 64)] {
+            check_with(Params { causal: 1, ..params(t, n_heads, e) }, None, &[], 2);
+        }
+        check_with(Params { causal: 1, ..params(65, 2, 12) }, Some(&[65, 1, 0, 33]), &[], 2);
+    }
+
+    #[test]
+    fn scores_are_shifted_by_distance() {
+        for (t, n_heads, e, n) in [(1, 1, 4, 1), (32, 4, 64, 40), (383, 2, 12, 383), (1200, 1, 64, 1200)] {
+            let bias = noise(n_heads * (2 * n - 1), 5);
+            check_with(Params { scale: 0.1, ..params(t, n_heads, e) }, None, &bias, 2);
+            check_with(Params { causal: 1, ..params(t, n_heads, e) }, Some(&[t as u32, t as u32 / 2]), &bias, 1);
+        }
+    }
+
     /// Scores of thousands: the weights of all keys but one are nothing, and none is infinite.
     #[test]
     fn one_key_takes_all() {
         let (t, e) = (65, 4);
         let qkv: Vec<f32> = noise(t * 3 * e, 12).iter().map(|v| v * 200.0).collect();
-        let expected = attention(&qkv, &[t as u32], t, 1, e);
-        let params = Params { seq_len: t as u32, n_heads: 1, head_size: e as u32 };
-        let got = run(Call::new(Kernel::Attention, params), &[bytemuck::cast_slice(&qkv), &[]], expected.len(), 1);
+        let params = params(t, 1, e);
+        let expected = attention(&qkv, &[t as u32], params, &[]);
+        let inputs = [bytemuck::cast_slice(&qkv), &[], &[]];
+        let got = run(Call::new(Kernel::Attention, params), &inputs, expected.len(), 1);
         assert_near(&got, &expected, 4000.0, 1e-4, "large scores");
     }
 }

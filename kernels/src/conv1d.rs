@@ -22,7 +22,7 @@ pub struct Params {
     pub stride: u32,
     /// Elements of the first window that are before the start of x.
     pub margin: u32,
-    /// 0: none, 1: GELU; the numbers of `Activation::code`.
+    /// Its number in `activation.rs`.
     pub activation: u32,
 }
 

@@ -8,19 +8,25 @@
 //! What a plan's memory looks like and who fills it is the business of the engine (`engine/cpu`).
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
+mod activation;
 pub mod attention;
 pub mod attention_cached;
 pub mod attention_combine;
 pub mod attention_cross;
+pub mod class_mean;
 pub mod conv1d;
 pub mod decode;
+mod distance_bias;
 pub mod embed;
+pub mod gated;
+pub mod gather;
 mod gemm;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod host;
 pub mod kernel;
 mod lanes;
 pub mod layer_norm;
+pub mod layer_scale;
 pub mod linear;
 mod linear_map;
 mod linear_matmul;
@@ -31,16 +37,21 @@ pub mod linear_weight;
 pub mod log_mel;
 mod math;
 mod max_parts;
-pub mod mean_pool;
 pub mod mel_scale;
 pub mod memory;
+pub mod picture_tokens;
+pub mod pool;
 pub mod row_at;
+mod sample_cutoff;
 mod sample_pick;
 pub mod sample_scan;
+pub mod scale;
 mod simd;
 mod sot_stats;
 pub mod step;
+mod store_rows;
 pub mod team;
+pub mod top_tokens;
 #[cfg(test)]
 mod trial;
 

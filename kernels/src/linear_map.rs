@@ -3,10 +3,10 @@
 //! Few rows are scalar products that read each weight once, as fast as the memory gives them (`linear_matvec.rs`); many are a matrix
 //! product (`linear_matmul.rs`).
 
+use crate::activation::activate;
 use crate::gemm::padded;
 use crate::layer_norm::normalize;
 use crate::linear_weight::Weight;
-use crate::math::gelu;
 use crate::simd::{Eight, F32x4, load8, store8};
 use crate::step::Io;
 use crate::{linear_matmul, linear_matvec};
@@ -39,7 +39,7 @@ pub(crate) struct Rows<'a> {
 /// Layer normalisation of rows.
 pub(crate) struct Norm<'a> {
     pub weight: &'a [f32],
-    pub bias: &'a [f32],
+    pub bias: Option<&'a [f32]>,
     pub eps: f32,
 }
 
@@ -86,9 +86,7 @@ impl Map<'_> {
     #[inline(always)]
     pub fn finish(&self, io: &Io, mut sums: Eight, (row, col): (usize, usize), n_cols: usize) {
         let at = row * self.n_out + col;
-        if self.activation == 1 {
-            sums = sums.map(gelu);
-        }
+        sums = activate(self.activation, sums);
         if let Some(residual) = self.residual {
             let residual = load8(&padded(&residual[at..][..n_cols], 0));
             sums = [sums[0] + residual[0], sums[1] + residual[1]];

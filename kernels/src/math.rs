@@ -44,6 +44,33 @@ pub fn gelu(x: F32x4) -> F32x4 {
     x.max(F32x4::ZERO) - distance * tail
 }
 
+/// `x * sigmoid(gate)`, to 3e-7 of `max(1, |x|)`, where the gate has the sign of x.
+#[inline(always)]
+fn gated(x: F32x4, gate: F32x4) -> F32x4 {
+    // Both signs in one: sigmoid is 1 / (1 + t) or t / (1 + t) with t = exp(-|gate|), which is no less than 2^-100 as in `gelu`.
+    let t = exp2((gate.abs() * F32x4::splat(-core::f32::consts::LOG2_E)).max(F32x4::splat(-100.0)));
+    let positive = x.max(F32x4::ZERO);
+    (x - positive).madd(t, positive) / (t + F32x4::splat(1.0))
+}
+
+/// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`: the tanh is a sigmoid of twice its argument.
+#[inline(always)]
+pub fn gelu_tanh(x: F32x4) -> F32x4 {
+    gated(x, x * (x * x).madd(F32x4::splat(0.071_354_814), F32x4::splat(1.595_769)))
+}
+
+/// `x * sigmoid(1.702 x)`
+#[inline(always)]
+pub fn quick_gelu(x: F32x4) -> F32x4 {
+    gated(x, x * F32x4::splat(1.702))
+}
+
+/// `x * sigmoid(x)`
+#[inline(always)]
+pub fn silu(x: F32x4) -> F32x4 {
+    gated(x, x)
+}
+
 /// Decimal logarithm of positive normal numbers, to 2e-7 of `max(1, |log|)`.
 #[inline(always)]
 pub fn log10(x: F32x4) -> F32x4 {
@@ -87,10 +114,28 @@ mod tests {
     }
 
     #[test]
-    fn gelu_makes_no_subnormal_numbers() {
-        for x in (0..4000).map(|i| -0.01 * i as f32).chain([-1e3, -1e9, -1e18]) {
-            let y = gelu(F32x4::splat(x)).to_array()[0];
-            assert!(y == 0.0 || y.is_normal(), "gelu({x}) is {y:e}");
+    fn the_other_gelus_follow_their_formulas() {
+        fn sigmoid(x: f64) -> f64 {
+            1.0 / (1.0 + libm::exp(-x))
+        }
+        let tanh =
+            |x: f64| 0.5 * x * (1.0 + libm::tanh(libm::sqrt(2.0 / core::f64::consts::PI) * (x + 0.044715 * x * x * x)));
+        let quick = |x: f64| x * sigmoid(1.702 * x);
+        let silu_truth = |x: f64| x * sigmoid(x);
+        for far in [12.0, 90.0, 1e18] {
+            assert!(worst(gelu_tanh, tanh, |v| v.abs().max(1.0), -far, far) < 3e-7, "{far}");
+            assert!(worst(quick_gelu, quick, |v| v.abs().max(1.0), -far, far) < 3e-7, "{far}");
+            assert!(worst(silu, silu_truth, |v| v.abs().max(1.0), -far, far) < 3e-7, "{far}");
+        }
+    }
+
+    #[test]
+    fn no_gelu_makes_subnormal_numbers() {
+        for f in [gelu, gelu_tanh, quick_gelu, silu] {
+            for x in (0..12_000).map(|i| -0.01 * i as f32).chain([-1e3, -1e9, -1e18]) {
+                let y = f(F32x4::splat(x)).to_array()[0];
+                assert!(y == 0.0 || y.is_normal(), "it makes {y:e} of {x}");
+            }
         }
     }
 

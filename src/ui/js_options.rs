@@ -1,10 +1,15 @@
 //! The options that programs pass to `window.rill`, checked: a wrong one gets a `TypeError` that names what is expected.
 
-use js_sys::{Function, Object, Reflect};
-use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, Url};
+use std::ops::RangeInclusive;
 
-use crate::protocol::{BackendChoice, LoadRequest, PipelineInfo, Precision, Source, SpeechTask, TranscribeOptions};
+use js_sys::{Array, Function, Object, Reflect};
+use wasm_bindgen::prelude::*;
+use web_sys::{AbortSignal, File, Url};
+
+use crate::protocol::{
+    BackendChoice, GenerateOptions, LoadRequest, MemoryLevel, PipelineInfo, Precision, Source, SpeechTask,
+    TranscribeOptions,
+};
 
 /// The options of one call.
 pub struct Given<'a> {
@@ -44,8 +49,10 @@ impl<'a> Given<'a> {
                 ("wasm", BackendChoice::Wasm),
             ],
         )?;
-        request.precision =
-            self.one_of("precision", &[("f32", Precision::F32), ("f16", Precision::F16), ("int8", Precision::Int8)])?;
+        request.precision = self.one_of(
+            "precision",
+            &[("f32", Precision::F32), ("f16", Precision::F16), ("int8", Precision::Int8), ("int4", Precision::Int4)],
+        )?;
         if let Some(base) = self.string("baseUrl")? {
             // Relative to the page, as programs expect; the engine's own address is another.
             let page = web_sys::window()
@@ -58,7 +65,54 @@ impl<'a> Given<'a> {
             request.chunk_bytes = bytes;
         }
         request.threads = self.whole_number("threads")?;
+        if let Some(level) = self.number("memoryLevel", 0.0..=3.0, "a whole number from 0 to 3")? {
+            let level = (level.fract() == 0.0).then(|| MemoryLevel::try_from(level as u8).ok()).flatten();
+            request.memory_level = level.ok_or_else(|| self.wrong("memoryLevel", "a whole number from 0 to 3"))?;
+        }
+        request.memory_budget_mb = self.whole_number("memoryBudgetMb")?;
+        if let Some(parallel) = self.whole_number("parallelComponents")? {
+            request.parallel_components = parallel;
+        }
         Ok(request)
+    }
+
+    /// The files of a model, for a load that takes them instead of an address.
+    pub fn files(&self) -> Result<Option<Array>, JsValue> {
+        let wrong = || self.wrong("files", "an array of File, not empty");
+        let Some(files) = self.value("files") else { return Ok(None) };
+        let files = files.dyn_into::<Array>().map_err(|_| wrong())?;
+        let usable = files.length() > 0 && files.iter().all(|file| file.is_instance_of::<File>());
+        if usable { Ok(Some(files)) } else { Err(wrong()) }
+    }
+
+    /// How to generate text.
+    pub fn generate_options(&self) -> Result<GenerateOptions, JsValue> {
+        let default = GenerateOptions::default();
+        let seed = self.number("seed", 0.0..=f64::from(u32::MAX), "a whole number from 0")?;
+        Ok(GenerateOptions {
+            max_tokens: self.whole_number("maxTokens")?,
+            temperature: self.number("temperature", 0.0..=100.0, "a number from 0")?.unwrap_or(0.0) as f32,
+            top_k: self.whole_number("topK")?,
+            top_p: self.number("topP", 0.0..=1.0, "a number from 0 to 1")?.unwrap_or(1.0) as f32,
+            num_beams: self.whole_number("numBeams")?.unwrap_or(default.num_beams),
+            seed: seed.map_or(default.seed, |seed| seed as u32),
+            stream_buffer_size: self.whole_number("streamBufferSize")?.unwrap_or(default.stream_buffer_size),
+        })
+    }
+
+    /// How many candidates or labels.
+    pub fn top_k(&self) -> Result<Option<u32>, JsValue> {
+        self.whole_number("topK")
+    }
+
+    /// Most inputs that are computed at once.
+    pub fn batch_size(&self) -> Result<Option<u32>, JsValue> {
+        self.whole_number("batchSize")
+    }
+
+    /// Whether `output` asks for vectors instead of what the model is for.
+    pub fn wants_embeddings(&self, usual: &str) -> Result<bool, JsValue> {
+        self.one_of("output", &[(usual, false), ("embeddings", true)])
     }
 
     /// How to transcribe with this model.
@@ -85,7 +139,7 @@ impl<'a> Given<'a> {
         }
         if let Some(temperatures) = self.value("temperatures") {
             let wrong = || self.wrong("temperatures", "an array of numbers from 0 to 1");
-            let numbers = temperatures.dyn_into::<js_sys::Array>().map_err(|_| wrong())?;
+            let numbers = temperatures.dyn_into::<Array>().map_err(|_| wrong())?;
             let number = |value: JsValue| value.as_f64().filter(|t| (0.0..=1.0).contains(t)).map(|t| t as f32);
             options.temperatures = numbers.iter().map(number).collect::<Option<_>>().ok_or_else(wrong)?;
         }
@@ -105,6 +159,14 @@ impl<'a> Given<'a> {
             Some(signal) if signal.aborted() => Err(signal.reason()),
             signal => Ok(signal),
         }
+    }
+
+    fn number(&self, name: &str, range: RangeInclusive<f64>, expected: &str) -> Result<Option<f64>, JsValue> {
+        let number = |value: JsValue| {
+            let number = value.as_f64().filter(|number| range.contains(number));
+            number.ok_or_else(|| self.wrong(name, expected))
+        };
+        self.value(name).map(number).transpose()
     }
 
     fn value(&self, name: &str) -> Option<JsValue> {

@@ -36,6 +36,10 @@ mod js_api;
 #[cfg(target_arch = "wasm32")]
 mod js_options;
 #[cfg(target_arch = "wasm32")]
+mod js_runs;
+#[cfg(target_arch = "wasm32")]
+mod js_values;
+#[cfg(target_arch = "wasm32")]
 mod ladder_panel;
 #[cfg(target_arch = "wasm32")]
 mod loader;

@@ -7,6 +7,7 @@ mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
@@ -15,7 +16,7 @@ pub use attachment::{Attachment, File};
 pub use web::start;
 
 use crate::engine::ladder::{Choice, Ladder};
-use crate::engine::load::Model;
+use crate::engine::model::Model;
 use crate::engine::models::MODELS;
 use crate::engine::probes;
 use crate::engine::session::Watch;
@@ -138,15 +139,21 @@ impl Worker {
                 self.live.borrow_mut().remove(&job);
                 (job, done.map(|transcript| Event::Transcribed { job, transcript }))
             }
-            Command::Embed { job, pipeline, texts, batch_size: _ } => {
+            Command::Embed { job, pipeline, texts, batch_size } => {
                 let cancel = self.begin(job);
-                (job, self.embed(job, pipeline, &texts, &cancel).await)
+                (job, self.embed(job, pipeline, &texts, batch_size, &cancel).await)
             }
-            Command::FillMask { job, .. }
-            | Command::Generate { job, .. }
-            | Command::Classify { job, .. }
-            | Command::EmbedPictures { job, .. }
-            | Command::Match { job, .. } => (job, Err(Error::Input("no loaded model does this".into()))),
+            Command::FillMask { job, pipeline, texts, top_k } => {
+                let cancel = self.begin(job);
+                (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+            }
+            Command::Generate { job, pipeline, texts, options } => {
+                let cancel = self.begin(job);
+                (job, self.generate(job, pipeline, &texts, &options, &cancel).await)
+            }
+            Command::Classify { job, .. } | Command::EmbedPictures { job, .. } | Command::Match { job, .. } => {
+                (job, Err(Error::Input("no loaded model does this".into())))
+            }
         };
         self.jobs.borrow_mut().remove(&job);
         (self.emit)(result.unwrap_or_else(|error| self.failed(job, error)));
@@ -195,23 +202,6 @@ impl Worker {
         loaded.model.lock().await
     }
 
-    async fn embed(&self, job: JobId, pipeline: PipelineId, texts: &[String], cancel: &CancelFlag) -> Result<Event> {
-        let start = edge::Instant::now();
-        let loaded = self.model(pipeline)?;
-        let mut place = self.lock(job, &loaded, 0.0).await;
-        loop {
-            let Model::Embedding(model) = self.present(job, &loaded, &mut place, cancel).await? else {
-                return Err(Error::Input("this model turns speech into text; choose one for sentences".into()));
-            };
-            match model.embed(texts, &mut Watch { cancel, on_progress: &mut |_| () }).await {
-                Ok(embeddings) => {
-                    return Ok(Event::Embedded { job, embeddings, n_cut: 0, total_ms: edge::ms_since(start) });
-                }
-                Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
-            }
-        }
-    }
-
     async fn transcribe(
         &self,
         job: JobId,
@@ -254,7 +244,7 @@ impl Worker {
 fn speech(model: &mut Model) -> Result<&mut SpeechModel> {
     match model {
         Model::Speech(model) => Ok(model),
-        Model::Embedding(_) => Err(Error::Input("this model is for sentences; choose one for speech".into())),
+        other => Err(other.refuses("turns speech into text")),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo xtask build`: Trunk builds the page into dist/, and the sizes a visitor downloads are printed.
+//! `cargo xtask build`: Trunk builds the page into dist/, the models that ship with it get their lists, and the sizes a
+//! visitor downloads are printed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::setup::Environment;
-use crate::{kernels, paths, process, report};
+use crate::{kernels, models, paths, process, report};
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub fn build(env: &Environment, profile: Profile) -> Result<()> {
         // Trunk takes this variable for a flag of its own and refuses "1", which some terminals and CI set.
         trunk.env_remove("NO_COLOR");
         process::run(&mut trunk)?;
+        models::list_own(&paths::dist().join("models"))?;
         print_sizes(&paths::dist(), profile)
     })
 }

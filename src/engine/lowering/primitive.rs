@@ -31,6 +31,12 @@ pub enum Unary {
     Log,
     /// `x * Phi(x)` with the exact normal distribution.
     Gelu,
+    /// `max(x, 0)`
+    Relu,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
 }
 
 /// A line of numbers to one.
@@ -104,6 +110,9 @@ impl Primitive {
             Primitive::Unary(Unary::Sqrt) => "sqrt",
             Primitive::Unary(Unary::Log) => "log",
             Primitive::Unary(Unary::Gelu) => "gelu",
+            Primitive::Unary(Unary::Relu) => "relu",
+            Primitive::Unary(Unary::Sigmoid) => "sigmoid",
+            Primitive::Unary(Unary::Tanh) => "tanh",
             Primitive::Cast(_) => "cast",
             Primitive::Where => "where",
             Primitive::Matmul => "matmul",

@@ -1,7 +1,7 @@
 //! The specification's rules: which operands a primitive takes, and what comes out (webmachinelearning.github.io/webnn, the
 //! steps of each builder method). What a browser's backend narrows down further, its `opSupportLimits` says.
 
-use super::{Element, OperandType, Primitive, Unary};
+use super::{Element, OperandType, Primitive};
 
 /// Type of the output, or in one sentence why there is none.
 pub(super) fn output(primitive: &Primitive, inputs: &[&OperandType]) -> Result<OperandType, String> {
@@ -25,7 +25,8 @@ pub(super) fn output(primitive: &Primitive, inputs: &[&OperandType]) -> Result<O
             same_element(inputs)?;
             Ok(OperandType::new(Element::U8, spread(&first.shape, &inputs[1].shape)?))
         }
-        Primitive::Unary(Unary::Sqrt | Unary::Log | Unary::Gelu) => {
+        // `relu` would take integers too, which nothing here has.
+        Primitive::Unary(_) => {
             floats("it")?;
             like_first(first.shape.clone())
         }

@@ -1,29 +1,57 @@
 //! Self-attention over whole sequences, without ever storing the scores.
 //!
 //! qkv: `[B * T, 3 * D]`, each row query, key and value of one position, D = H heads of size E. lengths: `[B]`, u32, how many
-//! positions of each sequence are real (`None`: all). y: `[B * T, D]`, `softmax(q . k / sqrt(E)) . v` per head. The kernel keeps
-//! a running maximum and sum per query (Milakov and Gimelshein 2018, arXiv 1805.02867), so memory is linear in T.
+//! positions of each sequence are real (`None`: all). bias: `[H, 2 N - 1]`, N at least T, f32, what is added to the score of a key by its
+//! distance from the query, the distance zero in column N - 1 (`None`: nothing). y: `[B * T, D]`, `softmax(scale * q . k + bias) . v` per
+//! head, over the keys that are real and, where it is causal, not behind the query. The kernel keeps a running maximum and sum per query
+//! (Milakov and Gimelshein 2018, arXiv 1805.02867), so memory is linear in T.
 
+use super::linear::expect_shape;
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::lowering::{Compare, Lowered, Lowering, Operand, Reduce};
+use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, attention};
 
+/// Which keys a query sees, and how their scores are made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AttentionOptions<'a> {
+    /// `[B]`, u32: real positions of each sequence; all where `None`.
+    pub lengths: Option<&'a Tensor>,
+    /// Of the products; `1 / sqrt(E)` where `None`.
+    pub scale: Option<f32>,
+    /// Whether a query sees only itself and what is before it.
+    pub causal: bool,
+    /// `[H, 2 N - 1]`, f32: added to the scores by distance.
+    pub bias: Option<&'a Tensor>,
+}
+
 impl Tensor {
     /// See the module; `seq_len` is T.
-    pub fn attention(&self, lengths: Option<&Tensor>, n_heads: usize, seq_len: usize) -> Result<Tensor> {
-        record_one(Attention { n_heads, seq_len }, self.recorder(), &[Some(self), lengths])
+    pub fn attention(&self, n_heads: usize, seq_len: usize, options: AttentionOptions) -> Result<Tensor> {
+        let AttentionOptions { lengths, scale, causal, bias } = options;
+        let scale = scale.unwrap_or_else(|| default_scale(self.ty.n_cols() / 3 / n_heads));
+        record_one(Attention { n_heads, seq_len, scale, causal }, self.recorder(), &[Some(self), lengths, bias])
     }
+}
+
+/// The scale of scores of heads of `head_size`, where a model has no other.
+pub(super) fn default_scale(head_size: usize) -> f32 {
+    1.0 / (head_size as f32).sqrt()
 }
 
 #[derive(Debug)]
 struct Attention {
     n_heads: usize,
     seq_len: usize,
+    scale: f32,
+    causal: bool,
 }
+
+const LENGTHS: usize = 1;
+const BIAS: usize = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::NoUninit)]
@@ -31,6 +59,7 @@ struct Params {
     seq_len: u32,
     n_heads: u32,
     scale: f32,
+    bias_cols: u32,
 }
 
 impl Op for Attention {
@@ -39,32 +68,42 @@ impl Op for Attention {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(qkv), lengths] = inputs else { return Err(Error::Internal("attention takes qkv".into())) };
+        let [Some(qkv), lengths, bias] = inputs else { return Err(Error::Internal("attention takes qkv".into())) };
         let (n_rows, d3) = (qkv.n_rows(), qkv.n_cols());
         if !d3.is_multiple_of(3 * self.n_heads * 4) || !n_rows.is_multiple_of(self.seq_len) {
             let expected = vec![n_rows, 3 * self.n_heads * 4 * d3.div_ceil(12 * self.n_heads)];
             return Err(Error::Shape { name: "attention qkv".into(), expected, got: qkv.shape.clone() });
         }
         if let Some(lengths) = lengths {
-            super::linear::expect_shape("attention lengths", lengths, &[n_rows / self.seq_len])?;
+            expect_shape("attention lengths", lengths, &[n_rows / self.seq_len])?;
+        }
+        if let Some(bias) = bias {
+            let n = bias.n_cols().div_ceil(2).max(self.seq_len);
+            expect_shape("attention bias", bias, &[self.n_heads, 2 * n - 1])?;
         }
         Ok(Some(TensorType::new(qkv.dtype, [n_rows, d3 / 3])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(qkv), lengths] = args.inputs[..] else { unreachable!() };
+        let [Some(qkv), lengths, bias] = args.inputs[..] else { unreachable!() };
         let (d3, t) = (qkv.ty.n_cols(), self.seq_len);
         let (d, e) = (d3 / 3, d3 / 3 / self.n_heads);
         let part = |row: usize, which: usize, head: usize| &qkv.f32()[row * d3 + which * d + head * e..][..e];
         let y = args.output.expect("attention has an output");
         let out = y.f32_mut();
+        let bias_at = |head: usize, key: usize, query: usize| {
+            bias.map_or(0.0, |b| f64::from(b.f32()[head * b.ty.n_cols() + b.ty.n_cols() / 2 + key - query]))
+        };
         for row in 0..qkv.ty.n_rows() {
-            let first = row / t * t;
-            let n_keys = lengths.map_or(t, |l| l.u32()[row / t] as usize);
+            let (first, query) = (row / t * t, row % t);
+            let n_real = lengths.map_or(t, |l| l.u32()[row / t] as usize);
+            let n_keys = if self.causal { n_real.min(query + 1) } else { n_real };
             for head in 0..self.n_heads {
-                let scale = 1.0 / (e as f64).sqrt();
-                let mut scores: Vec<f64> =
-                    (0..n_keys).map(|key| dot(part(row, 0, head), part(first + key, 1, head)) * scale).collect();
+                let score = |key: usize| {
+                    let product = dot(part(row, 0, head), part(first + key, 1, head));
+                    product * f64::from(self.scale) + bias_at(head, key, query)
+                };
+                let mut scores: Vec<f64> = (0..n_keys).map(score).collect();
                 softmax(&mut scores);
                 let mut sum = vec![0.0f64; e];
                 for (key, weight) in scores.iter().enumerate() {
@@ -84,6 +123,8 @@ impl Op for Attention {
             seq_len: self.seq_len as u32,
             n_heads: self.n_heads as u32,
             head_size: (signature.output().n_cols() / self.n_heads) as u32,
+            scale: self.scale,
+            causal: u32::from(self.causal),
         };
         Call::new(rill_kernels::Kernel::Attention, params)
     }
@@ -94,7 +135,8 @@ impl Op for Attention {
         let params = Params {
             seq_len: self.seq_len as u32,
             n_heads: self.n_heads as u32,
-            scale: 1.0 / (head_size as f32).sqrt(),
+            scale: self.scale,
+            bias_cols: signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32),
         };
         let n_seqs = qkv.n_rows() / self.seq_len;
         // On a processor posing as a GPU each thread keeps a query to itself; a GPU shares tiles of keys and values.
@@ -103,11 +145,13 @@ impl Op for Attention {
         Kernel::new(shader, params, groups)
             .alias("x_t", qkv.dtype)
             .constant("HEAD_VECS", head_size / 4)
-            .flag("HAS_LENGTHS", signature.has(1))
+            .flag("HAS_LENGTHS", signature.has(LENGTHS))
+            .flag("HAS_BIAS", signature.has(BIAS))
+            .flag("CAUSAL", self.causal)
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(qkv), lengths] = *inputs else { return Ok(None) };
+        let [Some(qkv), lengths, bias] = *inputs else { return Ok(None) };
         let (n_rows, d3) = b.rows_and_cols(qkv);
         let output = b.ty(qkv).element;
         let (d, t) = (d3 / 3, self.seq_len);
@@ -117,15 +161,30 @@ impl Op for Attention {
             let part = b.slice(qkv, &[0, which * d], &[n_rows, d])?;
             parts.push(b.reshape(part, &[n_rows / t, t, d])?);
         }
-        let mask = match lengths {
-            Some(lengths) => {
-                let (keys, lengths) = (b.iota(&[1, 1, 1, t]), b.reshape(lengths, &[n_rows / t, 1, 1, 1])?);
-                let is_real = b.compare(Compare::Lesser, keys, lengths)?;
-                Some(b.mask(is_real)?)
-            }
-            None => None,
-        };
-        let y = attend(b, [parts[0], parts[1], parts[2]], self.n_heads, mask)?;
+        let mut mask = None;
+        if let Some(lengths) = lengths {
+            let (keys, lengths) = (b.iota(&[1, 1, 1, t]), b.reshape(lengths, &[n_rows / t, 1, 1, 1])?);
+            let is_real = b.compare(Compare::Lesser, keys, lengths)?;
+            mask = Some(b.mask(is_real)?);
+        }
+        if self.causal {
+            let (keys, queries) = (b.iota(&[1, 1, 1, t]), b.iota(&[1, 1, t, 1]));
+            let is_past = b.compare(Compare::LesserOrEqual, keys, queries)?;
+            let past = b.mask(is_past)?;
+            // The lower of two: their sum would be infinite.
+            mask = Some(mask.map_or(Ok(past), |mask| b.binary(Binary::Min, mask, past))?);
+        }
+        if let Some(bias) = bias {
+            let zero = b.ty(bias).shape[1] / 2;
+            let columns: Vec<i32> = (0..t * t).map(|at| (zero + at % t - at / t) as i32).collect();
+            let columns = b.integers(&[t * t], &columns);
+            let by_distance = b.transpose(bias, &[1, 0])?;
+            let bias = b.gather(by_distance, columns)?;
+            let bias = b.transpose(bias, &[1, 0])?;
+            let bias = b.reshape(bias, &[1, self.n_heads, t, t])?;
+            mask = Some(mask.map_or(Ok(bias), |mask| b.add(mask, bias))?);
+        }
+        let y = attend(b, [parts[0], parts[1], parts[2]], Heads { n: self.n_heads, scale: self.scale }, mask)?;
         let y = b.reshape(y, &[n_rows, d])?;
         Ok(Some(b.cast(y, output)?.into()))
     }
@@ -135,18 +194,26 @@ impl Op for Attention {
     }
 }
 
+/// How many heads, and what their products are scaled by.
+#[derive(Clone, Copy)]
+pub(super) struct Heads {
+    pub n: usize,
+    pub scale: f32,
+}
+
 /// Attention as primitives, f32. q: `[B, R, D]`, keys and values: `[B, S, D]`; mask: spreads over `[B, H, R, S]`, added to
 /// the scores; gives `[B, R, D]`. Sums go over a head's own columns.
 pub(super) fn attend(
     b: &mut Lowering,
     [q, keys, values]: [Operand; 3],
-    n_heads: usize,
+    heads: Heads,
     mask: Option<Operand>,
 ) -> Result<Operand> {
     let [n_seqs, n_rows, d] = b.ty(q).shape[..] else { return Err(Error::Internal("attend takes [B, R, D]".into())) };
     let n_keys = b.ty(keys).shape[1];
+    let n_heads = heads.n;
     let e = d / n_heads;
-    let q = b.scale(q, 1.0 / (e as f32).sqrt())?;
+    let q = if heads.scale == 1.0 { q } else { b.scale(q, heads.scale)? };
     if n_seqs == 1 && n_rows == 1 {
         return attend_one([q, keys, values], n_heads, mask, b);
     }
@@ -181,7 +248,11 @@ fn attend_one(
     let products = b.mul(keys, q)?;
     let mut scores = b.reduce(Reduce::Sum, products, 2)?;
     if let Some(mask) = mask {
-        let mask = b.reshape(mask, &[n_keys, 1, 1])?;
+        // One for every key, or one for every head and key.
+        let n = b.ty(mask).n_elements() / n_keys;
+        let mask = b.reshape(mask, &[n, n_keys])?;
+        let mask = if n == 1 { mask } else { b.transpose(mask, &[1, 0])? };
+        let mask = b.reshape(mask, &[n_keys, n, 1])?;
         scores = b.add(scores, mask)?;
     }
     let weights = b.softmax(scores, 0)?;

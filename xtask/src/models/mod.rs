@@ -67,6 +67,17 @@ pub fn fetch(ids: &[&str], to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes the lists of the models that ship with the app, which Trunk has copied into that folder of the page.
+pub fn list_own(folder: &Path) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    for entry in entries {
+        let folder = entry?.path();
+        let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Manifest::of_folder(&id, "ships with Rill".into(), &folder)?.write(&folder)?;
+    }
+    Ok(())
+}
+
 /// The folders in `models` that hold a finished model, by name.
 pub fn present(models: &Path) -> Vec<String> {
     let entries = fs::read_dir(models).into_iter().flatten().flatten();

@@ -23,7 +23,7 @@ const THREADS: usize = 16;
 
 /// Set up, fetch the default model, build and serve the page on this machine.
 ///
-/// Serves dist/ at / and models/ at /models/ with cross-origin isolation headers and range requests;
+/// Serves dist/ at / and models/ at /models/ (before dist/models/, the models that ship with the page) with cross-origin isolation headers and range requests;
 /// /models/index.json lists the models that are there. Only this machine can reach it.
 #[derive(Args)]
 pub struct ServeArgs {
@@ -64,7 +64,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     }
     let server = Server::http(("127.0.0.1", args.port)).map_err(|error| port_error(args.port, &error.to_string()))?;
     println!("\nRill is at http://localhost:{}/ (stop with Ctrl-C)", args.port);
-    let ids = models::present(&site.models);
+    let ids = site.model_ids();
     report::note(format!("models: {}", if ids.is_empty() { "none".into() } else { ids.join(", ") }));
     answer_all(&Arc::new(server), &site);
     Ok(())

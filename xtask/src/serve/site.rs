@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::range::{self, Range};
 use crate::models;
 
-/// The folders that are served: `dist` at `/`, `models` at `/models/`.
+/// The folders that are served: `dist` at `/`, `models` at `/models/` before the models that ship with the page.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub dist: PathBuf,
@@ -49,13 +49,13 @@ impl Site {
             return Reply::text(400, "text/plain; charset=utf-8", "This path is not served.\n");
         };
         if path == "models/index.json" {
-            let index = serde_json::json!({ "models": models::present(&self.models) });
+            let index = serde_json::json!({ "models": self.model_ids() });
             return Reply::text(200, mime("index.json"), &index.to_string());
         }
         let file = match path.strip_prefix("models/") {
-            Some(rest) => self.models.join(rest),
+            Some(rest) if self.is_fetched(rest) => self.models.join(rest),
             None if path.is_empty() || path.ends_with('/') => self.dist.join(&path).join("index.html"),
-            None => self.dist.join(&path),
+            _ => self.dist.join(&path),
         };
         send_file(&file, ask).unwrap_or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
@@ -63,6 +63,20 @@ impl Site {
             }
             _ => Reply::text(404, "text/plain; charset=utf-8", "There is no such file.\n"),
         })
+    }
+
+    /// Whether a path below `models/` is taken from the fetched ones. A whole folder is: files of two copies never mix.
+    fn is_fetched(&self, path: &str) -> bool {
+        self.models.join(path.split('/').next().unwrap_or(path)).exists()
+    }
+
+    /// Every model that is served, by name: the fetched ones and those that ship with the page.
+    pub fn model_ids(&self) -> Vec<String> {
+        let mut ids = models::present(&self.models);
+        ids.extend(models::present(&self.dist.join("models")));
+        ids.sort();
+        ids.dedup();
+        ids
     }
 }
 
@@ -192,6 +206,8 @@ mod tests {
         fs::write(site.models.join("m/rill.json"), "{}").unwrap();
         fs::write(site.models.join("m/model.safetensors"), "weights").unwrap();
         fs::write(site.models.join(".hidden"), "part").unwrap();
+        fs::create_dir_all(site.dist.join("models/own")).unwrap();
+        fs::write(site.dist.join("models/own/rill.json"), "own").unwrap();
         (site, dir)
     }
 
@@ -213,7 +229,9 @@ mod tests {
         assert_eq!(body(get("/")), "<p>page");
         assert_eq!(body(get("/?model=x#y")), "<p>page");
         assert_eq!(body(get("/models/m/model.safetensors")), "weights");
-        assert_eq!(body(get("/models/index.json")), r#"{"models":["m"]}"#);
+        assert_eq!(body(get("/models/index.json")), r#"{"models":["m","own"]}"#);
+        assert_eq!(body(get("/models/own/rill.json")), "own");
+        assert_eq!(get("/models/own/config.json").status, 404);
         assert_eq!(get("/nothing.js").status, 404);
         assert_eq!(get("/models/m").status, 404);
         fs::remove_dir_all(dir).unwrap();
