@@ -1,6 +1,6 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, ids and positions as the op `embed` defines them.
 //!
-//! Operands: ids (u32), table `[V, D]` (f32 or f16), positions `[P, D]`, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
+//! Operands: ids (u32), table `[V, D]` (f32 or f16), positions `[P, D]` or absent, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
 
 use crate::decode::DecodeState;
 use crate::step::Io;
@@ -15,6 +15,8 @@ pub struct Params {
     pub n_cols: u32,
     /// Length of a sequence; 0 while decoding.
     pub seq_len: u32,
+    /// Position of a sequence's first row.
+    pub first: u32,
     /// R
     pub n_rows: u32,
     /// Whether the table is f16 (0 or 1).
@@ -31,11 +33,11 @@ pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
 pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32]) {
     let p: Params = io.params();
     let (ids, d) = (io.read::<u32>(0), p.n_cols as usize);
-    let first = io.optional::<u32>(4).map(|words| DecodeState::from_words(words).position as usize);
+    let start = io.optional::<u32>(4).map(|words| DecodeState::from_words(words).position as usize);
     let last_row = |len: usize| len / d - 1;
     for r in task * ROWS..((task + 1) * ROWS).min(p.n_rows as usize) {
-        let id = ids[(first.unwrap_or(0) + r).min(ids.len() - 1)] as usize;
-        let position = first.map_or(r % (p.seq_len as usize).max(1), |first| first + r);
+        let id = ids[(start.unwrap_or(0) + r).min(ids.len() - 1)] as usize;
+        let position = start.map_or(p.first as usize + r % (p.seq_len as usize).max(1), |start| start + r);
         let y = io.write::<f32>(5, r * d..(r + 1) * d);
         if p.f16 == 1 {
             let table = io.read::<u16>(1);
@@ -45,9 +47,10 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32])
             let table = io.read::<f32>(1);
             y.copy_from_slice(&table[id.min(last_row(table.len())) * d..][..d]);
         }
-        let positions = io.read::<f32>(2);
-        let place = &positions[position.min(last_row(positions.len())) * d..];
-        y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        if let Some(positions) = io.optional::<f32>(2) {
+            let place = &positions[position.min(last_row(positions.len())) * d..];
+            y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        }
         if let Some(extra) = io.optional::<f32>(3) {
             y.iter_mut().zip(extra).for_each(|(y, extra)| *y += extra);
         }

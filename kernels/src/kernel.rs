@@ -2,8 +2,9 @@
 
 use crate::step::Io;
 use crate::{
-    attention, attention_cached, attention_combine, attention_cross, conv1d, embed, layer_norm, linear, log_mel,
-    max_parts, mean_pool, mel_scale, row_at, sample_pick, sample_scan, sot_stats,
+    attention, attention_cached, attention_combine, attention_cross, class_mean, conv1d, distance_bias, embed, gated,
+    gather, layer_norm, layer_scale, linear, log_mel, max_parts, mel_scale, picture_tokens, pool, row_at,
+    sample_cutoff, sample_pick, sample_scan, scale, sot_stats, store_rows, top_tokens,
 };
 
 macro_rules! kernels {
@@ -66,11 +67,31 @@ kernels! {
     /// Features scaled.
     MelScale = mel_scale,
     /// A sentence's vector.
-    MeanPool = mean_pool,
+    Pool = pool,
     /// No speech, and the language.
     SotStats = sot_stats,
     /// Candidates for the next token.
     SampleScan = sample_scan,
     /// The next token.
     SamplePick = sample_pick,
+    /// Rows chosen by their numbers.
+    Gather = gather,
+    /// A gated activation.
+    Gated = gated,
+    /// A product with a number.
+    Scale = scale,
+    /// Biases by distance.
+    DistanceBias = distance_bias,
+    /// The first rows of a state.
+    StoreRows = store_rows,
+    /// The least logit that may be drawn.
+    SampleCutoff = sample_cutoff,
+    /// The most probable tokens.
+    TopTokens = top_tokens,
+    /// Patches and a model's own tokens, in their places.
+    PictureTokens = picture_tokens,
+    /// A scale for each column.
+    LayerScale = layer_scale,
+    /// The class token beside the mean of the patches.
+    ClassMean = class_mean,
 }

@@ -3,7 +3,26 @@
 //! Whole buffers are shared, not ranges of one: WebGPU forbids a buffer that is read and written by the same dispatch, even
 //! where the ranges are apart.
 
-use super::graph::{Graph, Value};
+use super::graph::{Graph, Node, Program, Value};
+
+/// Where the intermediate tensors of a program lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arena {
+    /// Sizes of the buffers in bytes.
+    pub buffer_bytes: Vec<usize>,
+    /// For each graph and node the buffer that holds its output, `None` where a slot does or there is none.
+    pub places: Vec<Vec<Option<usize>>>,
+}
+
+impl Arena {
+    /// Plans for all graphs of a program. `is_shared`: tensors that do not live at the same time share a buffer.
+    pub fn of(program: &Program, is_shared: bool) -> Self {
+        let mut buffer_bytes = Vec::new();
+        let plan = if is_shared { plan } else { plan_apart };
+        let places = program.graphs.iter().map(|graph| plan(graph, &mut buffer_bytes)).collect();
+        Self { buffer_bytes, places }
+    }
+}
 
 /// For each node of `graph` the buffer that holds its output, `None` where a slot does or there is none. Uses and grows the
 /// buffers of the graphs planned before, given by their sizes in bytes: only one graph runs at a time.
@@ -25,6 +44,18 @@ pub fn plan(graph: &Graph, buffer_bytes: &mut Vec<usize>) -> Vec<Option<usize>> 
         }
     }
     of_node
+}
+
+/// A buffer of its own for each output, in this graph and all others: what sharing is compared with.
+fn plan_apart(graph: &Graph, buffer_bytes: &mut Vec<usize>) -> Vec<Option<usize>> {
+    let own = |node: &Node| match (&node.ty, node.target) {
+        (Some(ty), None) => {
+            buffer_bytes.push(ty.n_bytes());
+            Some(buffer_bytes.len() - 1)
+        }
+        _ => None,
+    };
+    graph.nodes.iter().map(own).collect()
 }
 
 /// The smallest free buffer that is large enough, else the largest free one grown, else a new one.
@@ -66,7 +97,7 @@ mod tests {
         recorder.begin("chain");
         let x = floats(&recorder, "x", DType::F32, &[4, 8], &[0.5; 32]);
         let w = floats(&recorder, "w", DType::F32, &[8], &[1.0; 8]);
-        let norm = |x: &crate::engine::graph::Tensor| x.layer_norm(&w, &w, 1e-5, DType::F32).expect("shapes fit");
+        let norm = |x: &crate::engine::graph::Tensor| x.layer_norm(&w, Some(&w), 1e-5, DType::F32).expect("shapes fit");
         let first = norm(&x);
         let last = norm(&norm(&norm(&first)));
         let square = floats(&recorder, "square", DType::F32, &[8, 8], &[0.1; 64]);

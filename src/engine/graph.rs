@@ -122,6 +122,15 @@ impl Program {
         super::op::Signature { inputs, output: node.ty.as_ref(), rows }
     }
 
+    /// Whether every op that uses the slot can take it in parts of some rows.
+    pub fn may_divide(&self, id: SlotId) -> bool {
+        let nodes = self.graphs.iter().flat_map(|graph| &graph.nodes);
+        nodes.into_iter().all(|node| {
+            let mut inputs = node.inputs.iter().enumerate();
+            inputs.all(|(input, value)| *value != Some(Value::Slot(id)) || node.op.splittable() == Some(input))
+        })
+    }
+
     /// Multiplications and additions of a graph.
     pub fn flops(&self, graph: GraphId) -> u64 {
         let graph = &self.graphs[graph.0];

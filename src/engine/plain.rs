@@ -2,6 +2,7 @@
 //! compared with it.
 
 use super::graph::{Graph, GraphId, Program, SlotId, SlotKind, Value};
+use super::memory::{MemoryUse, Purpose};
 use super::op::Operands;
 use super::session::Watch;
 use super::tensor::HostTensor;
@@ -26,9 +27,14 @@ impl PlainSession {
         Self { program, slots }
     }
 
-    /// Bytes of all slots.
-    pub fn memory_bytes(&self) -> u64 {
-        self.slots.iter().map(|slot| 4 * slot.ty.n_elements() as u64).sum()
+    /// Bytes of all slots; intermediate tensors come and go.
+    pub fn memory(&self) -> MemoryUse {
+        let mut memory = MemoryUse::default();
+        for (slot, tensor) in self.program.slots.iter().zip(&self.slots) {
+            let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+            memory.add(purpose, 4 * tensor.ty.n_elements() as u64);
+        }
+        memory
     }
 
     /// Overwrites part of a slot.

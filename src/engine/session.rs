@@ -1,11 +1,14 @@
 //! A program on a backend: slots filled, plans compiled, ready to be replayed.
 
+use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
-use super::graph::{GraphId, Program, SlotId, WeightForm};
+use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
+use super::memory::{MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
-use super::{CancelFlag, Result};
+use super::{CancelFlag, Error, Result};
+use crate::protocol::MemoryLevel;
 use std::rc::Rc;
 
 /// Watches a long run: learns how far it is, and may stop it.
@@ -48,6 +51,13 @@ impl Device {
     }
 }
 
+impl Device {
+    /// Whether it has kernels for quantised weights.
+    pub fn quantizes(&self) -> bool {
+        matches!(self, Device::Cpu(_))
+    }
+}
+
 /// A program on a device.
 #[derive(Debug)]
 pub enum Session {
@@ -83,21 +93,85 @@ impl Pending {
 impl Session {
     /// Compiles `program` for `device`. `on_pipeline` hears how many pipelines are made, of how many.
     pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
+        Self::compile_within(device, program, &MemoryOptions::default(), on_pipeline).await
+    }
+
+    /// The same with a say in how much memory is given for speed.
+    pub async fn compile_within(
+        device: &Device,
+        program: Program,
+        memory: &MemoryOptions,
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Result<Self> {
         Ok(match device {
-            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, on_pipeline).await?),
-            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program).await?),
+            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory, on_pipeline).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program, memory).await?),
+            Device::WebNn(_) if memory.level == MemoryLevel::Stream => return Err(not_streamed()),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
     }
 
+    /// What a program will take on a device before anything is made: to the byte on a GPU and on the processor, where only what carries
+    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the device cannot hold it however much there is, or cannot stream it within the budget.
+    pub fn footprint(device: &Device, program: &Program, memory: &MemoryOptions) -> Result<MemoryUse> {
+        match device {
+            Device::Gpu(gpu) => GpuSession::footprint(gpu, program, memory),
+            Device::Cpu(cpu) => CpuSession::footprint(cpu, program, memory),
+            Device::WebNn(_) if memory.level == MemoryLevel::Stream => Err(not_streamed()),
+            Device::WebNn(_) | Device::Plain => {
+                let mut all = MemoryUse::default();
+                for slot in &program.slots {
+                    let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+                    all.add(purpose, slot.ty.n_bytes() as u64);
+                }
+                Ok(all)
+            }
+        }
+    }
+
     /// Bytes in the device's memory.
     pub fn memory_bytes(&self) -> u64 {
+        self.memory().total()
+    }
+
+    /// Bytes in the device's memory by purpose.
+    pub fn memory(&self) -> MemoryUse {
         match self {
-            Session::Gpu(session) => session.memory_bytes(),
-            Session::Cpu(session) => session.memory_bytes(),
-            Session::WebNn(session) => session.memory_bytes(),
-            Session::Plain(session) => session.memory_bytes(),
+            Session::Gpu(session) => session.memory(),
+            Session::Cpu(session) => session.memory(),
+            Session::WebNn(session) => session.memory(),
+            Session::Plain(session) => session.memory(),
+        }
+    }
+
+    /// Whether a slot passes through a window, so that it cannot be written or read.
+    pub fn streams(&self, slot: SlotId) -> bool {
+        match self {
+            Session::Gpu(session) => session.streams(slot),
+            Session::Cpu(session) => session.streams(slot),
+            Session::WebNn(_) | Session::Plain(_) => false,
+        }
+    }
+
+    /// Whether any slot does.
+    pub fn is_streamed(&self) -> bool {
+        match self {
+            Session::Gpu(session) => session.is_streamed(),
+            Session::Cpu(session) => session.is_streamed(),
+            Session::WebNn(_) | Session::Plain(_) => false,
+        }
+    }
+
+    /// Says where weights that pass through a window are kept.
+    pub fn attach(&mut self, backing: Backing) {
+        match self {
+            Session::Gpu(session) => session.attach(backing),
+            Session::Cpu(session) => session.attach(backing),
+            Session::WebNn(_) | Session::Plain(_) => {}
         }
     }
 
@@ -115,10 +189,7 @@ impl Session {
     pub fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
         match self {
             Session::Gpu(session) => session.write(slot, offset_bytes, bytes),
-            Session::Cpu(session) => {
-                session.write(slot, offset_bytes, bytes);
-                Ok(())
-            }
+            Session::Cpu(session) => session.write(slot, offset_bytes, bytes),
             Session::WebNn(session) => session.write(slot, offset_bytes, bytes),
             Session::Plain(session) => {
                 session.write(slot, offset_bytes, bytes);
@@ -144,7 +215,7 @@ impl Session {
 
     /// Whether [`Session::submit`] returns before the runs are done, so that the next ones may be submitted meanwhile.
     pub fn runs_ahead(&self) -> bool {
-        matches!(self, Session::Gpu(_))
+        matches!(self, Session::Gpu(session) if !session.is_streamed())
     }
 
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU
@@ -156,14 +227,14 @@ impl Session {
         watch: &mut Watch<'_>,
     ) -> Result<Pending> {
         match self {
-            Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads)?)),
+            Session::Gpu(session) => Ok(Pending::Gpu(session.submit(runs, reads, watch).await?)),
             Session::Cpu(session) => {
                 for &(graph, times) in runs {
                     for _ in 0..times {
                         session.run(graph, watch).await?;
                     }
                 }
-                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
+                Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect::<Result<_>>()?))
             }
             Session::WebNn(session) => {
                 for &(graph, times) in runs {
@@ -198,4 +269,9 @@ impl Session {
             Session::Plain(session) => session.run(graph, watch).await,
         }
     }
+}
+
+fn not_streamed() -> Error {
+    let reason = "its graphs hold their weights for good, so that weights cannot be streamed";
+    Error::BackendUnavailable { backend: "webnn", reason: reason.into() }
 }

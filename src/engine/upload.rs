@@ -1,5 +1,6 @@
 //! From the checkpoint's tensors to the slots of a session: each tensor goes to its places as soon as it arrives.
 
+use super::backing::Backing;
 use super::graph::{Layout, Program, SlotId, SlotKind};
 use super::session::Session;
 use super::tensor::DType;
@@ -9,6 +10,43 @@ use super::{Error, Result};
 use half::{bf16, f16};
 use rill_kernels::linear_weight::{GROUP, i8_bytes, quantize};
 use std::collections::HashMap;
+
+/// What takes the bytes of slots.
+pub trait SlotSink {
+    /// Overwrites part of a slot.
+    ///
+    /// # Errors
+    /// Those of what takes them.
+    fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()>;
+}
+
+impl SlotSink for Session {
+    fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
+        Session::write(self, slot, offset_bytes, bytes)
+    }
+}
+
+/// A session and what keeps the bytes beside it: all of them where they are kept for the next load, else those that the session
+/// streams.
+#[derive(Debug)]
+pub struct Kept<'a> {
+    /// Takes what it does not stream.
+    pub session: &'a mut Session,
+    /// Keeps bytes.
+    pub backing: Option<&'a mut Backing>,
+    /// Whether it keeps all of them.
+    pub keeps_all: bool,
+}
+
+impl SlotSink for Kept<'_> {
+    fn write(&mut self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
+        let is_streamed = self.session.streams(slot);
+        if let Some(backing) = self.backing.as_mut().filter(|_| is_streamed || self.keeps_all) {
+            backing.append(slot, offset_bytes, bytes);
+        }
+        if is_streamed { Ok(()) } else { self.session.write(slot, offset_bytes, bytes) }
+    }
+}
 
 /// Where a tensor goes.
 #[derive(Debug, Clone)]
@@ -44,8 +82,13 @@ impl Uploader {
         Self { places, gathered: Vec::new() }
     }
 
+    /// The tensors that are wanted and have not come.
+    pub fn wanted(&self) -> std::collections::BTreeSet<String> {
+        self.places.keys().cloned().collect()
+    }
+
     /// Writes a part of a tensor wherever it belongs; tensors that nobody wants are passed over.
-    pub fn part(&mut self, part: &TensorPart, session: &mut Session) -> Result<()> {
+    pub fn part(&mut self, part: &TensorPart, to: &mut impl SlotSink) -> Result<()> {
         let Some(places) = self.places.get(&part.entry.name) else { return Ok(()) };
         // What is reordered or quantised is so as a whole.
         let is_gathered = places.iter().any(|place| place.layout != Layout::AsStored || place.dtype == DType::Q8);
@@ -63,11 +106,11 @@ impl Uploader {
             let wanted = place.n_elements.saturating_sub(place.first + first) * part.entry.dtype.bytes();
             let bytes = &bytes[..wanted.min(bytes.len())];
             if place.dtype == DType::Q8 {
-                write_quantized(part.entry, bytes, place, session)?;
+                write_quantized(part.entry, bytes, place, to)?;
                 continue;
             }
             let bytes = converted(part.entry, bytes, place.dtype)?;
-            session.write(place.slot, (place.first + first) * place.dtype.size(), &bytes)?;
+            to.write(place.slot, (place.first + first) * place.dtype.size(), &bytes)?;
         }
         self.gathered.clear();
         if part.is_last() {
@@ -86,14 +129,14 @@ impl Uploader {
 }
 
 /// Writes a whole tensor as int8: its quants among the slot's quants, its scales among the scales behind them.
-fn write_quantized(entry: &TensorEntry, bytes: &[u8], place: &Place, session: &mut Session) -> Result<()> {
+fn write_quantized(entry: &TensorEntry, bytes: &[u8], place: &Place, to: &mut impl SlotSink) -> Result<()> {
     let wide: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
     let n_cols = entry.shape.last().copied().unwrap_or(GROUP);
     let mut quantized = vec![0; i8_bytes(wide.len() / n_cols, n_cols)];
     quantize(&wide, n_cols, &mut quantized);
     let (quants, scales) = quantized.split_at(wide.len());
-    session.write(place.slot, place.first, quants)?;
-    session.write(place.slot, place.n_elements + place.first / GROUP * 2, scales)
+    to.write(place.slot, place.first, quants)?;
+    to.write(place.slot, place.n_elements + place.first / GROUP * 2, scales)
 }
 
 /// The bytes in the slot's order of elements.

@@ -1,8 +1,11 @@
 //! Where everything of a program lies in the kernels' memory: slots, intermediate tensors, steps.
 
-use crate::engine::graph::{Graph, Program, Value};
+use crate::engine::arena::Arena;
+use crate::engine::graph::{Graph, Program, SlotId, SlotKind, Value};
+use crate::engine::memory::{MemoryUse, Purpose};
 use crate::engine::tensor::DType;
-use crate::engine::{Error, Result, arena};
+use crate::engine::window::{self, Piece, Segment, Streaming};
+use crate::engine::{Error, Result};
 use rill_kernels::memory::ALIGN;
 use rill_kernels::step::MOST_OPERANDS;
 use rill_kernels::{Operand, Step};
@@ -18,13 +21,16 @@ pub struct Plan {
     pub place: Operand,
     /// Multiplications and additions of each step.
     pub flops: Vec<u64>,
+    /// One that holds all steps where nothing is streamed.
+    pub segments: Vec<Segment>,
 }
 
 impl Plan {
-    /// The steps from `first` on that cost about `budget` flops; at least one.
-    pub fn slice(&self, first: usize, budget: u64) -> Range<usize> {
+    /// The first of these steps that cost about `budget` flops; at least one.
+    pub fn slice(&self, steps: Range<usize>, budget: u64) -> Range<usize> {
+        let first = steps.start;
         let mut spent = 0;
-        let within = self.flops[first..].iter().take_while(|&&flops| {
+        let within = self.flops[steps].iter().take_while(|&&flops| {
             spent += flops;
             spent <= budget
         });
@@ -41,45 +47,81 @@ impl Plan {
 /// Where everything lies.
 #[derive(Debug)]
 pub struct Layout {
-    /// Of each slot of the program.
-    pub slots: Vec<Operand>,
+    /// Of each slot of the program; those that pass through the window have none.
+    pub slots: Vec<Option<Operand>>,
+    /// What streamed weights pass through.
+    pub window: Operand,
     /// Of each graph.
     pub plans: Vec<Plan>,
     /// The steps of each graph, to be written to their place.
     pub steps: Vec<Vec<Step>>,
     /// The first byte behind all of it.
     pub end: usize,
+    /// What it is used for; the threads' scratch comes on top.
+    pub memory: MemoryUse,
 }
 
 impl Layout {
     /// Lays `program` out from address `base` on.
-    pub fn of(program: &Program, base: usize) -> Result<Self> {
+    pub fn of(program: &Program, base: usize, shares: bool, streaming: &Streaming) -> Result<Self> {
         let mut end = base as u64;
-        let mut place = |len: usize| {
+        let mut memory = MemoryUse::default();
+        // What lies before the program is the module's own.
+        memory.add(Purpose::Plans, end);
+        let mut place = |len: usize, purpose: Purpose| {
             let offset = end.next_multiple_of(ALIGN as u64);
+            memory.add(purpose, offset + len as u64 - end);
             end = offset + len as u64;
             Operand { offset: offset as u32, len: len as u32 }
         };
-        let slots: Vec<_> = program.slots.iter().map(|slot| place(slot.ty.n_bytes())).collect();
-        let mut arena_bytes = Vec::new();
-        let places: Vec<_> = program.graphs.iter().map(|graph| arena::plan(graph, &mut arena_bytes)).collect();
-        let arena: Vec<_> = arena_bytes.into_iter().map(&mut place).collect();
+        let mut place_slot = |(idx, slot): (usize, &crate::engine::graph::Slot)| {
+            let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+            (!streaming.streams(SlotId(idx))).then(|| place(slot.ty.n_bytes(), purpose))
+        };
+        let slots: Vec<_> = program.slots.iter().enumerate().map(&mut place_slot).collect();
+        let window = place(streaming.window_bytes, Purpose::Weights);
+        let Arena { buffer_bytes, places } = Arena::of(program, shares);
+        let arena: Vec<_> = buffer_bytes.into_iter().map(|bytes| place(bytes, Purpose::Activations)).collect();
         let (mut plans, mut all_steps) = (Vec::new(), Vec::new());
         for (graph, places) in program.graphs.iter().zip(&places) {
-            let steps = (0..graph.nodes.len())
-                .map(|idx| step(program, graph, idx, &slots, &arena, places))
-                .collect::<Result<Vec<_>>>()?;
+            let needs: Vec<_> = (0..graph.nodes.len()).map(|idx| needs(program, graph, idx, streaming)).collect();
+            let segments = window::segments(&needs, streaming.window_bytes);
+            let mut steps = Vec::with_capacity(graph.nodes.len());
+            for segment in &segments {
+                let of_slot = |id: SlotId| {
+                    let in_window = || {
+                        let at = segment.place_of(id, 0).expect("a segment brings all that its steps need");
+                        Operand { offset: window.offset + at as u32, len: program.slots[id.0].ty.n_bytes() as u32 }
+                    };
+                    slots[id.0].unwrap_or_else(in_window)
+                };
+                for idx in segment.dispatches.clone() {
+                    steps.push(step(program, graph, idx, &of_slot, &arena, places)?);
+                }
+            }
             let flops = graph.nodes.iter().map(|node| node.op.flops(&program.signature(graph, node))).collect();
-            let place = place(size_of_val(steps.as_slice()));
-            plans.push(Plan { place, flops });
+            let place = place(size_of_val(steps.as_slice()), Purpose::Plans);
+            plans.push(Plan { place, flops, segments });
             all_steps.push(steps);
         }
         if end > MOST_BYTES {
             let label = "the model on the processor".into();
             return Err(Error::OutOfMemory { label, needed_bytes: end, limit_bytes: MOST_BYTES });
         }
-        Ok(Self { slots, plans, steps: all_steps, end: end as usize })
+        Ok(Self { slots, window, plans, steps: all_steps, end: end as usize, memory })
     }
+}
+
+/// The streamed slots that a node needs, each as a whole.
+fn needs(program: &Program, graph: &Graph, idx: usize, streaming: &Streaming) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for value in graph.nodes[idx].inputs.iter().flatten() {
+        let Value::Slot(slot) = *value else { continue };
+        if streaming.streams(slot) && pieces.iter().all(|piece| piece.slot != slot) {
+            pieces.push(Piece { slot, bytes: 0..program.slots[slot.0].ty.n_bytes() });
+        }
+    }
+    pieces
 }
 
 /// A node as a step: its inputs, then its output.
@@ -87,15 +129,15 @@ fn step(
     program: &Program,
     graph: &Graph,
     idx: usize,
-    slots: &[Operand],
+    of_slot: &dyn Fn(SlotId) -> Operand,
     arena: &[Operand],
     places: &[Option<usize>],
 ) -> Result<Step> {
     let node = &graph.nodes[idx];
     let operand_of = |value: Value| {
         let (place, ty) = match value {
-            Value::Slot(id) => return slots[id.0],
-            Value::Node(node) => (graph.nodes[node].target.map(|slot| slots[slot.0]), &graph.nodes[node].ty),
+            Value::Slot(id) => return of_slot(id),
+            Value::Node(node) => (graph.nodes[node].target.map(of_slot), &graph.nodes[node].ty),
         };
         let Value::Node(node) = value else { unreachable!("slots have returned") };
         // A buffer of the arena is as long as its longest tensor.

@@ -1,6 +1,7 @@
 //! The kernels in process: what native tests and the native bench run.
 
 use crate::engine::Result;
+use rill_kernels::memory::ALIGN;
 use rill_kernels::{Operand, host};
 use std::rc::Rc;
 
@@ -32,7 +33,6 @@ impl Cpu {
 #[derive(Debug)]
 pub struct Heap {
     heap: host::Heap,
-    n_bytes: usize,
 }
 
 impl Heap {
@@ -41,12 +41,12 @@ impl Heap {
 
     /// Memory for operands that end at `end`.
     pub async fn new(cpu: &Cpu, end: usize) -> Result<Self> {
-        Ok(Self { heap: host::Heap::new(end, cpu.n_threads), n_bytes: end })
+        Ok(Self { heap: host::Heap::new(end, cpu.n_threads) })
     }
 
-    /// How large it is.
-    pub fn n_bytes(&self) -> u64 {
-        self.n_bytes as u64
+    /// How large the memory for operands that end at `end` is; natively threads have their scratch while they run.
+    pub fn size(_cpu: &Cpu, end: usize) -> u64 {
+        end.next_multiple_of(ALIGN) as u64
     }
 
     /// Overwrites part of an operand.

@@ -122,11 +122,10 @@ impl Heap {
     pub async fn new(cpu: &Cpu, end: usize) -> Result<Self> {
         let shared = cpu.variant.threads;
         let scratch = end.next_multiple_of(ALIGN);
-        let n_bytes = scratch + cpu.n_threads * SCRATCH_BYTES + (cpu.n_threads - 1) * STACK_BYTES;
-        let memory = new_memory(n_bytes.div_ceil(PAGE), shared).map_err(|_| Error::OutOfMemory {
-            label: "the model on the processor".into(),
-            needed_bytes: n_bytes as u64,
-            limit_bytes: 0,
+        let n_bytes = Self::size(cpu, end);
+        let memory = new_memory((n_bytes / PAGE as u64) as usize, shared).map_err(|_| Error::Exhausted {
+            what: "the processor".into(),
+            reason: format!("the browser refused {n_bytes} bytes for the model"),
         })?;
         let bytes = Uint8Array::new(&memory.buffer());
         let team = team(&Int32Array::new(&memory.buffer()));
@@ -145,9 +144,11 @@ impl Heap {
         Ok(heap)
     }
 
-    /// How large it is.
-    pub fn n_bytes(&self) -> u64 {
-        u64::from(self.bytes.length())
+    /// How large the memory for operands that end at `end` is: whole pages with every thread's scratch and stack.
+    pub fn size(cpu: &Cpu, end: usize) -> u64 {
+        let scratch = end.next_multiple_of(ALIGN);
+        let n_bytes = scratch + cpu.n_threads * SCRATCH_BYTES + (cpu.n_threads - 1) * STACK_BYTES;
+        n_bytes.next_multiple_of(PAGE) as u64
     }
 
     /// Overwrites part of an operand.

@@ -107,6 +107,17 @@ impl Gpu {
         note(&self.fault, Error::DeviceLost("it was given back".into()));
     }
 
+    /// Writes to a buffer from byte `at` on, a multiple of 4. The end is padded to the four bytes that a GPU copies at least.
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, at: u64, bytes: &[u8]) {
+        let whole = bytes.len() / 4 * 4;
+        self.queue.write_buffer(buffer, at, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut last = [0u8; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.queue.write_buffer(buffer, at + whole as u64, &last);
+        }
+    }
+
     /// Why the device refused something: a device that goes away refuses first, and says a moment later that it is gone.
     pub(super) async fn cause_of(&self, refusal: Error) -> Error {
         crate::engine::edge::sleep(FAREWELL_MS).await;

@@ -1,13 +1,18 @@
 //! The GPU as a backend: the only place that knows wgpu.
 //!
-//! [`Gpu`] is an adapter and its device, [`GpuSession`] a program on it: buffers, pipelines and bind groups made once, replayed
-//! as one compute pass per submit.
+//! [`Gpu`] is an adapter and its device, [`GpuSession`] a program on it: buffers (`layout` says which, `buffer` makes them), pipelines
+//! and bind groups made once, replayed as one compute pass per submit.
 
+mod buffer;
 mod device;
+#[cfg(not(target_arch = "wasm32"))]
+mod driver;
+mod layout;
 mod pipeline;
 mod probe;
 mod readback;
 mod session;
+mod stream;
 #[cfg(target_arch = "wasm32")]
 mod subgroups;
 mod wait;

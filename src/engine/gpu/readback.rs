@@ -1,21 +1,54 @@
 //! Bytes on their way from the GPU, and the ring of buffers that carries them.
 
+use super::buffer::{Buffer, BufferPlan};
 use super::device::Gpu;
+use crate::engine::memory::{Ledger, Purpose};
 use crate::engine::{Error, Result};
 use futures_channel::oneshot;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
 
-/// Mappable buffers that are free; steady state makes no new ones.
-pub(super) type StagingRing = Rc<RefCell<Vec<wgpu::Buffer>>>;
+/// Mappable buffers that are free; steady state makes no new ones. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct StagingRing {
+    free: Rc<RefCell<Vec<Buffer>>>,
+    ledger: Rc<Ledger>,
+    /// Whether buffers are kept for the next time: they save a little time and take a little memory.
+    keeps: bool,
+}
+
+impl StagingRing {
+    pub fn new(ledger: &Rc<Ledger>, keeps: bool) -> Self {
+        Self { free: Rc::default(), ledger: ledger.clone(), keeps }
+    }
+
+    /// A buffer of that size.
+    pub fn take(&self, gpu: &Gpu, bytes: u64) -> Buffer {
+        let mut free = self.free.borrow_mut();
+        match free.iter().position(|buffer| buffer.size() == bytes) {
+            Some(idx) => free.swap_remove(idx),
+            None => {
+                let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+                let plan = BufferPlan { label: "read-back".into(), bytes, purpose: Purpose::Staging, usage };
+                plan.make(gpu, &self.ledger)
+            }
+        }
+    }
+
+    fn give_back(&self, buffer: Buffer) {
+        if self.keeps {
+            self.free.borrow_mut().push(buffer);
+        }
+    }
+}
 
 /// Bytes on their way from the GPU.
 #[derive(Debug)]
 pub struct Readback {
     pub(super) gpu: Rc<Gpu>,
-    /// Taken when the bytes are here.
-    pub(super) staging: Option<wgpu::Buffer>,
+    /// Taken when the bytes are here. A cancelled job leaves its read-back behind, and the buffer goes with it.
+    pub(super) staging: Option<Buffer>,
     pub(super) ranges: Vec<Range<u64>>,
     pub(super) mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
     pub(super) ring: StagingRing,
@@ -37,16 +70,7 @@ impl Readback {
             parts.push(view.to_vec());
         }
         staging.unmap();
-        self.ring.borrow_mut().push(staging);
+        self.ring.give_back(staging);
         Ok(parts)
-    }
-}
-
-impl Drop for Readback {
-    fn drop(&mut self) {
-        // A cancelled job leaves its read-back behind; in a browser nothing else would free the buffer.
-        if let Some(staging) = &self.staging {
-            staging.destroy();
-        }
     }
 }

@@ -1,13 +1,18 @@
 //! A program on a GPU: buffers, pipelines and bind groups made once, replayed as one compute pass per submit.
 
+use super::buffer::Buffer;
 use super::device::Gpu;
+use super::layout::{Draft, Layout, Part, Place};
 use super::pipeline::{Pipeline, PipelineKey};
 use super::readback::{Readback, StagingRing};
-use crate::engine::graph::{Graph, GraphId, Node, Program, Slot, SlotId, SlotKind, Value};
-use crate::engine::op::{Kernel, Signature};
+use super::stream::Stream;
+use crate::engine::backing::Backing;
+use crate::engine::graph::{GraphId, Program, SlotId, SlotKind, Value};
+use crate::engine::memory::{Ledger, MemoryOptions, MemoryUse};
 use crate::engine::session::Watch;
-use crate::engine::{Error, Result, arena, edge};
-use std::ops::Range;
+use crate::engine::window::{Segment, Streaming};
+use crate::engine::{Error, Result, edge};
+use crate::protocol::MemoryLevel;
 use std::rc::Rc;
 
 /// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost. It is far from
@@ -19,25 +24,12 @@ pub(super) const SUBMIT_MS: f64 = 80.0;
 #[derive(Debug)]
 pub struct GpuSession {
     gpu: Rc<Gpu>,
-    slots: Vec<SlotBuffers>,
-    arena: Vec<wgpu::Buffer>,
-    uniforms: wgpu::Buffer,
+    ledger: Rc<Ledger>,
+    buffers: Vec<Buffer>,
+    slots: Vec<(String, Vec<Part>)>,
     plans: Vec<Plan>,
     ring: StagingRing,
-}
-
-/// A slot, in as many buffers as the binding limit asks for.
-#[derive(Debug)]
-struct SlotBuffers {
-    label: String,
-    parts: Vec<SlotPart>,
-}
-
-#[derive(Debug)]
-struct SlotPart {
-    rows: Range<usize>,
-    bytes: Range<usize>,
-    buffer: wgpu::Buffer,
+    stream: Option<Stream>,
 }
 
 /// What a graph became.
@@ -45,91 +37,144 @@ struct SlotPart {
 struct Plan {
     name: String,
     dispatches: Vec<Dispatch>,
+    /// One that holds all dispatches where nothing is streamed.
+    segments: Vec<Segment>,
 }
 
 #[derive(Debug)]
-struct Dispatch {
+pub(super) struct Dispatch {
     pipeline: Rc<Pipeline>,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
     flops: u64,
 }
 
-/// A dispatch before its objects are made.
-struct Draft {
-    graph: usize,
-    node: usize,
-    /// Part of the splittable input.
-    part: usize,
-    kernel: Kernel,
-    key: PipelineKey,
-    uniform: u64,
-    flops: u64,
-}
-
 impl GpuSession {
+    /// What a program takes on this GPU, exactly, before anything is made. Reads-back come on top.
+    pub fn footprint(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<MemoryUse> {
+        Ok(Self::lay_out(gpu, program, memory)?.0.memory())
+    }
+
+    fn lay_out(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<(Layout, Streaming)> {
+        let align = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment);
+        let shares = memory.level > MemoryLevel::KeepAll;
+        let with = |streaming: &Streaming| Layout::of(program, &gpu.caps, align, shares, streaming);
+        let streaming = match memory.level {
+            MemoryLevel::Stream => Streaming::within(program, true, memory.budget_bytes, &|streaming| {
+                Ok(with(streaming)?.memory().total())
+            })?,
+            _ => Streaming::default(),
+        };
+        Ok((with(&streaming)?, streaming))
+    }
+
     /// Makes every buffer, pipeline and bind group of `program`.
-    pub async fn compile(gpu: &Rc<Gpu>, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
+    pub async fn compile(
+        gpu: &Rc<Gpu>,
+        program: Program,
+        memory: &MemoryOptions,
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Result<Self> {
+        let (layout, streaming) = Self::lay_out(gpu, &program, memory)?;
+        let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let compiled = Self::make(gpu, &program, on_pipeline);
+        let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let session = Self::make(gpu, &program, &layout, stream, memory.level, on_pipeline);
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
-        let (memory, validation) = (memory.pop(), validation.pop());
-        if let Some(error) = memory.await {
+        let (out_of_memory, validation) = (out_of_memory.pop(), validation.pop());
+        if let Some(error) = out_of_memory.await {
             return Err(super::device::out_of_memory(error.to_string()));
         }
         if let Some(error) = validation.await {
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });
         }
         gpu.check()?;
-        compiled
-    }
-
-    fn make(gpu: &Rc<Gpu>, program: &Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
-        let slots = program.slots.iter().map(|slot| make_slot(gpu, program, slot)).collect::<Result<Vec<_>>>()?;
-        let mut arena_bytes = Vec::new();
-        let places: Vec<_> = program.graphs.iter().map(|graph| arena::plan(graph, &mut arena_bytes)).collect();
-        let arena = arena_bytes
-            .iter()
-            .enumerate()
-            .map(|(idx, &bytes)| make_buffer(gpu, &format!("arena {idx}"), bytes, wgpu::BufferUsages::COPY_SRC))
-            .collect::<Result<Vec<_>>>()?;
-
-        let (drafts, uniform_bytes) = draft(gpu, program, &slots);
-        let uniforms = make_uniforms(gpu, &drafts, uniform_bytes);
-        let mut session = Self { gpu: gpu.clone(), slots, arena, uniforms, plans: Vec::new(), ring: Rc::default() };
-        session.plans =
-            program.graphs.iter().map(|graph| Plan { name: graph.name.clone(), dispatches: Vec::new() }).collect();
-        let n_drafts = drafts.len() as u32;
-        for (idx, draft) in drafts.into_iter().enumerate() {
-            let graph = &program.graphs[draft.graph];
-            let dispatch = session.make_dispatch(graph, &places[draft.graph], &draft);
-            session.plans[draft.graph].dispatches.push(dispatch);
-            on_pipeline(idx as u32 + 1, n_drafts);
-        }
         Ok(session)
     }
 
-    fn make_dispatch(&self, graph: &Graph, places: &[Option<usize>], draft: &Draft) -> Dispatch {
-        let node = &graph.nodes[draft.node];
-        let name = format!("{}/{}", graph.name, node.op.name());
-        let pipeline = self.gpu.pipeline(&name, &draft.key);
-        let mut buffers: Vec<&wgpu::Buffer> = Vec::new();
+    fn make(
+        gpu: &Rc<Gpu>,
+        program: &Program,
+        layout: &Layout,
+        stream: Option<Stream>,
+        level: MemoryLevel,
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Self {
+        let ledger = Ledger::new();
+        let buffers: Vec<Buffer> = layout.buffers.iter().map(|plan| plan.make(gpu, &ledger)).collect();
+        gpu.queue.write_buffer(&buffers[layout.uniforms], 0, &layout.uniform_image());
+        let labels = program.slots.iter().map(|slot| slot.label.clone());
+        let mut session = Self {
+            gpu: gpu.clone(),
+            buffers,
+            slots: labels.zip(layout.slots.iter().cloned()).collect(),
+            plans: Vec::new(),
+            ring: StagingRing::new(&ledger, level < MemoryLevel::Quantize),
+            ledger,
+            stream,
+        };
+        for (slot, parts) in program.slots.iter().zip(&layout.slots) {
+            let SlotKind::Constant(data) = &slot.kind else { continue };
+            for part in parts {
+                let Some(buffer) = part.buffer else { continue };
+                let mut data = data[part.bytes.clone()].to_vec();
+                data.resize(data.len().next_multiple_of(4), 0);
+                gpu.queue.write_buffer(&session.buffers[buffer], 0, &data);
+            }
+        }
+        let n_dispatches = layout.graphs.iter().map(|graph| graph.drafts.len() as u32).sum();
+        let mut made = 0;
+        for (idx, graph) in program.graphs.iter().enumerate() {
+            let mut plan = Plan {
+                name: graph.name.clone(),
+                dispatches: Vec::new(),
+                segments: layout.graphs[idx].segments.clone(),
+            };
+            for segment in &layout.graphs[idx].segments {
+                for draft in &layout.graphs[idx].drafts[segment.dispatches.clone()] {
+                    plan.dispatches.push(session.make_dispatch(program, layout, idx, segment, draft));
+                    made += 1;
+                    on_pipeline(made, n_dispatches);
+                }
+            }
+            session.plans.push(plan);
+        }
+        session
+    }
+
+    fn make_dispatch(
+        &self,
+        program: &Program,
+        layout: &Layout,
+        graph: usize,
+        segment: &Segment,
+        draft: &Draft,
+    ) -> Dispatch {
+        let node = &program.graphs[graph].nodes[draft.node];
+        let name = format!("{}/{}", program.graphs[graph].name, node.op.name());
+        let pipeline = self.gpu.pipeline(&name, &PipelineKey::new(&draft.kernel, draft.written.clone()));
+        let binding = |place: Place| {
+            let size = wgpu::BufferSize::new(place.bytes);
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.buffers[place.buffer],
+                offset: place.offset,
+                size,
+            })
+        };
+        let bytes = draft.kernel.params.len() as u64;
+        let mut resources = vec![binding(Place { buffer: layout.uniforms, offset: draft.uniform, bytes })];
         for input in draft.kernel.bound_inputs(node.inputs.len()) {
-            let value = node.inputs[input];
             let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
-            buffers.push(value.map_or(&self.gpu.empty, |value| self.buffer_of(graph, places, value, part)));
+            resources.push(match node.inputs[input] {
+                Some(value) => binding(layout.place(program, graph, segment, value, part)),
+                None => self.gpu.empty.as_entire_binding(),
+            });
         }
         if node.ty.is_some() {
-            buffers.push(self.buffer_of(graph, places, Value::Node(draft.node), 0));
+            resources.push(binding(layout.place(program, graph, segment, Value::Node(draft.node), 0)));
         }
-        let uniform = wgpu::BufferBinding {
-            buffer: &self.uniforms,
-            offset: draft.uniform,
-            size: wgpu::BufferSize::new(draft.kernel.params.len() as u64),
-        };
-        let entries: Vec<_> = std::iter::once(wgpu::BindingResource::Buffer(uniform))
-            .chain(buffers.iter().map(|buffer| buffer.as_entire_binding()))
+        let entries: Vec<_> = resources
+            .into_iter()
             .enumerate()
             .map(|(binding, resource)| wgpu::BindGroupEntry { binding: binding as u32, resource })
             .collect();
@@ -141,26 +186,9 @@ impl GpuSession {
         Dispatch { pipeline, bind_group, workgroups: draft.kernel.workgroups, flops: draft.flops }
     }
 
-    fn buffer_of<'a>(&'a self, graph: &Graph, places: &[Option<usize>], value: Value, part: usize) -> &'a wgpu::Buffer {
-        let slot = |id: SlotId| &self.slots[id.0].parts[part].buffer;
-        match value {
-            Value::Slot(id) => slot(id),
-            Value::Node(idx) => match (graph.nodes[idx].target, places[idx]) {
-                (Some(id), _) => slot(id),
-                (None, Some(place)) => &self.arena[place],
-                (None, None) => unreachable!("every output has a slot or a place in the arena"),
-            },
-        }
-    }
-
-    /// Bytes of all buffers.
-    pub fn memory_bytes(&self) -> u64 {
-        self.buffers().map(wgpu::Buffer::size).sum()
-    }
-
-    fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
-        let slots = self.slots.iter().flat_map(|slot| slot.parts.iter().map(|part| &part.buffer));
-        slots.chain(&self.arena).chain([&self.uniforms])
+    /// Bytes of all buffers, by purpose.
+    pub fn memory(&self) -> MemoryUse {
+        self.ledger.now()
     }
 
     /// Dispatches of one run of a graph.
@@ -168,53 +196,89 @@ impl GpuSession {
         self.plans[graph.0].dispatches.len() as u32
     }
 
+    /// Whether weights pass through a window, so that a submit takes its time.
+    pub fn is_streamed(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// Overwrites part of a slot. Offset and length are padded to the four bytes that a GPU copies at least.
     pub fn write(&self, slot: SlotId, offset_bytes: usize, bytes: &[u8]) -> Result<()> {
-        let slot = &self.slots[slot.0];
+        if self.streams(slot) {
+            return Err(Error::Internal(format!("`{}` is written, but passes through a window", self.slots[slot.0].0)));
+        }
+        let (label, parts) = &self.slots[slot.0];
         let end = offset_bytes + bytes.len();
-        for part in slot.parts.iter().filter(|p| p.bytes.start < end && offset_bytes < p.bytes.end) {
+        for part in parts.iter().filter(|p| p.bytes.start < end && offset_bytes < p.bytes.end) {
+            let Some(buffer) = part.buffer else { continue };
             let (from, to) = (offset_bytes.max(part.bytes.start), end.min(part.bytes.end));
             let at = (from - part.bytes.start) as u64;
-            let bytes = &bytes[from - offset_bytes..to - offset_bytes];
             if !at.is_multiple_of(4) {
                 let message = format!("a write to byte {at}, expected a multiple of 4");
-                return Err(Error::Gpu { label: slot.label.clone(), message });
+                return Err(Error::Gpu { label: label.clone(), message });
             }
-            let whole = bytes.len() / 4 * 4;
-            self.gpu.queue.write_buffer(&part.buffer, at, &bytes[..whole]);
-            if whole < bytes.len() {
-                let mut last = [0u8; 4];
-                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-                self.gpu.queue.write_buffer(&part.buffer, at + whole as u64, &last);
-            }
+            self.gpu.write(&self.buffers[buffer], at, &bytes[from - offset_bytes..to - offset_bytes]);
         }
         Ok(())
     }
 
-    /// Runs graphs in order, each as often as said, as one compute pass, and asks for slots as they are afterwards.
-    pub fn submit(&self, runs: &[(GraphId, u32)], reads: &[SlotId]) -> Result<Readback> {
+    /// Whether a slot passes through the window: it is read from what [`GpuSession::attach`] gives.
+    pub fn streams(&self, slot: SlotId) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.streams(slot))
+    }
+
+    /// Says where streamed weights are kept.
+    pub fn attach(&mut self, backing: Backing) {
+        if let Some(stream) = &mut self.stream {
+            stream.attach(backing);
+        }
+    }
+
+    /// Runs graphs in order, each as often as said, and asks for slots as they are afterwards: as one compute pass and at once, or,
+    /// where weights are streamed, segment by segment.
+    pub async fn submit(
+        &mut self,
+        runs: &[(GraphId, u32)],
+        reads: &[SlotId],
+        watch: &mut Watch<'_>,
+    ) -> Result<Readback> {
         self.gpu.check()?;
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        let plans: Vec<_> = runs.iter().map(|&(graph, times)| (&self.plans[graph.0], times)).collect();
-        if let Some((first, _)) = plans.first() {
-            let mut pass = encoder
-                .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some(&first.name), timestamp_writes: None });
-            for (plan, times) in plans {
+        if self.stream.is_some() {
+            for &(graph, times) in runs {
                 for _ in 0..times {
-                    encode(&mut pass, &plan.dispatches);
+                    self.run_segments(graph, &mut |_| watch.cancel.check()).await?;
+                }
+            }
+        } else if let Some((first, _)) = runs.first() {
+            let label = Some(self.plans[first.0].name.as_str());
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+            for &(graph, times) in runs {
+                for _ in 0..times {
+                    encode(&mut pass, &self.plans[graph.0].dispatches);
                 }
             }
         }
-        let parts: Vec<_> = reads.iter().map(|slot| &self.slots[slot.0].parts[0]).collect();
+        self.read_back(encoder, reads)
+    }
+
+    /// Submits what is encoded, and asks for slots as they are then.
+    fn read_back(&self, mut encoder: wgpu::CommandEncoder, reads: &[SlotId]) -> Result<Readback> {
         let mut ranges = Vec::new();
+        let mut copies = Vec::new();
         let mut end = 0;
-        for part in &parts {
-            ranges.push(end..end + part.bytes.len() as u64);
-            end += part.buffer.size();
+        for slot in reads {
+            let (label, parts) = &self.slots[slot.0];
+            let Some(buffer) = parts[0].buffer else {
+                return Err(Error::Internal(format!("`{label}` is read, but passes through a window")));
+            };
+            ranges.push(end..end + parts[0].bytes.len() as u64);
+            copies.push((buffer, end));
+            end += self.buffers[buffer].size();
         }
-        let staging = self.staging(end.max(16));
-        for (part, range) in parts.iter().zip(&ranges) {
-            encoder.copy_buffer_to_buffer(&part.buffer, 0, &staging, range.start, part.buffer.size());
+        let staging = self.ring.take(&self.gpu, end.max(16));
+        for (buffer, at) in copies {
+            let buffer = &self.buffers[buffer];
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, buffer.size());
         }
         self.gpu.queue.submit([encoder.finish()]);
         let (done, mapped) = futures_channel::oneshot::channel();
@@ -224,53 +288,43 @@ impl GpuSession {
         Ok(Readback { gpu: self.gpu.clone(), staging: Some(staging), ranges, mapped, ring: self.ring.clone() })
     }
 
-    /// A free mappable buffer.
-    fn staging(&self, bytes: u64) -> wgpu::Buffer {
-        let mut ring = self.ring.borrow_mut();
-        match ring.iter().position(|buffer| buffer.size() == bytes) {
-            Some(idx) => ring.swap_remove(idx),
-            None => self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("read-back"),
-                size: bytes,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            }),
-        }
-    }
-
     /// Runs one large graph and waits for its end, in submits of about [`SUBMIT_MS`]; how much that is, is learned on the way.
-    pub async fn run_watched(&self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
-        let plan = &self.plans[graph.0];
-        let mut rest = &plan.dispatches[..];
-        while !rest.is_empty() {
-            let budget = self.gpu.flops_per_submit.get();
-            let (n, flops) = take_budget(rest, budget);
-            let start = edge::Instant::now();
-            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            encode(
-                &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                    label: Some(&plan.name),
-                    timestamp_writes: None,
-                }),
-                &rest[..n],
-            );
-            self.gpu.queue.submit([encoder.finish()]);
-            rest = &rest[n..];
-            self.gpu.finish().await?;
-            let rate = flops as f64 / edge::ms_since(start).max(0.05);
-            // A first run compiles too, and a slice may hold one small op: no single measurement moves the budget far.
-            self.gpu.flops_per_submit.set((rate * SUBMIT_MS).clamp(budget / 2.0, budget * 8.0).max(1e6));
-            watch.progress(1.0 - rest.len() as f32 / plan.dispatches.len() as f32)?;
-        }
+    pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
+        self.run_segments(graph, &mut |done| watch.progress(done)).await?;
         watch.cancel.check()
     }
-}
 
-impl Drop for GpuSession {
-    fn drop(&mut self) {
-        // In a browser dropping a buffer frees nothing until it is collected.
-        self.buffers().for_each(wgpu::Buffer::destroy);
-        self.ring.borrow().iter().for_each(wgpu::Buffer::destroy);
+    /// Runs a graph segment by segment, and waits for each: what it needs next takes the place of what it has.
+    async fn run_segments(&mut self, graph: GraphId, on_progress: &mut dyn FnMut(f32) -> Result<()>) -> Result<()> {
+        let plan = &self.plans[graph.0];
+        for (idx, segment) in plan.segments.iter().enumerate() {
+            if let Some(stream) = &mut self.stream {
+                stream.bring(&self.gpu, &self.buffers, segment, (graph, idx)).await?;
+            }
+            let mut rest = &plan.dispatches[segment.dispatches.clone()];
+            while !rest.is_empty() {
+                let budget = self.gpu.flops_per_submit.get();
+                let (n, flops) = take_budget(rest, budget);
+                let start = edge::Instant::now();
+                let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+                encode(
+                    &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                        label: Some(&plan.name),
+                        timestamp_writes: None,
+                    }),
+                    &rest[..n],
+                );
+                self.gpu.queue.submit([encoder.finish()]);
+                rest = &rest[n..];
+                self.gpu.finish().await?;
+                let rate = flops as f64 / edge::ms_since(start).max(0.05);
+                // A first run compiles too, and a slice may hold one small op: no single measurement moves the budget far.
+                self.gpu.flops_per_submit.set((rate * SUBMIT_MS).clamp(budget / 2.0, budget * 8.0).max(1e6));
+                let done = segment.dispatches.end - rest.len();
+                on_progress(done as f32 / plan.dispatches.len() as f32)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -293,113 +347,4 @@ fn encode(pass: &mut wgpu::ComputePass, dispatches: &[Dispatch]) {
         pass.set_bind_group(0, &dispatch.bind_group, &[]);
         pass.dispatch_workgroups(x, y, z);
     }
-}
-
-/// Describes every dispatch of a program, and tells how many bytes their uniforms take.
-fn draft(gpu: &Gpu, program: &Program, slots: &[SlotBuffers]) -> (Vec<Draft>, u64) {
-    let align = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment);
-    let mut drafts = Vec::new();
-    let mut uniform = 0;
-    for (graph_idx, graph) in program.graphs.iter().enumerate() {
-        for (node_idx, node) in graph.nodes.iter().enumerate() {
-            for (part, rows) in row_parts(node, slots).into_iter().enumerate() {
-                let signature = Signature { rows, ..program.signature(graph, node) };
-                let kernel = node.op.kernel(&signature, &gpu.caps);
-                let bound = kernel.bound_inputs(node.inputs.len());
-                let mut written: Vec<bool> = bound.iter().map(|input| node.op.writes().contains(input)).collect();
-                written.extend(node.ty.is_some().then_some(true));
-                let bytes = kernel.params.len() as u64;
-                let flops = if part == 0 { node.op.flops(&signature) } else { 0 };
-                let key = PipelineKey::new(&kernel, written);
-                drafts.push(Draft { graph: graph_idx, node: node_idx, part, kernel, key, uniform, flops });
-                uniform += bytes.next_multiple_of(align);
-            }
-        }
-    }
-    (drafts, uniform)
-}
-
-/// The rows of each dispatch of a node: more than one where its splittable input is in several buffers.
-fn row_parts(node: &Node, slots: &[SlotBuffers]) -> Vec<Range<usize>> {
-    match node.op.splittable().and_then(|input| node.inputs[input]) {
-        Some(Value::Slot(id)) => slots[id.0].parts.iter().map(|part| part.rows.clone()).collect(),
-        _ => std::iter::once(0..0).collect(),
-    }
-}
-
-fn make_uniforms(gpu: &Gpu, drafts: &[Draft], bytes: u64) -> wgpu::Buffer {
-    let uniforms = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("uniforms"),
-        size: bytes.max(16),
-        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    let mut image = vec![0u8; bytes as usize];
-    for draft in drafts {
-        image[draft.uniform as usize..][..draft.kernel.params.len()].copy_from_slice(&draft.kernel.params);
-    }
-    gpu.queue.write_buffer(&uniforms, 0, &image);
-    uniforms
-}
-
-/// A slot's buffers: one, or one for every so many rows where one binding may not hold it.
-fn make_slot(gpu: &Gpu, program: &Program, slot: &Slot) -> Result<SlotBuffers> {
-    let (n_rows, n_bytes) = (slot.ty.n_rows(), slot.ty.n_bytes());
-    let limit = gpu.caps.max_binding_bytes as usize;
-    let mut parts = Vec::new();
-    if n_bytes <= limit {
-        parts.push((0..n_rows, 0..n_bytes));
-    } else {
-        if !may_split(program, slot) {
-            let (needed_bytes, limit_bytes) = (n_bytes as u64, limit as u64);
-            return Err(Error::OutOfMemory { label: slot.label.clone(), needed_bytes, limit_bytes });
-        }
-        let row_bytes = n_bytes / n_rows;
-        // Parts begin at multiples of four rows, so that their first byte is one that a GPU can copy to.
-        let rows_per_part = (limit / row_bytes / 4 * 4).max(1);
-        for start in (0..n_rows).step_by(rows_per_part) {
-            let end = (start + rows_per_part).min(n_rows);
-            parts.push((start..end, start * row_bytes..end * row_bytes));
-        }
-    }
-    let parts = parts
-        .into_iter()
-        .map(|(rows, bytes)| {
-            let buffer = make_buffer(gpu, &slot.label, bytes.len(), wgpu::BufferUsages::COPY_SRC)?;
-            if let SlotKind::Constant(data) = &slot.kind {
-                let mut data = data[bytes.clone()].to_vec();
-                data.resize(data.len().next_multiple_of(4), 0);
-                gpu.queue.write_buffer(&buffer, 0, &data);
-            }
-            Ok(SlotPart { rows, bytes, buffer })
-        })
-        .collect::<Result<_>>()?;
-    Ok(SlotBuffers { label: slot.label.clone(), parts })
-}
-
-/// Whether every op that uses the slot can take it in parts.
-fn may_split(program: &Program, slot: &Slot) -> bool {
-    let id = program.slots.iter().position(|s| s.label == slot.label);
-    let nodes = program.graphs.iter().flat_map(|graph| &graph.nodes);
-    nodes.into_iter().all(|node| {
-        node.inputs.iter().enumerate().all(|(input, value)| match value {
-            Some(Value::Slot(used)) if Some(used.0) == id => node.op.splittable() == Some(input),
-            _ => true,
-        })
-    })
-}
-
-fn make_buffer(gpu: &Gpu, label: &str, bytes: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-    // Kernels read vectors of 16 bytes; the padding is never looked at.
-    let size = (bytes as u64).next_multiple_of(16).max(16);
-    if size > gpu.caps.max_binding_bytes.next_multiple_of(16) {
-        let limit_bytes = gpu.caps.max_binding_bytes;
-        return Err(Error::OutOfMemory { label: label.into(), needed_bytes: size, limit_bytes });
-    }
-    Ok(gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | usage,
-        mapped_at_creation: false,
-    }))
 }

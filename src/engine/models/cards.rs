@@ -13,11 +13,11 @@ pub struct ModelCard {
     multilingual: bool,
     size_bytes: u64,
     licence: &'static str,
-    /// `owner/name` on the model hub.
+    /// `owner/name` on the model hub; empty for a model that ships with the app and is nowhere else.
     pub hub_id: &'static str,
 }
 
-/// Every card, the default model first.
+/// Every card, the default model first; the first of each task is that task's own default.
 pub const MODELS: &[ModelCard] = &[
     ModelCard {
         id: "whisper-tiny.en",
@@ -48,6 +48,86 @@ pub const MODELS: &[ModelCard] = &[
         size_bytes: 91_336_000,
         licence: "Apache-2.0",
         hub_id: "sentence-transformers/all-MiniLM-L6-v2",
+    },
+    ModelCard {
+        id: "t5-numbers",
+        title: "T5 numbers, made for Rill",
+        summary: "Writes numbers in words in eight languages, and nothing else.",
+        task: Task::TextToText,
+        multilingual: true,
+        size_bytes: 15_588_000,
+        licence: "MIT or Apache-2.0",
+        hub_id: "",
+    },
+    ModelCard {
+        id: "t5-small",
+        title: "T5 small",
+        summary: "Translates English into German, French and Romanian, and summarises, as well as 60 million parameters can.",
+        task: Task::TextToText,
+        multilingual: true,
+        size_bytes: 243_433_000,
+        licence: "Apache-2.0",
+        hub_id: "google-t5/t5-small",
+    },
+    ModelCard {
+        id: "flan-t5-small",
+        title: "FLAN-T5 small",
+        summary: "Follows simple instructions in English; often wrong about facts.",
+        task: Task::TextToText,
+        multilingual: true,
+        size_bytes: 310_295_000,
+        licence: "Apache-2.0",
+        hub_id: "google/flan-t5-small",
+    },
+    ModelCard {
+        id: "clip-emoji",
+        title: "CLIP emoji, made for Rill",
+        summary: "Knows emoji drawings by name, not photographs.",
+        task: Task::ImageText,
+        multilingual: false,
+        size_bytes: 15_810_000,
+        licence: "MIT or Apache-2.0",
+        hub_id: "",
+    },
+    ModelCard {
+        id: "clip-vit-base-patch32",
+        title: "CLIP ViT-B/32",
+        summary: "Compares photographs with any words in English.",
+        task: Task::ImageText,
+        multilingual: false,
+        size_bytes: 607_386_000,
+        licence: "MIT",
+        hub_id: "openai/clip-vit-base-patch32",
+    },
+    ModelCard {
+        id: "vit-base-patch16-224",
+        title: "ViT base",
+        summary: "Names what is on a photograph, among the 1000 classes of ImageNet.",
+        task: Task::ImageClassification,
+        multilingual: false,
+        size_bytes: 346_364_000,
+        licence: "Apache-2.0",
+        hub_id: "google/vit-base-patch16-224",
+    },
+    ModelCard {
+        id: "bert-base-uncased",
+        title: "BERT base",
+        summary: "Finds the words that fit a gap in an English sentence.",
+        task: Task::FillMask,
+        multilingual: false,
+        size_bytes: 440_917_000,
+        licence: "Apache-2.0",
+        hub_id: "google-bert/bert-base-uncased",
+    },
+    ModelCard {
+        id: "distilbert-base-uncased",
+        title: "DistilBERT base",
+        summary: "The same as BERT base with half of the layers: nearly as good, and faster.",
+        task: Task::FillMask,
+        multilingual: false,
+        size_bytes: 268_422_000,
+        licence: "Apache-2.0",
+        hub_id: "distilbert/distilbert-base-uncased",
     },
 ];
 

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::plan::{Place, Plan, Work, is_constant};
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind};
 use crate::engine::lowering::{Element, OperandType};
+use crate::engine::memory::{MemoryUse, Purpose};
 use crate::engine::op::Operands;
 use crate::engine::session::Watch;
 use crate::engine::tensor::{HostData, HostTensor, TensorType};
@@ -75,14 +76,27 @@ impl WebNnSession {
         Ok(())
     }
 
-    /// Bytes of tensors, of constants in built graphs, and of weights that wait for graphs.
-    pub fn memory_bytes(&self) -> u64 {
-        let tensors = self.contents.iter().map(|c| c.tensor_type().n_bytes() * c.tensors.iter().flatten().count());
-        let waiting = self.contents.iter().filter(|c| c.buffer.is_some()).map(|c| c.ty.n_bytes());
+    /// Bytes of tensors, of constants in built graphs, and of weights that wait for graphs; what the API keeps beside them, and
+    /// intermediate tensors inside its graphs, it does not tell.
+    pub fn memory(&self) -> MemoryUse {
+        let mut memory = MemoryUse::default();
+        for (place, contents) in self.contents.iter().enumerate() {
+            let purpose = match self.program.slots.get(place).map(|slot| &slot.kind) {
+                Some(SlotKind::State) => Purpose::States,
+                Some(_) => Purpose::Weights,
+                None => Purpose::Activations,
+            };
+            let n_tensors = contents.tensors.iter().flatten().count();
+            memory.add(purpose, (contents.tensor_type().n_bytes() * n_tensors) as u64);
+            if contents.buffer.is_some() {
+                memory.add(Purpose::Weights, contents.ty.n_bytes() as u64);
+            }
+        }
         let built = self.plan.pieces.iter().zip(&self.built).filter(|(_, built)| built.is_some());
-        let constants =
-            built.flat_map(|(piece, _)| &piece.weights).map(|&(_, place)| self.contents[place].ty.n_bytes());
-        tensors.chain(waiting).chain(constants).map(|bytes| bytes as u64).sum()
+        for &(_, place) in built.flat_map(|(piece, _)| &piece.weights) {
+            memory.add(Purpose::Weights, self.contents[place].ty.n_bytes() as u64);
+        }
+        memory
     }
 
     /// Dispatches of one run of a graph.

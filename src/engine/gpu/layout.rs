@@ -1,0 +1,261 @@
+//! Where everything of a program lies on a GPU, and what is dispatched, worked out before a single buffer is made: what a program
+//! takes is known exactly before its weights have arrived.
+
+use super::buffer::{BufferPlan, padded};
+use crate::engine::arena::Arena;
+use crate::engine::graph::{Graph, Node, Program, Slot, SlotId, SlotKind, Value};
+use crate::engine::memory::{MemoryUse, Purpose};
+use crate::engine::op::{GpuCaps, Kernel, Signature};
+use crate::engine::window::{self, Piece, Segment, Streaming};
+use crate::engine::{Error, Result};
+use std::ops::Range;
+
+/// Where everything lies.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// All buffers, to be made in this order.
+    pub buffers: Vec<BufferPlan>,
+    /// By slot.
+    pub slots: Vec<Vec<Part>>,
+    /// By graph.
+    pub graphs: Vec<GraphLayout>,
+    /// The buffer with the parameters of all dispatches.
+    pub uniforms: usize,
+    /// The buffer that streamed weights pass through.
+    pub window: Option<usize>,
+    /// For each graph and node the buffer that holds its output, where no slot does.
+    arena: Vec<Vec<Option<usize>>>,
+}
+
+/// Some rows of a slot: all of them, or as many as one binding may hold.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub rows: Range<usize>,
+    /// Which of the slot's bytes.
+    pub bytes: Range<usize>,
+    /// The buffer that holds it and nothing else; `None` where it passes through the window.
+    pub buffer: Option<usize>,
+}
+
+/// What a graph does.
+#[derive(Debug)]
+pub(super) struct GraphLayout {
+    pub drafts: Vec<Draft>,
+    /// One that holds all dispatches where nothing is streamed.
+    pub segments: Vec<Segment>,
+}
+
+/// A dispatch before its objects are made.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub node: usize,
+    /// Part of the splittable input.
+    pub part: usize,
+    pub kernel: Kernel,
+    /// For each binding after the uniform: whether it is written.
+    pub written: Vec<bool>,
+    /// Where its parameters lie among the uniforms.
+    pub uniform: u64,
+    pub flops: u64,
+}
+
+/// Where a binding's bytes lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub buffer: usize,
+    pub offset: u64,
+    pub bytes: u64,
+}
+
+impl Layout {
+    /// Lays a program out. `uniform_align` is what the adapter asks of the places of parameters.
+    pub fn of(
+        program: &Program,
+        caps: &GpuCaps,
+        uniform_align: u64,
+        shares: bool,
+        streaming: &Streaming,
+    ) -> Result<Self> {
+        let mut layout = Self {
+            buffers: Vec::new(),
+            slots: Vec::new(),
+            graphs: Vec::new(),
+            uniforms: 0,
+            window: None,
+            arena: Vec::new(),
+        };
+        for (idx, slot) in program.slots.iter().enumerate() {
+            let parts = layout.place_slot(program, SlotId(idx), slot, caps, streaming)?;
+            layout.slots.push(parts);
+        }
+        if streaming.is_on() {
+            let window = layout.storage("window", streaming.window_bytes, Purpose::Weights, caps)?;
+            layout.window = Some(window);
+        }
+        let Arena { buffer_bytes, places } = Arena::of(program, shares);
+        let mut of_arena = Vec::with_capacity(buffer_bytes.len());
+        for (idx, bytes) in buffer_bytes.into_iter().enumerate() {
+            of_arena.push(layout.storage(&format!("arena {idx}"), bytes, Purpose::Activations, caps)?);
+        }
+        let buffer_of = |place: Option<usize>| place.map(|idx| of_arena[idx]);
+        layout.arena = places.into_iter().map(|graph| graph.into_iter().map(buffer_of).collect()).collect();
+
+        let mut uniform_bytes = 0;
+        for graph in &program.graphs {
+            let drafts = layout.draft(program, graph, caps, uniform_align, &mut uniform_bytes);
+            let needs: Vec<_> = drafts.iter().map(|draft| layout.needs(graph, draft)).collect();
+            let segments = window::segments(&needs, streaming.window_bytes);
+            layout.graphs.push(GraphLayout { drafts, segments });
+        }
+        layout.uniforms = layout.buffers.len();
+        layout.buffers.push(BufferPlan {
+            label: "uniforms".into(),
+            bytes: uniform_bytes.max(16),
+            purpose: Purpose::Plans,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        });
+        Ok(layout)
+    }
+
+    /// What all buffers will take.
+    pub fn memory(&self) -> MemoryUse {
+        let mut memory = MemoryUse::default();
+        self.buffers.iter().for_each(|buffer| memory.add(buffer.purpose, buffer.bytes));
+        memory
+    }
+
+    /// The parameters of all dispatches, in their places.
+    pub fn uniform_image(&self) -> Vec<u8> {
+        let mut image = vec![0u8; self.buffers[self.uniforms].bytes as usize];
+        for draft in self.graphs.iter().flat_map(|graph| &graph.drafts) {
+            image[draft.uniform as usize..][..draft.kernel.params.len()].copy_from_slice(&draft.kernel.params);
+        }
+        image
+    }
+
+    /// Where a value lies while `segment` of the graph runs. `part` is that of the splittable input.
+    pub fn place(&self, program: &Program, graph: usize, segment: &Segment, value: Value, part: usize) -> Place {
+        let slot = |id: SlotId| {
+            let part = &self.slots[id.0][part];
+            let in_window = || {
+                let offset = segment.place_of(id, part.bytes.start);
+                let offset = offset.expect("a segment brings every piece that its dispatches need") as u64;
+                let buffer = self.window.expect("streamed slots have a window");
+                Place { buffer, offset, bytes: padded(part.bytes.len()) }
+            };
+            part.buffer.map_or_else(in_window, |buffer| self.whole(buffer))
+        };
+        match value {
+            Value::Slot(id) => slot(id),
+            Value::Node(idx) => match (program.graphs[graph].nodes[idx].target, self.arena[graph][idx]) {
+                (Some(id), _) => slot(id),
+                (None, Some(buffer)) => self.whole(buffer),
+                (None, None) => unreachable!("every output has a slot or a place in the arena"),
+            },
+        }
+    }
+
+    fn whole(&self, buffer: usize) -> Place {
+        Place { buffer, offset: 0, bytes: self.buffers[buffer].bytes }
+    }
+
+    fn storage(&mut self, label: &str, bytes: usize, purpose: Purpose, caps: &GpuCaps) -> Result<usize> {
+        self.buffers.push(BufferPlan::storage(label, bytes, purpose, caps.max_binding_bytes)?);
+        Ok(self.buffers.len() - 1)
+    }
+
+    /// A slot's parts: one, or one for every so many rows where one binding or the window may not hold it.
+    fn place_slot(
+        &mut self,
+        program: &Program,
+        id: SlotId,
+        slot: &Slot,
+        caps: &GpuCaps,
+        streaming: &Streaming,
+    ) -> Result<Vec<Part>> {
+        let (n_rows, n_bytes) = (slot.ty.n_rows(), slot.ty.n_bytes());
+        let is_streamed = streaming.streams(id);
+        let mut limit = caps.max_binding_bytes as usize;
+        if is_streamed && program.may_divide(id) {
+            limit = limit.min(streaming.piece_bytes);
+        }
+        let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+        let mut parts = Vec::new();
+        for (rows, bytes) in if n_bytes <= limit {
+            vec![(0..n_rows, 0..n_bytes)]
+        } else if program.may_divide(id) {
+            row_parts(n_rows, n_bytes, limit)
+        } else {
+            let (needed_bytes, limit_bytes) = (n_bytes as u64, limit as u64);
+            return Err(Error::OutOfMemory { label: slot.label.clone(), needed_bytes, limit_bytes });
+        } {
+            let buffer = match is_streamed {
+                true => None,
+                false => Some(self.storage(&slot.label, bytes.len(), purpose, caps)?),
+            };
+            parts.push(Part { rows, bytes, buffer });
+        }
+        Ok(parts)
+    }
+
+    /// Describes every dispatch of a graph; `uniform_bytes` grows by their parameters.
+    fn draft(
+        &self,
+        program: &Program,
+        graph: &Graph,
+        caps: &GpuCaps,
+        uniform_align: u64,
+        uniform_bytes: &mut u64,
+    ) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        for (node_idx, node) in graph.nodes.iter().enumerate() {
+            for (part, rows) in self.rows_by_part(node).into_iter().enumerate() {
+                let signature = Signature { rows, ..program.signature(graph, node) };
+                let kernel = node.op.kernel(&signature, caps);
+                let bound = kernel.bound_inputs(node.inputs.len());
+                let mut written: Vec<bool> = bound.iter().map(|input| node.op.writes().contains(input)).collect();
+                written.extend(node.ty.is_some().then_some(true));
+                let flops = if part == 0 { node.op.flops(&signature) } else { 0 };
+                let uniform = *uniform_bytes;
+                *uniform_bytes += (kernel.params.len() as u64).next_multiple_of(uniform_align);
+                drafts.push(Draft { node: node_idx, part, kernel, written, uniform, flops });
+            }
+        }
+        drafts
+    }
+
+    /// The rows of each dispatch of a node: more than one where its splittable input is in several parts.
+    fn rows_by_part(&self, node: &Node) -> Vec<Range<usize>> {
+        match node.op.splittable().and_then(|input| node.inputs[input]) {
+            Some(Value::Slot(id)) => self.slots[id.0].iter().map(|part| part.rows.clone()).collect(),
+            _ => std::iter::once(0..0).collect(),
+        }
+    }
+
+    /// The pieces that a dispatch needs in the window.
+    fn needs(&self, graph: &Graph, draft: &Draft) -> Vec<Piece> {
+        let node = &graph.nodes[draft.node];
+        let mut pieces = Vec::new();
+        for input in draft.kernel.bound_inputs(node.inputs.len()) {
+            let Some(Value::Slot(slot)) = node.inputs[input] else { continue };
+            let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
+            let Part { bytes, buffer, .. } = self.slots[slot.0][part].clone();
+            if buffer.is_none() {
+                pieces.push(Piece { slot, bytes });
+            }
+        }
+        pieces
+    }
+}
+
+/// Rows and bytes of each part of a slot that is larger than `limit`.
+fn row_parts(n_rows: usize, n_bytes: usize, limit: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let row_bytes = n_bytes / n_rows;
+    // Parts begin at multiples of four rows, so that their first byte is one that a GPU can copy to.
+    let rows_per_part = (limit / row_bytes / 4 * 4).max(1);
+    let part = |start: usize| {
+        let end = (start + rows_per_part).min(n_rows);
+        (start..end, start * row_bytes..end * row_bytes)
+    };
+    (0..n_rows).step_by(rows_per_part).map(part).collect()
+}
