@@ -56,8 +56,11 @@ const median = (numbers) => {
   return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
 };
 
-/** Where Rill's own model lies: some come with the page. */
-const folderOf = (model) => [path.join(MODELS, model), path.join(DIST, 'models', model)].find((folder) => existsSync(folder));
+/** Where Rill's form of a model lies: fetched, come with the page, or beside the peers' form of it, as on the hub. */
+const folderOf = (model) =>
+  [MODELS, path.join(DIST, 'models'), given.models ?? MODELS]
+    .map((folder) => path.join(folder, model))
+    .find((folder) => existsSync(path.join(folder, 'model.safetensors')));
 
 /** Stops with what is missing and how it has to look. */
 function checkFiles(races) {
@@ -66,7 +69,7 @@ function checkFiles(races) {
   const models = [...new Set(ours.flatMap(({ models }) => models))];
   const missing = models
     .filter((model) => !folderOf(model))
-    .map((model) => `${model}: run \`cargo xtask fetch-models ${model}\``);
+    .map((model) => `${model}: run \`cargo xtask fetch-models ${model}\`, or put its repository into ${given.models ?? MODELS}`);
   if (ours.length && !existsSync(path.join(DIST, 'index.html'))) missing.push('the built page: run `cargo xtask build`');
   const wanted = races.flatMap(({ task, models, all }) =>
     models.flatMap((model) => all.flatMap((contender) => filesOf(contender, task, model))),

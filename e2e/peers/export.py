@@ -4,7 +4,7 @@
 
     export.py [--out DIR] [--dtypes fp32,fp16,q8] MODEL_FOLDER...
 
-`DIR/<model>/` gets the small files and `onnx/`: `model`, or `encoder_model` and `decoder_model_merged`; a CLIP also its
+`DIR/<model>/` gets the repository itself, which Rill reads, and `onnx/`: `model`, or `encoder_model` and `decoder_model_merged`; a CLIP also its
 towers, `text_model` and `vision_model`. Every file is run by ONNX Runtime and compared with transformers on the way.
 How to set it up: README.md in this folder.
 """
@@ -47,8 +47,8 @@ TASKS = {
 # A decoder's first step, and the ones that have a cache.
 DECODERS = ["decoder_model.onnx", "decoder_with_past_model.onnx"]
 
-# What only one framework reads.
-WEIGHTS = {".safetensors", ".bin", ".onnx", ".h5", ".msgpack"}
+# The weights again, for programs that do not run here, and what lies beside a repository.
+NOT_TAKEN = ["*.bin", "*.h5", "*.msgpack", "*.ot", "onnx", "openvino", ".*"]
 
 
 def export(folder: Path, out: Path, dtypes: list[str]) -> None:
@@ -56,11 +56,9 @@ def export(folder: Path, out: Path, dtypes: list[str]) -> None:
     if architecture not in TASKS:
         raise SystemExit(f"{folder}: {architecture} is none of {', '.join(TASKS)}")
     print(f"{folder.name}: {architecture}")
+    shutil.copytree(folder, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*NOT_TAKEN))
     onnx_folder = out / "onnx"
-    onnx_folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.iterdir():
-        if file.is_file() and file.suffix not in WEIGHTS:
-            shutil.copyfile(file, out / file.name)
+    onnx_folder.mkdir(exist_ok=True)
 
     with tempfile.TemporaryDirectory() as made:
         main_export(

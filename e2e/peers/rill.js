@@ -40,7 +40,10 @@ export async function load(job, inputs) {
   const { task, model, backend, precision, threads } = job;
   while (!window.rill) await new Promise((later) => setTimeout(later, 20));
   const rill = await window.rill.ready;
-  const pipeline = await rill.load(model, { backend, precision, threads });
+  // What the page does not list is loaded by its address.
+  const listed = (await rill.models()).some(({ id }) => id === model);
+  const id = listed ? model : new URL(`models/${model}/`, location.href).href;
+  const pipeline = await rill.load(id, { backend, precision, threads });
   const { info } = pipeline;
   if (info.backend !== backend || info.precision !== precision) {
     throw new Error(`runs on ${info.backend} in ${info.precision}: ${info.reason}`);

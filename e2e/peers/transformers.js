@@ -14,7 +14,13 @@ export async function load(job, inputs) {
   const [first, second = first] = job.precision.split('+');
   const options = { device: job.backend, dtype: first };
   if (second !== first) options.dtype = { encoder_model: first, decoder_model_merged: second };
-  return { run: await RUNS[job.task](library, job, options, inputs), about: {} };
+  return { run: await RUNS[job.task](library, job, options, inputs), about: job.backend === 'webgpu' ? await gpu() : {} };
+}
+
+/** What the browser says of the GPU that it gives to whoever asks. */
+async function gpu() {
+  const { vendor, architecture, description } = (await navigator.gpu.requestAdapter()).info;
+  return { adapter: [vendor, architecture, description].filter(Boolean).join(' ') };
 }
 
 async function speech({ pipeline }, { model, language }, options, { samples }) {
