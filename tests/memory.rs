@@ -8,8 +8,9 @@ use models::{devices, folder_of, micro, open_gpu};
 use rill::engine::CancelFlag;
 use rill::engine::embed::EmbeddingModel;
 use rill::engine::ladder::Choice;
-use rill::engine::load::{LoadOptions, LoadStep, Loaded, Model, load};
+use rill::engine::load::{LoadOptions, LoadStep, Loaded, load};
 use rill::engine::memory::{MemoryOptions, of_all_sessions};
+use rill::engine::model::Model;
 use rill::engine::session::{Device, Watch};
 use rill::engine::weights::{LoadHooks, ModelFiles};
 use rill::engine::{Error, Result};
@@ -46,14 +47,14 @@ fn try_load(device: &Device, folder: &Path, level: MemoryLevel, budget_bytes: Op
 fn embedding(loaded: Loaded) -> EmbeddingModel {
     match loaded.model {
         Model::Embedding(model) => *model,
-        Model::Speech(_) => panic!("the model is a sentence encoder"),
+        _ => panic!("the model is a sentence encoder"),
     }
 }
 
 fn vectors(model: &mut EmbeddingModel) -> Vec<Vec<f32>> {
     let cancel = CancelFlag::default();
     let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
-    pollster::block_on(model.embed(&TEXTS.map(String::from), &mut watch)).expect("the texts are embedded")
+    pollster::block_on(model.embed(&TEXTS.map(String::from), None, &mut watch)).expect("the texts are embedded").vectors
 }
 
 #[test]

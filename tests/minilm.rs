@@ -16,7 +16,8 @@ fn agrees(device: Device) {
     let mut model = load_embedding(device, "all-MiniLM-L6-v2");
     let cancel = CancelFlag::default();
     let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
-    let got = pollster::block_on(model.embed(&texts, &mut watch)).expect("the sentences are embedded");
+    let got = pollster::block_on(model.embed(&texts, None, &mut watch)).expect("the sentences are embedded");
+    let got = got.vectors;
     assert_eq!(got.len(), sentences.len());
     for ((text, got), sentence) in texts.iter().zip(&got).zip(sentences) {
         let expected = sentence["embedding"].as_array().expect("an embedding");

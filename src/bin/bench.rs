@@ -18,7 +18,8 @@ fn main() {
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
     use rill::engine::ladder::{Ladder, Wish};
-    use rill::engine::load::{LoadOptions, Loaded, Model, load};
+    use rill::engine::load::{LoadOptions, Loaded, load};
+    use rill::engine::model::Model;
     use rill::engine::session::Watch;
     use rill::engine::transcribe::{SpeechModel, SpeechTimings};
     use rill::engine::weights::{LoadHooks, ModelFiles};

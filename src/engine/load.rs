@@ -2,55 +2,14 @@
 //! ([`super::arrive`]).
 
 use super::arrive::{self, Arrival};
-use super::embed::{self, EmbeddingModel};
 use super::fit::{self, Tried};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
-use super::measure::Representative;
 use super::memory::{self, MemoryOptions};
-use super::models::{bert, whisper};
-use super::session::{Session, Watch};
-use super::speech;
-use super::transcribe::SpeechModel;
+use super::model::{Component, Files, Model, Recorded};
 use super::weights::{ModelFiles, Weights};
-use super::{CancelFlag, Error, Result, edge};
+use super::{CancelFlag, Result, edge};
 use crate::protocol::{ComponentProgress, LoadPhase, LoadRequest, LoadTimings, MemoryLevel, Precision};
-use serde_json::Value;
-
-/// A model that is loaded and ready.
-pub enum Model {
-    /// Speech to text.
-    Speech(Box<SpeechModel>),
-    /// Text to vectors.
-    Embedding(Box<EmbeddingModel>),
-}
-
-impl Model {
-    /// Bytes in its devices' memory.
-    pub fn memory_bytes(&self) -> u64 {
-        match self {
-            Model::Speech(model) => model.session.memory_bytes(),
-            Model::Embedding(model) => model.session.memory_bytes(),
-        }
-    }
-
-    /// The most that its devices' memory held.
-    fn peak_bytes(&self) -> u64 {
-        match self {
-            Model::Speech(model) => model.session.memory().peak,
-            Model::Embedding(model) => model.session.memory().peak,
-        }
-    }
-
-    /// The first, untimed run: drivers finish pipelines only when they are used. What comes out must be numbers.
-    async fn warm_up(&mut self, software: bool, cancel: &CancelFlag) -> Result<()> {
-        let mut watch = Watch { cancel, on_progress: &mut |_| () };
-        match self {
-            Model::Speech(model) => model.warm_up(software, &mut watch).await,
-            Model::Embedding(model) => model.warm_up(&mut watch).await,
-        }
-    }
-}
 
 /// What happens while a model is loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,78 +22,6 @@ pub enum LoadStep {
     Components(Vec<ComponentProgress>),
     /// Bytes of weights that are on the device.
     Uploaded(u64),
-}
-
-/// The small files of a model, read and understood; the header of its weights decides the rest.
-enum Files {
-    Speech(Box<speech::Files>),
-    Embedding(embed::Files),
-}
-
-/// A recorded model without its devices.
-enum Recorded {
-    Speech(Box<speech::Recorded>),
-    Embedding(embed::Recorded),
-}
-
-/// A part of a model that has a session of its own, and can be used without the others.
-#[derive(Debug)]
-pub struct Component {
-    /// For people: `text`, `pictures`.
-    pub name: &'static str,
-    /// Its graphs.
-    pub program: Program,
-}
-
-impl Component {
-    /// All of a model that is one part.
-    pub fn whole(recorder: &Recorder) -> Vec<Self> {
-        vec![Self { name: "model", program: recorder.finish() }]
-    }
-}
-
-/// A model's configuration: enough to know what a piece of it costs, before anything large is fetched.
-#[derive(Debug)]
-pub enum Outline {
-    /// Speech to text.
-    Whisper(whisper::Config),
-    /// Text to vectors.
-    Bert(bert::Config),
-}
-
-impl Outline {
-    /// Reads `config.json`.
-    pub async fn read(files: &ModelFiles) -> Result<Self> {
-        let config = files.read_required("config.json").await?;
-        match architecture(&config)?.as_str() {
-            "bert" => Ok(Outline::Bert(bert::Config::from_json(&config)?)),
-            _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
-        }
-    }
-
-    /// What of it is measured.
-    pub fn piece(&self) -> &dyn Representative {
-        match self {
-            Outline::Whisper(config) => config,
-            Outline::Bert(config) => config,
-        }
-    }
-
-    /// Tells models of other shapes apart.
-    pub fn fingerprint(&self) -> String {
-        format!("{self:?}")
-    }
-}
-
-/// The known architecture that `config.json` names.
-fn architecture(config: &[u8]) -> Result<String> {
-    match parse("config.json", config)?["model_type"].as_str() {
-        Some(known @ ("whisper" | "bert")) => Ok(known.into()),
-        Some(other) => {
-            Err(Error::Unsupported(format!("its architecture is `{other}`; known are `whisper` and `bert`")))
-        }
-        None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
-    }
 }
 
 /// How a model is loaded, beside the device.
@@ -281,45 +168,4 @@ async fn record(
     };
     let options = Choice { precision, ..choice.clone() }.record_options();
     small.record(&Recorder::new(weights.checkpoint().clone(), options))
-}
-
-impl Files {
-    async fn read(files: &ModelFiles) -> Result<Self> {
-        let config = files.read_required("config.json").await?;
-        Ok(match architecture(&config)?.as_str() {
-            "bert" => Files::Embedding(embed::Files::read(files, &config).await?),
-            _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
-        })
-    }
-
-    fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
-        Ok(match self {
-            Files::Speech(files) => {
-                let (recorded, components) = files.record(recorder)?;
-                (Recorded::Speech(Box::new(recorded)), components)
-            }
-            Files::Embedding(files) => {
-                let (recorded, components) = files.record(recorder)?;
-                (Recorded::Embedding(recorded), components)
-            }
-        })
-    }
-}
-
-impl Recorded {
-    /// The model over the sessions of its components, in their order.
-    fn on(self, sessions: Vec<Session>) -> Result<Model> {
-        let mut sessions = sessions.into_iter();
-        let mut next = || sessions.next().ok_or_else(|| Error::Internal("a component has no session".into()));
-        Ok(match self {
-            Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
-            Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
-        })
-    }
-}
-
-/// A file of a repository as JSON.
-pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::Corrupt { file: file.into(), reason: format!("it is no JSON ({e})") })
 }

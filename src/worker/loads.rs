@@ -3,8 +3,9 @@
 
 use super::{Rung, Worker};
 use crate::engine::ladder::{Choice, Wish, name_of};
-use crate::engine::load::{LoadOptions, LoadStep, Loaded, Model, Outline, load};
+use crate::engine::load::{LoadOptions, LoadStep, Loaded, load};
 use crate::engine::memory::MemoryOptions;
+use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
 use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
@@ -158,9 +159,12 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
         measured: choice.measured.clone(),
         languages: match model {
             Model::Speech(model) => model.languages(),
-            Model::Embedding(_) => Vec::new(),
+            _ => Vec::new(),
         },
-        mask_token: None,
+        mask_token: match model {
+            Model::Embedding(model) => model.mask_token().map(str::to_string),
+            _ => None,
+        },
         memory_bytes: model.memory_bytes(),
         peak_bytes: *peak_bytes,
         memory_level: *level,
@@ -168,6 +172,7 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
         timings: *timings,
         dispatches_per_token: match model {
             Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
+            Model::Text(model) if choice.backend == BackendChoice::WebGpu => model.session.n_dispatches(model.t5.step),
             _ => 0,
         },
     }
