@@ -11,7 +11,7 @@ use super::transcribe::SpeechModel;
 use super::upload::Uploader;
 use super::weights::{Checkpoint, FileStream, ModelFiles, TensorStream};
 use super::{CancelFlag, Error, Result, edge};
-use crate::protocol::{LoadPhase, LoadTimings};
+use crate::protocol::{LoadPhase, LoadTimings, Task};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -32,6 +32,15 @@ impl Model {
         match self {
             Model::Speech(model) => model.session.memory_bytes(),
             Model::Embedding(model) => model.session.memory_bytes(),
+        }
+    }
+
+    /// What it does.
+    pub fn task(&self) -> Task {
+        match self {
+            Model::Speech(_) => Task::SpeechToText,
+            Model::Embedding(model) if model.mask_token().is_some() => Task::FillMask,
+            Model::Embedding(_) => Task::TextEmbedding,
         }
     }
 

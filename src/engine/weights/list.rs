@@ -46,7 +46,7 @@ impl FileList {
         Some(Self { files: list.files.into_iter().map(|entry| (entry.name, checked(entry.file))).collect() })
     }
 
-    /// Reads the hub's answer to `/api/models/<id>/tree/main`. It gives the SHA-256 of large files only.
+    /// Reads the hub's answer to `/api/models/<id>/tree/<revision>?recursive=true`: folders and files with their whole paths. It gives the SHA-256 of large files only.
     pub fn from_hub(json: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Item {
@@ -64,6 +64,12 @@ impl FileList {
             (item.path, checked(file))
         });
         Some(Self { files: files.collect() })
+    }
+
+    /// Files of which only the lengths are known.
+    pub fn of_sizes(files: impl IntoIterator<Item = (String, u64)>) -> Self {
+        let file = |(name, size)| (name, ListedFile { size, sha256: None });
+        Self { files: files.into_iter().map(file).collect() }
     }
 
     /// What is known of a file; `None` where the model has none of that name.

@@ -8,12 +8,14 @@ pub mod cache;
 pub mod checkpoint;
 #[cfg(target_arch = "wasm32")]
 mod download;
+mod dropped;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
 pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -24,6 +26,7 @@ mod web;
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};
