@@ -1,6 +1,6 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, ids and positions as the op `embed` defines them.
 //!
-//! Operands: ids (u32), table `[V, D]` (f32 or f16), positions `[P, D]`, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
+//! Operands: ids (u32), table `[V, D]` (f32 or f16), positions `[P, D]` or absent, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
 
 use crate::decode::DecodeState;
 use crate::step::Io;
@@ -47,9 +47,10 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32])
             let table = io.read::<f32>(1);
             y.copy_from_slice(&table[id.min(last_row(table.len())) * d..][..d]);
         }
-        let positions = io.read::<f32>(2);
-        let place = &positions[position.min(last_row(positions.len())) * d..];
-        y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        if let Some(positions) = io.optional::<f32>(2) {
+            let place = &positions[position.min(last_row(positions.len())) * d..];
+            y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        }
         if let Some(extra) = io.optional::<f32>(3) {
             y.iter_mut().zip(extra).for_each(|(y, extra)| *y += extra);
         }

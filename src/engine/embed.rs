@@ -2,7 +2,7 @@
 
 use super::batch::{Group, Size, group};
 use super::graph::{GraphId, Recorder, SlotId};
-use super::load::{Component, parse};
+use super::model::{Component, parse};
 use super::models::bert::{Bert, Plan};
 use super::models::bert_config::Config;
 use super::sentence::SentenceConfig;

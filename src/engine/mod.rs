@@ -1,8 +1,10 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
 pub mod batch;
+pub mod beam;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -11,6 +13,8 @@ pub mod edge;
 pub mod embed;
 pub mod error;
 pub mod fill_mask;
+pub mod fit;
+pub mod generate;
 pub mod gpu;
 pub mod graph;
 pub mod image;
@@ -19,6 +23,7 @@ pub mod load;
 pub mod lowering;
 pub mod measure;
 pub mod memory;
+pub mod model;
 pub mod models;
 pub mod nn;
 pub mod op;
@@ -38,6 +43,7 @@ pub mod wasm_features;
 pub mod webnn;
 pub mod weights;
 pub mod window;
+pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};

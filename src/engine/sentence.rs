@@ -3,7 +3,7 @@
 //! `modules.json` lists what follows the encoder, `1_Pooling/config.json` says how rows become one vector, `sentence_bert_config.json`
 //! how long a text may be. A repository without them is an encoder and nothing else; its vectors are the mean of its rows, of length one.
 
-use super::load::parse;
+use super::model::parse;
 use super::ops::pool::Pooling;
 use super::weights::ModelFiles;
 use super::{Error, Result};

@@ -27,6 +27,11 @@ impl DType {
         }
     }
 
+    /// Whether it holds weights in few bits.
+    pub fn is_quantized(self) -> bool {
+        self == DType::Q8
+    }
+
     /// The type's name in WGSL. Panics on quantised weights, which no shader reads.
     pub fn wgsl(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 pub mod bert;
 pub mod bert_config;
 pub mod cards;
+pub mod t5;
 pub mod whisper;
 
 pub use cards::{MODELS, ModelCard};

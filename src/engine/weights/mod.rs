@@ -6,6 +6,7 @@
 #[cfg(target_arch = "wasm32")]
 pub mod cache;
 pub mod checkpoint;
+pub mod chunks;
 #[cfg(target_arch = "wasm32")]
 mod download;
 mod dropped;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub mod parcels;
 pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
@@ -25,7 +27,8 @@ mod web;
 #[cfg(target_arch = "wasm32")]
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
-pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
+pub use parcels::{Parcel, Weights};
 pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
