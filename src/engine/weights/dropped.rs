@@ -3,7 +3,6 @@
 
 #[cfg(target_arch = "wasm32")]
 use {
-    super::list::FileList,
     crate::engine::{Error, Result},
     js_sys::Reflect,
     wasm_bindgen::JsCast,
@@ -28,8 +27,18 @@ fn find(paths: &[String], name: &str) -> Option<usize> {
 #[cfg(target_arch = "wasm32")]
 pub(super) struct Dropped {
     paths: Vec<String>,
-    sizes: Vec<u64>,
-    urls: Vec<String>,
+    files: Vec<DroppedFile>,
+}
+
+/// One of them.
+#[cfg(target_arch = "wasm32")]
+pub(super) struct DroppedFile {
+    /// Its address.
+    pub url: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What tells it from another of the same name: its length, and when it was last changed.
+    pub version: String,
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -38,18 +47,20 @@ impl Dropped {
     ///
     /// # Errors
     /// [`Error::Input`] where none of them is a `config.json`.
-    pub fn new(files: &[Blob]) -> Result<Self> {
-        let mut dropped = Self { paths: Vec::new(), sizes: Vec::new(), urls: Vec::new() };
-        for blob in files {
+    pub fn new(blobs: &[Blob]) -> Result<Self> {
+        let mut dropped = Self { paths: Vec::new(), files: Vec::new() };
+        for blob in blobs {
             let Some(file) = blob.dyn_ref::<File>() else { continue };
             // Set where a folder was chosen; not every binding has it.
             let path = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
             dropped.paths.push(path.filter(|path| !path.is_empty()).unwrap_or_else(|| file.name()));
-            dropped.sizes.push(blob.size() as u64);
             let refused = |_| Error::Input(format!("the browser does not open `{}`", file.name()));
-            dropped.urls.push(Url::create_object_url_with_blob(blob).map_err(refused)?);
+            let url = Url::create_object_url_with_blob(blob).map_err(refused)?;
+            let size = blob.size() as u64;
+            let version = format!("{size} bytes of {}", file.last_modified());
+            dropped.files.push(DroppedFile { url, size, version });
         }
-        if find(&dropped.paths, "config.json").is_none() {
+        if dropped.get("config.json").is_none() {
             let names = dropped.paths.join(", ");
             return Err(Error::Input(format!(
                 "these files are no model: there is no `config.json` among {names}; choose all files of its folder"
@@ -58,23 +69,18 @@ impl Dropped {
         Ok(dropped)
     }
 
-    /// The address of a file; `None` where there is none of that name.
-    pub fn url(&self, name: &str) -> Option<&str> {
-        find(&self.paths, name).map(|idx| self.urls[idx].as_str())
-    }
-
-    /// What is known of a file.
-    pub fn list(&self, name: &str) -> FileList {
-        FileList::of_sizes(find(&self.paths, name).map(|idx| (name.to_string(), self.sizes[idx])))
+    /// A file of the model; `None` where there is none of that name.
+    pub fn get(&self, name: &str) -> Option<&DroppedFile> {
+        find(&self.paths, name).map(|idx| &self.files[idx])
     }
 }
 
 #[cfg(target_arch = "wasm32")]
 impl Drop for Dropped {
     fn drop(&mut self) {
-        for url in &self.urls {
+        for file in &self.files {
             // An address that is gone already is no loss.
-            let _ = Url::revoke_object_url(url);
+            let _ = Url::revoke_object_url(&file.url);
         }
     }
 }

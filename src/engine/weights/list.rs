@@ -66,12 +66,6 @@ impl FileList {
         Some(Self { files: files.collect() })
     }
 
-    /// Files of which only the lengths are known.
-    pub fn of_sizes(files: impl IntoIterator<Item = (String, u64)>) -> Self {
-        let file = |(name, size)| (name, ListedFile { size, sha256: None });
-        Self { files: files.into_iter().map(file).collect() }
-    }
-
     /// What is known of a file; `None` where the model has none of that name.
     pub fn get(&self, name: &str) -> Option<&ListedFile> {
         self.files.get(name)

@@ -135,13 +135,13 @@ impl ModelFiles {
     async fn try_open_at(&self, idx: usize, name: &str, way: Way) -> Result<Option<Rc<ChunkFile>>> {
         let shared = &self.shared;
         shared.hooks.cancel.check()?;
-        let url = match &self.dropped {
-            Some(dropped) => match dropped.url(name) {
-                Some(url) => url.to_string(),
-                None => return Ok(None),
-            },
-            None => format!("{}{name}", self.places[idx].folder),
-        };
+        if let Some(dropped) = &self.dropped {
+            let Some(given) = dropped.get(name) else { return Ok(None) };
+            let mut manifest = shared.new_manifest(given.url.clone(), None);
+            (manifest.total, manifest.etag) = (Some(given.size), Some(given.version.clone()));
+            return Ok(Some(Rc::new(ChunkFile::new(shared, name, way, manifest))));
+        }
+        let url = format!("{}{name}", self.places[idx].folder);
         let kept = shared.manifest(&url).await;
         if shared.is_complete {
             match kept {
@@ -153,10 +153,7 @@ impl ModelFiles {
             }
         }
 
-        let listing = match &self.dropped {
-            Some(dropped) => Rc::new(Some(dropped.list(name))),
-            None => self.listing(idx).await?,
-        };
+        let listing = self.listing(idx).await?;
         let listed = match listing.as_ref() {
             Some(list) => match list.get(name) {
                 Some(file) => Some(file.clone()),
