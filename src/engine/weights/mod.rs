@@ -17,6 +17,7 @@ pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 pub mod parcels;
+mod position_grid;
 pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
@@ -29,6 +30,7 @@ pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
+pub use position_grid::PositionGrid;
 pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
