@@ -31,7 +31,7 @@ mod linear_matmul;
 mod linear_matvec;
 #[cfg(test)]
 mod linear_tests;
-pub mod linear_weight;
+mod linear_weight;
 pub mod log_mel;
 mod math;
 mod max_parts;
@@ -39,6 +39,7 @@ pub mod mel_scale;
 pub mod memory;
 pub mod picture_tokens;
 pub mod pool;
+pub mod quantize;
 pub mod row_at;
 mod sample_pick;
 pub mod sample_scan;

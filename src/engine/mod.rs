@@ -34,6 +34,7 @@ pub mod transcribe;
 pub mod upload;
 pub mod wasm_features;
 pub mod webnn;
+pub mod weight_form;
 pub mod weights;
 pub mod window;
 pub mod word_errors;

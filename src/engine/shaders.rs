@@ -15,8 +15,7 @@ pub const KERNELS: &[(&str, &str)] = files!["": "attention_cached", "attention_c
     "mel_scale", "picture_tokens", "pool", "row_at", "sample_pick", "sample_scan", "sot_stats"];
 
 /// Every shared file by name.
-pub const SHARED: &[(&str, &str)] =
-    files!["shared/": "activation", "candidate", "decode_state", "reduce", "softmax", "weight_f16", "weight_f32"];
+pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "candidate", "decode_state", "product_eight", "product_q4", "product_q8", "reduce", "softmax", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);
