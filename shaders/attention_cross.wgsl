@@ -1,10 +1,12 @@
 // One part of the keys for one head and one row: the unnormalised sum of values, then (maximum, sum of weights, 0, 0).
-// q: [n_rows, d], kv: [n_keys, 2 * d], y: [n_rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
+// q: [n_rows, d], kv: [n_keys, 2 * d], length: [1], how many keys are real, y: [n_rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
 struct Params { n_heads: u32, n_keys: u32, scale: f32 }
+override HAS_LENGTH: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4<kv_t>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> length: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 var<workgroup> sums: array<vec4<f32>, WG>;
 
 @compute @workgroup_size(64)
@@ -16,8 +18,11 @@ fn main(
     let d = params.n_heads * HEAD_VECS;
     let head = wid.y * HEAD_VECS;
     let row = wid.z * d + head;
-    let first = min(wid.x * N_SCORES, params.n_keys);
-    let n_keys = min(first + N_SCORES, params.n_keys) - first;
+    var n_real = params.n_keys;
+    if (HAS_LENGTH) { n_real = min(length[0], n_real); }
+    let size = (n_real + N_PARTS - 1u) / N_PARTS;
+    let first = min(wid.x * size, n_real);
+    let n_keys = min(first + size, n_real) - first;
     for (var j = lid; j < n_keys; j += WG) {
         let key = (first + j) * 2u * d + head;
         var score = 0.0;

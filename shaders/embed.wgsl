@@ -1,6 +1,7 @@
 // y[r, :] = table[id, :] + positions[p, :] + extra. One workgroup per row. Ids outside first_id..end_id are left to the
 // dispatch that has their part of the table.
 struct Params { n_cols: u32, seq_len: u32, first: u32, n_ids: u32, n_positions: u32, vocab: u32, first_id: u32, end_id: u32 }
+override HAS_POSITIONS: bool = true;
 override HAS_EXTRA: bool = false;
 override HAS_STATE: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,9 +26,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let id = min(ids[min(at, params.n_ids - 1u)], params.vocab - 1u);
     if (id < params.first_id || id >= params.end_id) { return; }
     let n_cols = params.n_cols;
-    let place = min(position, params.n_positions - 1u) * n_cols;
+    let place = min(position, max(params.n_positions, 1u) - 1u) * n_cols;
     for (var c = lid; c < n_cols; c += 64u) {
-        var v = w1(id - params.first_id, c) + positions[place + c];
+        var v = w1(id - params.first_id, c);
+        if (HAS_POSITIONS) { v += positions[place + c]; }
         if (HAS_EXTRA) { v += extra[c]; }
         y[row * n_cols + c] = v;
     }

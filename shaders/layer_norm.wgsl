@@ -1,6 +1,8 @@
-// y[r, :] = (x[r, :] - mean) * inverseSqrt(var + eps) * weight + bias. x, y: [n_rows, n_cols]. One workgroup per row.
+// y[r, :] = (x[r, :] - mean) * inverseSqrt(var + eps) * weight + bias; without a bias the mean is taken to be zero.
+// x, y: [n_rows, n_cols]. One workgroup per row.
 struct Params { n_rows: u32, n_cols: u32, eps: f32 }
 override WG: u32 = 64u; // power of two
+override HAS_BIAS: bool = true;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<x_t>;
 @group(0) @binding(2) var<storage, read> weight: array<f32>;
@@ -16,9 +18,12 @@ fn main(
     let row = min(wid.x + wid.y * n_wg.x, params.n_rows - 1u);
     let n_cols = params.n_cols;
     let first = row * n_cols;
-    var sum = 0.0;
-    for (var c = lid; c < n_cols; c += WG) { sum += f32(x[first + c]); }
-    let mean = sum_of_all(sum, lid) / f32(n_cols);
+    var mean = 0.0;
+    if (HAS_BIAS) {
+        var sum = 0.0;
+        for (var c = lid; c < n_cols; c += WG) { sum += f32(x[first + c]); }
+        mean = sum_of_all(sum, lid) / f32(n_cols);
+    }
     var squares = 0.0;
     for (var c = lid; c < n_cols; c += WG) {
         let d = f32(x[first + c]) - mean;
@@ -26,6 +31,8 @@ fn main(
     }
     let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
     for (var c = lid; c < n_cols; c += WG) {
-        y[first + c] = y_t((f32(x[first + c]) - mean) * rstd * weight[c] + bias[c]);
+        var v = (f32(x[first + c]) - mean) * rstd * weight[c];
+        if (HAS_BIAS) { v += bias[c]; }
+        y[first + c] = y_t(v);
     }
 }

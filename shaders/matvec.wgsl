@@ -7,6 +7,7 @@ override VECTORED: bool = true;
 override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 override HAS_NORM: bool = false;
+override HAS_NORM_BIAS: bool = false; // without one the mean is taken to be zero
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<x_t>;
 // binding 2: w, by a file weight_*.wgsl, and what a thread multiplies at a time, by a file product_*.wgsl
@@ -36,19 +37,28 @@ fn load_row(first: u32, lid: u32) {
 
 fn normalise_row(lid: u32) {
     let n_cols = params.n_cols;
-    var sum = 0.0;
-    for (var k = lid; k < n_cols; k += WG) { sum += row_at(k); }
-    let mean = sum_of_all(sum, lid) / f32(n_cols);
+    var mean = 0.0;
+    if (HAS_NORM_BIAS) {
+        var sum = 0.0;
+        for (var k = lid; k < n_cols; k += WG) { sum += row_at(k); }
+        mean = sum_of_all(sum, lid) / f32(n_cols);
+    }
     var squares = 0.0;
     for (var k = lid; k < n_cols; k += WG) { let d = row_at(k) - mean; squares += d * d; }
     let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
     for (var k4 = lid; k4 * 4u < n_cols; k4 += WG) {
         let k = 4u * k4;
         var four = (row[k4] - mean) * rstd;
-        four.x = four.x * norm_weight[k] + norm_bias[k];
-        if (k + 1u < n_cols) { four.y = four.y * norm_weight[k + 1u] + norm_bias[k + 1u]; }
-        if (k + 2u < n_cols) { four.z = four.z * norm_weight[k + 2u] + norm_bias[k + 2u]; }
-        if (k + 3u < n_cols) { four.w = four.w * norm_weight[k + 3u] + norm_bias[k + 3u]; }
+        four.x *= norm_weight[k];
+        if (k + 1u < n_cols) { four.y *= norm_weight[k + 1u]; }
+        if (k + 2u < n_cols) { four.z *= norm_weight[k + 2u]; }
+        if (k + 3u < n_cols) { four.w *= norm_weight[k + 3u]; }
+        if (HAS_NORM_BIAS) {
+            four.x += norm_bias[k];
+            if (k + 1u < n_cols) { four.y += norm_bias[k + 1u]; }
+            if (k + 2u < n_cols) { four.z += norm_bias[k + 2u]; }
+            if (k + 3u < n_cols) { four.w += norm_bias[k + 3u]; }
+        }
         row[k4] = four;
     }
     workgroupBarrier();

@@ -1,12 +1,14 @@
 // The vocabulary in 64 parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [64, 2, 2] vectors:
 // (greatest score, its token, its logit, greatest logit), (sum of exp(logit - greatest), 0, 0, 0), text before timestamps.
 struct Params { vocab: u32, n_tokens: u32 }
+override HAS_CUTOFF: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> flags: array<u32>;
 @group(0) @binding(3) var<storage, read> tokens: array<u32>;
 @group(0) @binding(4) var<storage, read> state: DecodeState;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> cutoff: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 const WG = 64u;
 var<workgroup> parts: array<Candidate, 128>; // of each thread: text, timestamps
@@ -78,6 +80,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var token = wid.x * size + lid; token < end; token += WG) {
         if (!allowed(token, h)) { continue; }
         let logit = logits[token];
+        if (HAS_CUTOFF) {
+            if (logit < cutoff[0]) { continue; }
+        }
         var score = logit;
         if (temperature > 0.0) { score = logit / temperature - log(-log(random(state.seed, next, token))); }
         if (token >= state.timestamp_begin) {

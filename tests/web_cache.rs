@@ -294,11 +294,11 @@ async fn damaged_chunk_in_the_store_is_fetched_again() {
     let cache = ModelCache::open().await.unwrap();
     let url = format!("{APP}models/{model}/{WEIGHTS}");
     let manifest = cache.manifest(&url).await.unwrap().unwrap();
-    assert_eq!((manifest.kept, manifest.chunks_done), (Kept::Whole, 3));
+    assert_eq!((manifest.kept, manifest.chunks.len()), (Kept::Whole, 3));
     cache.put(&manifest, Some((1, b"half written"))).await.unwrap();
     asked();
     assert_eq!(weights(&own(model).await).await.unwrap(), content);
-    assert_eq!(asked(), ["10000-19999", "20000-29999"].map(|range| format!("{WEIGHTS} {range}")));
+    assert_eq!(asked(), [format!("{WEIGHTS} 10000-19999")]);
     js("server.offline = true");
     assert_eq!(weights(&own(model).await).await.unwrap(), content);
 }

@@ -1,7 +1,8 @@
 //! Causal self-attention of new positions over all earlier ones, keeping their keys and values.
 //!
-//! Operands: qkv `[R, 3 * D]`, cache `[2 * C, D]` (keys above values, written), the decoder's state, y `[R, D]`. A task is a head:
-//! it writes its own columns of the cache and of y.
+//! Operands: qkv `[R, 3 * D]`, cache `[2 * C, D]` (keys above values, written), the decoder's state, bias `[H, 2 N - 1]` by distance, that
+//! of zero in the middle, or none, slots `[C, R]` (u32), where each row's keys lie, or none, y `[R, D]`. A task is a head: it writes its
+//! own columns of the cache and of y.
 
 use crate::decode::DecodeState;
 use crate::lanes::{add_scaled, dot, exp_and_sum, max};
@@ -34,22 +35,31 @@ pub(crate) fn run(io: &Io, head: usize, _n_threads: usize, scratch: &mut [f32]) 
     let position = DecodeState::from_words(io.read(2)).position as usize;
     // This head's part of a row of the cache or of y.
     let part = |row: usize| row * d + head * e..row * d + (head + 1) * e;
+    let (bias, slots) = (io.optional::<f32>(3), io.optional::<u32>(4));
+    let n_rows = qkv.len() / (3 * d);
     for (r, row) in qkv.chunks_exact(3 * d).enumerate() {
-        let at = (position + r).min(capacity - 1);
+        // Beams, which have slots, stand at one position.
+        let at = (position + if slots.is_some() { 0 } else { r }).min(capacity - 1);
+        let slot = |j: usize| slots.map_or(j, |slots| slots[j * n_rows + r] as usize).min(capacity - 1);
         let column = |which: usize| &row[which * d + head * e..][..e];
-        io.write::<f32>(1, part(at)).copy_from_slice(column(1));
-        io.write::<f32>(1, part(capacity + at)).copy_from_slice(column(2));
+        io.write::<f32>(1, part(slot(at))).copy_from_slice(column(1));
+        io.write::<f32>(1, part(capacity + slot(at))).copy_from_slice(column(2));
         let cached = |row: usize| &*io.write::<f32>(1, part(row));
         let scores = &mut scratch[..=at];
         for (j, score) in scores.iter_mut().enumerate() {
-            *score = dot(column(0), cached(j)) * p.scale;
+            *score = dot(column(0), cached(slot(j))) * p.scale;
+        }
+        if let Some(bias) = bias {
+            let n_cols = bias.len() / p.n_heads as usize;
+            let by_distance = &bias[head * n_cols + n_cols / 2 - at..];
+            scores.iter_mut().zip(by_distance).for_each(|(score, bias)| *score += bias);
         }
         let most = max(scores, f32::MIN);
         let sum = exp_and_sum(scores, most);
-        let y = io.write::<f32>(3, part(r));
+        let y = io.write::<f32>(5, part(r));
         y.fill(0.0);
         for (j, weight) in scores.iter().enumerate() {
-            add_scaled(y, weight / sum, cached(capacity + j));
+            add_scaled(y, weight / sum, cached(capacity + slot(j)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Attention of decoder rows over the encoder's keys and values, in parts of the keys; `attention_combine` puts them together.
 //!
-//! Operands: q `[R, D]`, kv `[S, 2 * D]`, y `[R * H * P, E + 4]`: for each row, head and part the unnormalised sum of values, the
+//! Operands: q `[R, D]`, kv `[S, 2 * D]`, length `[1]` (u32), how many keys are real, or none, y `[R * H * P, E + 4]`: for each row, head and part the unnormalised sum of values, the
 //! part's greatest score, its sum of weights, and two unused.
 
 use crate::lanes::{add_scaled, dot, exp_and_sum, max};
@@ -35,7 +35,8 @@ pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
 pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, scratch: &mut [f32]) {
     let p: Params = io.params();
     let (d, n_parts, n_heads) = (p.d as usize, p.n_parts as usize, p.n_heads as usize);
-    let (e, n_keys) = (d / n_heads, p.n_keys as usize);
+    let length = io.optional::<u32>(2).map_or(p.n_keys, |length| length[0].min(p.n_keys));
+    let (e, n_keys) = (d / n_heads, length as usize);
     let (q, kv) = (io.read::<f32>(0), io.read::<f32>(1));
     let n_outputs = q.len() / d * n_heads * n_parts;
     let size = n_keys.div_ceil(n_parts);
@@ -49,7 +50,7 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, scratch: &mut [f32]) 
         }
         let most = max(scores, -3.0e38);
         let sum = exp_and_sum(scores, most);
-        let y = io.write::<f32>(2, at * (e + 4)..(at + 1) * (e + 4));
+        let y = io.write::<f32>(3, at * (e + 4)..(at + 1) * (e + 4));
         let (values, rest) = y.split_at_mut(e);
         values.fill(0.0);
         for (weight, row) in scores.iter().zip(kv[keys.start * 2 * d..].chunks_exact(2 * d)) {

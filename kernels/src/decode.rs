@@ -49,6 +49,10 @@ pub struct DecodeState {
     pub no_speech_prob: f32,
     /// Most probable language token at start-of-transcript.
     pub language: u32,
+    /// While sampling: among how many of the most probable tokens; 0 for all.
+    pub top_k: u32,
+    /// While sampling: among the most probable tokens that have this probability together; 1 for all.
+    pub top_p: f32,
 }
 
 impl DecodeState {

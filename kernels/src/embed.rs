@@ -1,6 +1,6 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, ids and positions as the op `embed` defines them.
 //!
-//! Operands: ids (u32), table `[V, D]` (`linear_weight.rs`), positions `[P, D]`, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
+//! Operands: ids (u32), table `[V, D]` (`linear_weight.rs`), positions `[P, D]` or absent, extra `[D]` or absent, the decoder's state or absent, y `[R, D]`.
 
 use crate::decode::DecodeState;
 use crate::linear_weight::Weight;
@@ -41,9 +41,10 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32])
         let position = start.map_or(p.first as usize + r % (p.seq_len as usize).max(1), |start| start + r);
         let y = io.write::<f32>(5, r * d..(r + 1) * d);
         table.row(id.min(p.vocab as usize - 1), d, y);
-        let positions = io.read::<f32>(2);
-        let place = &positions[position.min(last_row(positions.len())) * d..];
-        y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        if let Some(positions) = io.optional::<f32>(2) {
+            let place = &positions[position.min(last_row(positions.len())) * d..];
+            y.iter_mut().zip(place).for_each(|(y, place)| *y += place);
+        }
         if let Some(extra) = io.optional::<f32>(3) {
             y.iter_mut().zip(extra).for_each(|(y, extra)| *y += extra);
         }

@@ -2,9 +2,9 @@
 
 use crate::step::Io;
 use crate::{
-    attention, attention_cached, attention_combine, attention_cross, class_mean, conv1d, embed, gather, layer_norm,
-    layer_scale, linear, log_mel, max_parts, mel_scale, picture_tokens, pool, row_at, sample_pick, sample_scan,
-    sot_stats,
+    attention, attention_cached, attention_combine, attention_cross, class_mean, conv1d, distance_bias, embed, gated,
+    gather, layer_norm, layer_scale, linear, log_mel, max_parts, mel_scale, picture_tokens, pool, row_at,
+    sample_cutoff, sample_pick, sample_scan, scale, sot_stats, store_rows, top_tokens,
 };
 
 macro_rules! kernels {
@@ -76,6 +76,18 @@ kernels! {
     SamplePick = sample_pick,
     /// Rows chosen by their numbers.
     Gather = gather,
+    /// A gated activation.
+    Gated = gated,
+    /// A product with a number.
+    Scale = scale,
+    /// Biases by distance.
+    DistanceBias = distance_bias,
+    /// The first rows of a state.
+    StoreRows = store_rows,
+    /// The least logit that may be drawn.
+    SampleCutoff = sample_cutoff,
+    /// The most probable tokens.
+    TopTokens = top_tokens,
     /// Patches and a model's own tokens, in their places.
     PictureTokens = picture_tokens,
     /// A scale for each column.

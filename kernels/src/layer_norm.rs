@@ -1,6 +1,6 @@
-//! `y[r, :] = (x[r, :] - mean) / sqrt(var + eps) * weight + bias`, row by row.
+//! `y[r, :] = (x[r, :] - mean) / sqrt(var + eps) * weight + bias`, row by row; without a bias the mean is taken to be zero.
 //!
-//! Operands: x `[R, C]`, weight `[C]`, bias `[C]`, y `[R, C]`.
+//! Operands: x `[R, C]`, weight `[C]`, bias `[C]` or none, y `[R, C]`.
 
 use crate::step::Io;
 use bytemuck::{Pod, Zeroable};
@@ -25,7 +25,7 @@ pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
 pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32]) {
     let p: Params = io.params();
     let n_cols = p.n_cols as usize;
-    let (x, weight, bias) = (io.read::<f32>(0), io.read::<f32>(1), io.read::<f32>(2));
+    let (x, weight, bias) = (io.read::<f32>(0), io.read::<f32>(1), io.optional::<f32>(2));
     let range = task * ROWS * n_cols..((task + 1) * ROWS * n_cols).min(x.len());
     let y = io.write::<f32>(3, range.clone());
     for (row, out) in x[range].chunks_exact(n_cols).zip(y.chunks_exact_mut(n_cols)) {
@@ -34,13 +34,16 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, _scratch: &mut [f32])
 }
 
 /// Normalises one row.
-pub(crate) fn normalize(x: &[f32], weight: &[f32], bias: &[f32], eps: f32, y: &mut [f32]) {
+pub(crate) fn normalize(x: &[f32], weight: &[f32], bias: Option<&[f32]>, eps: f32, y: &mut [f32]) {
     let n = x.len() as f32;
-    let mean = sum(x.iter().copied()) / n;
+    let mean = if bias.is_some() { sum(x.iter().copied()) / n } else { 0.0 };
     let variance = sum(x.iter().map(|v| (v - mean) * (v - mean))) / n;
     let rstd = 1.0 / libm::sqrtf(variance + eps);
-    for (((y, x), weight), bias) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-        *y = (x - mean) * rstd * weight + bias;
+    for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
+        *y = (x - mean) * rstd * weight;
+    }
+    if let Some(bias) = bias {
+        y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
     }
 }
 

@@ -16,7 +16,9 @@ pub mod attention_cross;
 pub mod class_mean;
 pub mod conv1d;
 pub mod decode;
+mod distance_bias;
 pub mod embed;
+pub mod gated;
 pub mod gather;
 mod gemm;
 #[cfg(not(target_arch = "wasm32"))]
@@ -41,12 +43,16 @@ pub mod picture_tokens;
 pub mod pool;
 pub mod quantize;
 pub mod row_at;
+mod sample_cutoff;
 mod sample_pick;
 pub mod sample_scan;
+pub mod scale;
 mod simd;
 mod sot_stats;
 pub mod step;
+mod store_rows;
 pub mod team;
+pub mod top_tokens;
 #[cfg(test)]
 mod trial;
 

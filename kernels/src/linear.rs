@@ -1,7 +1,7 @@
 //! `y[m, n] = act(norm(x)[m, :] . w[n, :] + bias[n]) + residual[m, n]`.
 //!
 //! Operands: x `[M, K]`, w `[N, K]` (`linear_weight.rs`), bias `[N]` or none, residual `[M, N]` or none, weight and bias of a layer
-//! normalisation of x, `[K]` each, or none, and y `[M, N]`. K is at most 16,384: a tile of both sides has room in a thread's scratch.
+//! normalisation of x, `[K]` each, or none, or its weight alone, and y `[M, N]`. K is at most 16,384: a tile of both sides has room in a thread's scratch.
 
 use crate::linear_map::{Map, Norm, Rows};
 use crate::linear_weight::Weight;
@@ -35,8 +35,7 @@ fn map<'a>(io: &Io<'a>) -> Map<'a> {
     const NORM_BIAS: usize = 5;
     let p: Params = io.params();
     let (n_cols, n_out, x) = (p.n_cols as usize, p.n_out as usize, io.read::<f32>(0));
-    let norm = io.optional(NORM_WEIGHT).zip(io.optional(NORM_BIAS));
-    let norm = norm.map(|(weight, bias)| Norm { weight, bias, eps: p.eps });
+    let norm = io.optional(NORM_WEIGHT).map(|weight| Norm { weight, bias: io.optional(NORM_BIAS), eps: p.eps });
     Map {
         rows: Rows { x, n_rows: x.len() / n_cols, n_cols, stride: n_cols, margin: 0, norm },
         weight: Weight::new(io.read(1), n_out, n_cols),

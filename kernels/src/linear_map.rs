@@ -39,7 +39,7 @@ pub(crate) struct Rows<'a> {
 /// Layer normalisation of rows.
 pub(crate) struct Norm<'a> {
     pub weight: &'a [f32],
-    pub bias: &'a [f32],
+    pub bias: Option<&'a [f32]>,
     pub eps: f32,
 }
 

@@ -1,7 +1,7 @@
 //! The first half of choosing a token: each part of the vocabulary under the suppression and timestamp rules.
 //!
-//! Operands: logits `[1, V]`, flags `[V]` (u32), tokens `[C]` (u32), the decoder's state, y `[2 * P, 8]`: for each part first its text
-//! tokens, then its timestamps, as (greatest score, its token, that token's logit, greatest logit, sum of exp(logit - greatest)).
+//! Operands: logits `[1, V]`, flags `[V]` (u32), tokens `[C]` (u32), the decoder's state, cutoff `[1]`, the least logit that may be
+//! chosen, or none, y `[2 * P, 8]`: for each part first its text tokens, then its timestamps, as (greatest score, its token, that token's logit, greatest logit, sum of exp(logit - greatest)).
 
 use crate::decode::{DecodeState, History, PART_SIZE, allowed, random};
 use crate::lanes::{exp_and_sum, max};
@@ -33,7 +33,7 @@ pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, scratch: &mut [f32]) 
         let start = (part * size).min(logits.len());
         let end = (start + size).min(logits.len());
         let first_time = (state.timestamp_begin as usize).clamp(start, end);
-        let y = io.write::<f32>(4, 2 * part * PART_SIZE..2 * (part + 1) * PART_SIZE);
+        let y = io.write::<f32>(5, 2 * part * PART_SIZE..2 * (part + 1) * PART_SIZE);
         let (text, times) = y.split_at_mut(PART_SIZE);
         for (range, y) in [(start..first_time, text), (first_time..end, times)] {
             y.copy_from_slice(&best_of(io, range, &state, &history, scratch));
@@ -50,12 +50,13 @@ fn best_of(
     scratch: &mut [f32],
 ) -> [f32; PART_SIZE] {
     let (logits, flags) = (io.read::<f32>(0), io.read::<u32>(1));
+    let least = io.optional::<f32>(4).map_or(f32::MIN, |cutoff| cutoff[0]);
     let next = state.position + state.n_rows;
     let mut best = (-3.0e38f32, 0, -3.0e38f32);
     let mut n_allowed = 0;
     for token in tokens {
         let logit = logits[token];
-        if !allowed(token as u32, flags[token], state, history) {
+        if logit < least || !allowed(token as u32, flags[token], state, history) {
             continue;
         }
         scratch[n_allowed] = logit;

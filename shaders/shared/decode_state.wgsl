@@ -20,4 +20,6 @@ struct DecodeState {
     sum_logprob: f32,
     no_speech_prob: f32,
     language: u32,
+    top_k: u32,
+    top_p: f32,
 }

@@ -18,7 +18,8 @@ fn main() {
 #[cfg(not(target_arch = "wasm32"))]
 mod native {
     use rill::engine::ladder::{Ladder, Wish};
-    use rill::engine::load::{Model, load};
+    use rill::engine::load::{LoadOptions, Loaded, load};
+    use rill::engine::model::Model;
     use rill::engine::session::Watch;
     use rill::engine::transcribe::{SpeechModel, SpeechTimings};
     use rill::engine::weights::{LoadHooks, ModelFiles};
@@ -101,7 +102,8 @@ mod native {
         };
         let choice = Ladder::default().choose(&wish).await?;
         let files = ModelFiles::folder(options.models.join(&options.model), LoadHooks::default());
-        let (model, load_timings) = load(&choice, &files, &CancelFlag::default(), &mut |_| ()).await?;
+        let loaded = load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()).await?;
+        let Loaded { model, timings: load_timings, .. } = loaded;
         let Model::Speech(mut model) = model else {
             return Err(rill::engine::Error::Input("the bench measures speech models".into()));
         };

@@ -97,7 +97,7 @@ mod tests {
         recorder.begin("chain");
         let x = floats(&recorder, "x", DType::F32, &[4, 8], &[0.5; 32]);
         let w = floats(&recorder, "w", DType::F32, &[8], &[1.0; 8]);
-        let norm = |x: &crate::engine::graph::Tensor| x.layer_norm(&w, &w, 1e-5, DType::F32).expect("shapes fit");
+        let norm = |x: &crate::engine::graph::Tensor| x.layer_norm(&w, Some(&w), 1e-5, DType::F32).expect("shapes fit");
         let first = norm(&x);
         let last = norm(&norm(&norm(&first)));
         let square = floats(&recorder, "square", DType::F32, &[8, 8], &[0.1; 64]);

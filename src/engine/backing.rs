@@ -244,16 +244,8 @@ mod web {
         pub async fn create(key: &BackingKey) -> Result<Self> {
             let cache = ModelCache::open().await?;
             cache.remove_files(std::slice::from_ref(&key.name)).await?;
-            let manifest = Manifest {
-                model: key.model.clone(),
-                url: key.name.clone(),
-                kept: Kept::Partly,
-                total: None,
-                chunk_bytes: CHUNK_BYTES as u32,
-                chunks_done: 0,
-                etag: None,
-                sha256: Some(key.version.clone()),
-            };
+            let mut manifest = Manifest::new(&key.model, key.name.clone(), CHUNK_BYTES as u32);
+            manifest.sha256 = Some(key.version.clone());
             Ok(Self { cache, manifest, last: None })
         }
 
@@ -271,8 +263,8 @@ mod web {
         }
 
         pub async fn append(&mut self, bytes: &[u8]) -> Result<()> {
-            let idx = self.manifest.chunks_done;
-            self.manifest.chunks_done += 1;
+            let idx = self.manifest.chunks.len();
+            self.manifest.chunks.insert(idx);
             self.cache.put(&self.manifest, Some((idx, bytes))).await
         }
 

@@ -1,4 +1,4 @@
-//! The decoding loop of one window: the GPU goes on from token to token by itself, the host reads along one batch behind.
+//! The decoding loop of one window of speech or of one text: the GPU goes on from token to token by itself, the host reads along one batch behind.
 //!
 //! A submit holds several steps; its tokens are read while the next submit already runs, so the GPU never waits for the host.
 //! Steps after the end of text change nothing. A device that has finished when it answers is asked for one step at a time.
@@ -34,11 +34,13 @@ pub struct DecodeLoop {
     step_ms: Option<f64>,
 }
 
-/// What a window came to.
+/// What a window or a text came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     /// The chosen tokens, end of text not among them.
     pub tokens: Vec<u32>,
+    /// Whether the end of text was chosen, and not the limit reached.
+    pub has_end: bool,
     /// The state at the end.
     pub state: DecodeState,
     /// Milliseconds from the first submit to the first token.
@@ -102,8 +104,10 @@ impl DecodeLoop {
                 if let Some(next) = next {
                     next.wait().await?;
                 }
-                let chosen = tokens[prompt.len()..end].iter().copied().filter(|&t| t != begin.eot).collect();
-                return Ok(Decoded { tokens: chosen, state, first_token_ms });
+                let chosen = &tokens[prompt.len()..end];
+                let has_end = chosen.contains(&begin.eot);
+                let tokens = chosen.iter().copied().filter(|&t| t != begin.eot).collect();
+                return Ok(Decoded { tokens, has_end, state, first_token_ms });
             }
             ahead = match next {
                 Some(next) => next,

@@ -46,6 +46,16 @@ pub enum Error {
         /// The browser's or driver's message.
         reason: String,
     },
+    /// The model takes more than it may.
+    #[error("the model does not fit into {budget_mb} MB: it takes {figures}. {hint}")]
+    Budget {
+        /// What it may take.
+        budget_mb: u64,
+        /// What it takes, by memory level.
+        figures: String,
+        /// What would make it fit.
+        hint: String,
+    },
     /// The GPU did not answer.
     #[error("the GPU did not finish its work within {waited_s} s")]
     Stalled {
@@ -158,6 +168,9 @@ impl Error {
             ),
             Error::OutOfMemory { .. } | Error::Exhausted { .. } => {
                 (FailureKind::OutOfMemory, "Close other tabs, choose a smaller model, or f16 precision.")
+            }
+            Error::Budget { .. } => {
+                (FailureKind::OutOfMemory, "Raise the memory budget, choose a smaller precision, or a smaller model.")
             }
             Error::Fetch { .. } => (
                 FailureKind::Network,

@@ -5,37 +5,9 @@
 //! which [`host_bytes`] tells. How much a program may take, and what gives way where that is too little, is left to
 //! [`super::fit`].
 
+use crate::protocol::MemoryLevel;
 use std::cell::Cell;
 use std::rc::Rc;
-
-/// How much memory is given for speed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum MemoryLevel {
-    /// 0: every intermediate tensor has memory of its own.
-    Apart,
-    /// 1: intermediate tensors that do not live at the same time share theirs.
-    #[default]
-    Shared,
-    /// 2: the same with quantised weights, and nothing is kept for the next time that can be made again.
-    Lean,
-    /// 3: the same, and weights pass through a small window: a model larger than the budget runs, slowly.
-    Streamed,
-}
-
-impl MemoryLevel {
-    /// All of them, the fastest first.
-    pub const ALL: [Self; 4] = [Self::Apart, Self::Shared, Self::Lean, Self::Streamed];
-
-    /// The level of that number; the last one for larger numbers.
-    pub fn from_number(number: u8) -> Self {
-        Self::ALL[usize::from(number).min(Self::ALL.len() - 1)]
-    }
-
-    /// Its number.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-}
 
 /// How a program is to lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,10 @@
 //! The engine: models recorded as graphs, compiled once for a backend, replayed.
 
 pub mod arena;
+pub mod arrive;
 pub mod backing;
+pub mod batch;
+pub mod beam;
 mod cancel;
 pub mod check;
 pub mod cpu;
@@ -9,7 +12,9 @@ pub mod decode;
 pub mod edge;
 pub mod embed;
 pub mod error;
-
+pub mod fill_mask;
+pub mod fit;
+pub mod generate;
 pub mod gpu;
 pub mod graph;
 pub mod image;
@@ -18,6 +23,7 @@ pub mod load;
 pub mod lowering;
 pub mod measure;
 pub mod memory;
+pub mod model;
 pub mod models;
 pub mod nn;
 pub mod op;
@@ -25,6 +31,7 @@ pub mod ops;
 pub mod plain;
 pub mod probes;
 pub mod remember;
+pub mod sentence;
 pub mod session;
 pub mod shaders;
 pub mod speech;

@@ -4,35 +4,42 @@ use super::Result;
 use super::graph::{Scope, Tensor};
 use super::ops::linear::{LinearOptions, Norm};
 
-/// A layer normalisation's weights.
+/// A layer normalisation's weights; without a bias it is the root-mean-square norm.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
     eps: f32,
 }
 
 impl LayerNorm {
-    /// `NAME.weight` and `NAME.bias`, `[d]` each.
+    /// `NAME.weight` and `NAME.bias`, `[d]` each; `gamma` and `beta` in files that began as TensorFlow's, BERT's among them.
     pub fn load(scope: &Scope, name: &str, d: usize, eps: f32) -> Result<Self> {
         let scope = scope.scope(name);
-        Ok(Self { weight: scope.vector("weight", d)?, bias: scope.vector("bias", d)?, eps })
+        let is_old = !scope.has("weight") && scope.has("gamma");
+        let (weight, bias) = if is_old { ("gamma", "beta") } else { ("weight", "bias") };
+        Ok(Self { weight: scope.vector(weight, d)?, bias: Some(scope.vector(bias, d)?), eps })
+    }
+
+    /// `NAME.weight`, `[d]`, of a root-mean-square norm.
+    pub fn load_rms(scope: &Scope, name: &str, d: usize, eps: f32) -> Result<Self> {
+        Ok(Self { weight: scope.scope(name).vector("weight", d)?, bias: None, eps })
     }
 
     /// On its own, in the activations' type.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let output = x.recorder().options.activation;
-        x.layer_norm(&self.weight, &self.bias, self.eps, output)
+        x.layer_norm(&self.weight, self.bias.as_ref(), self.eps, output)
     }
 
     /// On its own, in f32: onto the residual stream.
     pub fn forward_f32(&self, x: &Tensor) -> Result<Tensor> {
-        x.layer_norm(&self.weight, &self.bias, self.eps, super::tensor::DType::F32)
+        x.layer_norm(&self.weight, self.bias.as_ref(), self.eps, super::tensor::DType::F32)
     }
 
     /// In front of a linear map.
     pub fn before(&self) -> Option<Norm<'_>> {
-        Some(Norm { weight: &self.weight, bias: &self.bias, eps: self.eps })
+        Some(Norm { weight: &self.weight, bias: self.bias.as_ref(), eps: self.eps })
     }
 }
 
@@ -40,7 +47,7 @@ impl LayerNorm {
 #[derive(Debug, Clone)]
 pub struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
@@ -54,12 +61,18 @@ impl Linear {
         let all = |suffix: &str| names.iter().map(|name| format!("{name}.{suffix}")).collect::<Vec<_>>();
         Ok(Self {
             weight: scope.stacked(&all("weight"), n_out, n_in)?,
-            bias: scope.stacked_vectors(&all("bias"), n_out)?,
+            bias: Some(scope.stacked_vectors(&all("bias"), n_out)?),
         })
+    }
+
+    /// `NAME.weight` of each name, `[n_out, n_in]`, of maps that have no bias.
+    pub fn load_plain(scope: &Scope, names: &[&str], n_out: usize, n_in: usize) -> Result<Self> {
+        let names: Vec<_> = names.iter().map(|name| format!("{name}.weight")).collect();
+        Ok(Self { weight: scope.stacked(&names, n_out, n_in)?, bias: None })
     }
 
     /// `x . weight + bias`, and whatever else the options say.
     pub fn forward(&self, x: &Tensor, options: LinearOptions) -> Result<Tensor> {
-        x.linear(&self.weight, LinearOptions { bias: Some(&self.bias), ..options })
+        x.linear(&self.weight, LinearOptions { bias: self.bias.as_ref(), ..options })
     }
 }

@@ -3,11 +3,12 @@
 use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
-use super::graph::{GraphId, Program, SlotId, WeightForm};
-use super::memory::{MemoryLevel, MemoryOptions, MemoryUse};
+use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
+use super::memory::{MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Error, Result};
+use crate::protocol::MemoryLevel;
 use std::rc::Rc;
 
 /// Watches a long run: learns how far it is, and may stop it.
@@ -47,6 +48,13 @@ impl Device {
             Device::WebNn(context) if context.keeps_f16() => WeightForm::AsStored,
             Device::WebNn(_) | Device::Plain => WeightForm::F32,
         }
+    }
+}
+
+impl Device {
+    /// Whether it has kernels for quantised weights.
+    pub fn quantizes(&self) -> bool {
+        matches!(self, Device::Cpu(_) | Device::Gpu(_))
     }
 }
 
@@ -98,13 +106,31 @@ impl Session {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory, on_pipeline).await?),
             Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program, memory).await?),
-            Device::WebNn(_) if memory.level == MemoryLevel::Streamed => return Err(Error::BackendUnavailable {
-                backend: "webnn",
-                reason: "a graph of the browser's neural-network API holds its weights for good, so that they cannot be streamed".into(),
-            }),
+            Device::WebNn(_) if memory.level == MemoryLevel::Stream => return Err(not_streamed()),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
         })
+    }
+
+    /// What a program will take on a device before anything is made: to the byte on a GPU and on the processor, where only what carries
+    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the device cannot hold it however much there is, or cannot stream it within the budget.
+    pub fn footprint(device: &Device, program: &Program, memory: &MemoryOptions) -> Result<MemoryUse> {
+        match device {
+            Device::Gpu(gpu) => GpuSession::footprint(gpu, program, memory),
+            Device::Cpu(cpu) => CpuSession::footprint(cpu, program, memory),
+            Device::WebNn(_) if memory.level == MemoryLevel::Stream => Err(not_streamed()),
+            Device::WebNn(_) | Device::Plain => {
+                let mut all = MemoryUse::default();
+                for slot in &program.slots {
+                    let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+                    all.add(purpose, slot.ty.n_bytes() as u64);
+                }
+                Ok(all)
+            }
+        }
     }
 
     /// Bytes in the device's memory.
@@ -127,6 +153,15 @@ impl Session {
         match self {
             Session::Gpu(session) => session.streams(slot),
             Session::Cpu(session) => session.streams(slot),
+            Session::WebNn(_) | Session::Plain(_) => false,
+        }
+    }
+
+    /// Whether any slot does.
+    pub fn is_streamed(&self) -> bool {
+        match self {
+            Session::Gpu(session) => session.is_streamed(),
+            Session::Cpu(session) => session.is_streamed(),
             Session::WebNn(_) | Session::Plain(_) => false,
         }
     }
@@ -234,4 +269,9 @@ impl Session {
             Session::Plain(session) => session.run(graph, watch).await,
         }
     }
+}
+
+fn not_streamed() -> Error {
+    let reason = "its graphs hold their weights for good, so that weights cannot be streamed";
+    Error::BackendUnavailable { backend: "webnn", reason: reason.into() }
 }

@@ -1,7 +1,7 @@
 //! Whisper's files: what of a repository makes a speech model, and its first run. What it does with speech is `transcribe`'s.
 
 use super::graph::Recorder;
-use super::load::{Component, parse};
+use super::model::{Component, parse};
 use super::models::whisper::{Config, Whisper};
 use super::ops::decode_state::DecodeState;
 use super::session::{Session, Watch};

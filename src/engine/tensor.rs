@@ -28,6 +28,11 @@ impl DType {
         }
     }
 
+    /// Whether it holds weights in few bits.
+    pub fn is_quantized(self) -> bool {
+        self.narrow().is_some()
+    }
+
     /// Bytes of one element; of a quantised one, of what it stands for.
     pub fn size(self) -> usize {
         match self {

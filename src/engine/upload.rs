@@ -84,6 +84,11 @@ impl Uploader {
         Self { places, gathered: Vec::new(), first: 0 }
     }
 
+    /// The tensors that are wanted and have not come.
+    pub fn wanted(&self) -> std::collections::BTreeSet<String> {
+        self.places.keys().cloned().collect()
+    }
+
     /// Writes a part of a tensor wherever it belongs; tensors that nobody wants are passed over.
     pub fn part(&mut self, part: &TensorPart, to: &mut impl SlotSink) -> Result<()> {
         let Some(places) = self.places.get(&part.entry.name) else { return Ok(()) };

@@ -30,8 +30,15 @@ pub enum Role {
 }
 
 /// Ends of the names of linear maps whose outputs are a model's answer.
-const HEADS: [&str; 5] =
-    ["classifier.weight", "lm_head.weight", "proj_out.weight", "visual_projection.weight", "text_projection.weight"];
+const HEADS: [&str; 7] = [
+    "classifier.weight",
+    "lm_head.weight",
+    "proj_out.weight",
+    "decoder.weight",
+    "vocab_projector.weight",
+    "visual_projection.weight",
+    "text_projection.weight",
+];
 
 impl WeightForm {
     /// The type in which a matrix is held. `stored` is f16 where the checkpoint has it so, else f32; `tensor` is its name there;

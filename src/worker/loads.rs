@@ -1,9 +1,11 @@
 //! Loads: from a request to a pipeline, with progress by file and phase, down the ladder where a backend fails; and what this
 //! browser keeps of models.
 
-use super::{Loaded, Rung, Worker};
+use super::{Rung, Worker};
 use crate::engine::ladder::{Choice, Wish, name_of};
-use crate::engine::load::{LoadStep, Model, Outline, load};
+use crate::engine::load::{LoadOptions, LoadStep, Loaded, load};
+use crate::engine::memory::MemoryOptions;
+use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
 use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
@@ -23,6 +25,8 @@ pub(super) struct Placed {
     pub model: Model,
     pub choice: Choice,
     pub timings: LoadTimings,
+    pub level: MemoryLevel,
+    pub peak_bytes: u64,
 }
 
 impl Worker {
@@ -32,7 +36,7 @@ impl Worker {
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
         let info = describe(id, card(request)?, &placed);
-        let loaded = Loaded {
+        let loaded = super::Loaded {
             request: request.clone(),
             model: async_lock::Mutex::new(Some(placed.model)),
             choice: placed.choice.into(),
@@ -86,11 +90,20 @@ impl Worker {
             }
             None => self.ladder.choose(&wish).await?,
         };
+        let budget_bytes = request.memory_budget_mb.map(|megabytes| u64::from(megabytes) * 1_000_000);
+        let options = LoadOptions {
+            memory: MemoryOptions { level: request.memory_level, budget_bytes },
+            lanes: request.parallel_components.max(1) as usize,
+        };
         loop {
             tried.push((choice.backend, choice.precision));
             cancel.check()?;
-            match load(&choice, &files, cancel, &mut |step| progress.step(step)).await {
-                Ok((model, timings)) => return Ok(Placed { model, choice, timings }),
+            match load(&choice, &files, &options, cancel, &mut |step| progress.step(step)).await {
+                Ok(Loaded { model, timings, level, precision, note, peak_bytes }) => {
+                    let reason = format!("{}{note}", choice.reason);
+                    let choice = Choice { precision, reason, ..choice };
+                    return Ok(Placed { model, choice, timings, level, peak_bytes });
+                }
                 Err(error) if may_fall && error.is_of_backend() => {
                     let next = self.ladder.next(&choice, &error, tried, &wish).await.ok_or(error)?;
                     let message = format!("{} could not take the model. {}.", name_of(choice.backend), next.reason);
@@ -134,7 +147,7 @@ pub(super) fn card(request: &LoadRequest) -> Result<&'static ModelCard> {
 
 /// What the page is told of a model on its device.
 pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> PipelineInfo {
-    let Placed { model, choice, timings } = placed;
+    let Placed { model, choice, timings, level, peak_bytes } = placed;
     PipelineInfo {
         id,
         model: card.info(),
@@ -146,16 +159,20 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
         measured: choice.measured.clone(),
         languages: match model {
             Model::Speech(model) => model.languages(),
-            Model::Embedding(_) => Vec::new(),
+            _ => Vec::new(),
         },
-        mask_token: None,
+        mask_token: match model {
+            Model::Embedding(model) => model.mask_token().map(str::to_string),
+            _ => None,
+        },
         memory_bytes: model.memory_bytes(),
-        peak_bytes: model.memory_bytes(),
-        memory_level: MemoryLevel::Share,
+        peak_bytes: *peak_bytes,
+        memory_level: *level,
         components: vec!["model".into()],
         timings: *timings,
         dispatches_per_token: match model {
             Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
+            Model::Text(model) if choice.backend == BackendChoice::WebGpu => model.session.n_dispatches(model.t5.step),
             _ => 0,
         },
     }
@@ -239,16 +256,18 @@ impl Progress {
     }
 
     fn step(&self, step: LoadStep) {
+        let is_urgent = matches!(step, LoadStep::Phase(_));
         let mut now = self.now.borrow_mut();
         match step {
             LoadStep::Phase(phase) => now.phase = phase,
             LoadStep::Pipelines(made, all) => {
                 now.pipelines = (made, all);
             }
+            LoadStep::Components(components) => now.components = components,
             LoadStep::Uploaded(bytes) => now.uploaded_bytes = bytes,
         }
         drop(now);
-        self.send(matches!(step, LoadStep::Phase(_)));
+        self.send(is_urgent);
     }
 
     /// Sends the whole, at most twenty times a second unless it is urgent.
@@ -260,6 +279,9 @@ impl Progress {
         self.sent_ms.set(at);
         let mut now = self.now.borrow_mut();
         now.elapsed_ms = at;
+        let to_come = |file: &FileProgress| file.total_bytes.saturating_sub(file.received_bytes);
+        let missing: u64 = now.files.iter().map(to_come).sum();
+        now.time_left_s = (now.bytes_per_s > 0.0).then(|| missing as f64 / now.bytes_per_s);
         (self.emit)(Event::LoadProgress { job: self.job, progress: now.clone() });
     }
 }

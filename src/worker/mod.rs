@@ -16,7 +16,7 @@ pub use attachment::{Attachment, File};
 pub use web::start;
 
 use crate::engine::ladder::{Choice, Ladder};
-use crate::engine::load::Model;
+use crate::engine::model::Model;
 use crate::engine::models::MODELS;
 use crate::engine::probes;
 use crate::engine::session::Watch;
@@ -139,15 +139,21 @@ impl Worker {
                 self.live.borrow_mut().remove(&job);
                 (job, done.map(|transcript| Event::Transcribed { job, transcript }))
             }
-            Command::Embed { job, pipeline, texts, batch_size: _ } => {
+            Command::Embed { job, pipeline, texts, batch_size } => {
                 let cancel = self.begin(job);
-                (job, self.embed(job, pipeline, &texts, &cancel).await)
+                (job, self.embed(job, pipeline, &texts, batch_size, &cancel).await)
             }
-            Command::FillMask { job, .. }
-            | Command::Generate { job, .. }
-            | Command::Classify { job, .. }
-            | Command::EmbedPictures { job, .. }
-            | Command::Match { job, .. } => (job, Err(Error::Input("no loaded model does this".into()))),
+            Command::FillMask { job, pipeline, texts, top_k } => {
+                let cancel = self.begin(job);
+                (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+            }
+            Command::Generate { job, pipeline, texts, options } => {
+                let cancel = self.begin(job);
+                (job, self.generate(job, pipeline, &texts, &options, &cancel).await)
+            }
+            Command::Classify { job, .. } | Command::EmbedPictures { job, .. } | Command::Match { job, .. } => {
+                (job, Err(Error::Input("no loaded model does this".into())))
+            }
         };
         self.jobs.borrow_mut().remove(&job);
         (self.emit)(result.unwrap_or_else(|error| self.failed(job, error)));
@@ -238,7 +244,7 @@ impl Worker {
 fn speech(model: &mut Model) -> Result<&mut SpeechModel> {
     match model {
         Model::Speech(model) => Ok(model),
-        Model::Embedding(_) => Err(Error::Input("this model is for sentences; choose one for speech".into())),
+        other => Err(other.refuses("turns speech into text")),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::loads::{Placed, card, describe};
 use super::{Loaded, Worker};
 use crate::engine::ladder::name_of;
-use crate::engine::load::Model;
+use crate::engine::model::Model;
 use crate::engine::{CancelFlag, Error, Result};
 use crate::protocol::{Event, JobId};
 

@@ -5,6 +5,7 @@ use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::attention::AttentionOptions;
+use rill::engine::ops::attention_cached::CachedOptions;
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
@@ -12,7 +13,7 @@ use rill::engine::ops::linear::{LinearOptions, Norm};
 use rill::engine::ops::math::Activation;
 use rill::engine::ops::pool::Pooling;
 use rill::engine::ops::row_at::Row;
-use rill::engine::session::Device;
+use rill::engine::session::{Device, Session, Watch};
 use rill::engine::tensor::{DType, TensorType};
 use rill::engine::{Error, Result};
 
@@ -31,6 +32,13 @@ macro_rules! every_check {
         $test!(attention_sees_what_is_before_and_how_far_it_is);
         $test!(attention_cached_sees_cache_and_new_rows);
         $test!(attention_cross_agrees_in_parts_and_whole);
+        $test!(attention_cached_knows_distances);
+        $test!(attention_cached_follows_beams);
+        $test!(gated_multiplies_by_its_gate);
+        $test!(rows_scales_and_biases_are_stored);
+        $test!(sample_cutoff_is_that_of_the_reference);
+        $test!(sample_draws_above_the_cutoff);
+        $test!(top_tokens_come_in_order);
         $test!(embed_looks_up_sequences_and_positions);
         $test!(row_at_takes_the_last_real_row);
         $test!(log_mel_equals_the_plain_transform);
@@ -177,18 +185,20 @@ pub async fn a_wrong_scale_is_noticed(device: &Device) -> Result<()> {
 }
 
 pub async fn linear_normalises_rows_with_outliers(device: &Device) -> Result<()> {
-    for (m, k) in [(1, 7), (1, 64), (2, 384), (3, 1536)] {
+    for (m, k, dressed) in
+        [(1, 7, true), (1, 64, true), (1, 65, false), (2, 384, true), (3, 1536, true), (8, 512, false)]
+    {
         check(device, 1, Tolerance { abs: 1e-4, rel: 1e-4 }, |r| {
             let mut values = noise(m * k, 5);
             values[k / 2] = 631.0; // What the residual stream of whisper-tiny.en reaches.
             let x = floats(r, "x", DType::F32, &[m, k], &values);
             let w = floats(r, "w", DType::F16, &[96, k], &noise(96 * k, 6));
             let (weight, bias) = (at(r, "norm weight", [k], 7), at(r, "norm bias", [k], 8));
-            let norm = Some(Norm { weight: &weight, bias: &bias, eps: 1e-5 });
+            let norm = Some(Norm { weight: &weight, bias: dressed.then_some(&bias), eps: 1e-5 });
             kept(x.linear(&w, LinearOptions { norm, ..Default::default() })?)
         })
         .await
-        .map_err(|e| named(e, format!("norm [{m}, {k}]")))?;
+        .map_err(|e| named(e, format!("norm [{m}, {k}], bias {dressed}")))?;
     }
     Ok(())
 }
@@ -211,15 +221,18 @@ pub async fn conv1d_pads_and_strides(device: &Device) -> Result<()> {
 }
 
 pub async fn layer_norm_survives_outliers(device: &Device) -> Result<()> {
-    for (m, k) in [(1, 1), (3, 7), (65, 64), (4, 1757)] {
+    for (m, k, dressed) in
+        [(1, 1, true), (3, 7, true), (65, 64, true), (4, 1757, true), (5, 7, false), (33, 256, false)]
+    {
         check(device, 1, Tolerance { abs: 1e-4, rel: 1e-4 }, |r| {
             let mut values = noise(m * k, 9);
             values[m * k / 2] = -539.0;
             let x = floats(r, "x", DType::F32, &[m, k], &values);
-            kept(x.layer_norm(&at(r, "weight", [k], 1), &at(r, "bias", [k], 2), 1e-5, DType::F32)?)
+            let bias = at(r, "bias", [k], 2);
+            kept(x.layer_norm(&at(r, "weight", [k], 1), dressed.then_some(&bias), 1e-5, DType::F32)?)
         })
         .await
-        .map_err(|e| named(e, format!("layer_norm [{m}, {k}]")))?;
+        .map_err(|e| named(e, format!("layer_norm [{m}, {k}], bias {dressed}")))?;
     }
     Ok(())
 }
@@ -277,7 +290,7 @@ pub async fn attention_cached_sees_cache_and_new_rows(device: &Device) -> Result
             let qkv = at(r, "qkv", [n_rows, 3 * 128], 1);
             let cache = at(r, "cache", [2 * 64, 128], 2);
             let state = decode_state(r, state_at(position, n_rows as u32));
-            let mut states = kept(qkv.attention_cached(&cache, &state, 2)?)?;
+            let mut states = kept(qkv.attention_cached(&cache, &state, 2, CachedOptions::default())?)?;
             states.push(cache);
             Ok(states)
         })
@@ -288,14 +301,17 @@ pub async fn attention_cached_sees_cache_and_new_rows(device: &Device) -> Result
 }
 
 pub async fn attention_cross_agrees_in_parts_and_whole(device: &Device) -> Result<()> {
-    for (n_rows, n_keys) in [(1, 5), (1, 1500), (4, 77)] {
+    for (n_rows, n_keys, n_real) in [(1, 5, 5), (1, 1500, 1500), (4, 77, 77), (1, 512, 1), (8, 512, 13), (1, 128, 127)]
+    {
         check(device, 1, F32, |r| {
             let q = at(r, "q", [n_rows, 128], 1);
             let kv = at(r, "kv", [n_keys, 256], 2);
-            kept(q.attention_cross(&kv, 2)?.attention_combine(2, DType::F32)?)
+            let length = r.constant("length", TensorType::u32([1]), &[n_real as u32]);
+            let (length, scale) = ((n_real < n_keys).then_some(&length), (n_real < n_keys).then_some(0.7));
+            kept(q.attention_cross(&kv, length, 2, scale)?.attention_combine(2, DType::F32)?)
         })
         .await
-        .map_err(|e| named(e, format!("attention_cross {n_rows} over {n_keys}")))?;
+        .map_err(|e| named(e, format!("attention_cross {n_rows} over {n_real} of {n_keys}")))?;
     }
     Ok(())
 }
@@ -443,7 +459,7 @@ async fn sample(device: &Device, begin: DecodeState, tokens: &[u32], times: u32,
         let words: Vec<u32> = bytemuck::cast_slice(&[begin]).to_vec();
         let state = r.constant("state", decode_state::ty(), &words);
         logits.sot_stats(&state)?;
-        logits.sample_scan(&flags, &tokens, &state)?.sample_pick(&tokens, &state)?;
+        logits.sample_scan(&flags, &tokens, &state, None)?.sample_pick(&tokens, &state)?;
         let first_words = tokens; // The floats in the state are compared through their effect and by the state itself below.
         Ok(vec![first_words])
     })
@@ -458,6 +474,169 @@ pub async fn sample_follows_the_timestamp_rules(device: &Device) -> Result<()> {
         let mid = DecodeState { position: 5, n_rows: 1, last_timestamp: 930, ..rules() };
         sample(device, mid, &[1, 2, 3, 910, 40, 930], 6, seed).await?;
         sample(device, DecodeState { limit: 8, ..rules() }, &[1, 2, 3], 12, seed).await?;
+    }
+    Ok(())
+}
+
+/// T5's decoder: scores unscaled and shifted by distance.
+pub async fn attention_cached_knows_distances(device: &Device) -> Result<()> {
+    for (position, n_rows, heads, e, n) in [(0, 1, 4, 16, 64), (1, 4, 2, 64, 70), (63, 1, 3, 32, 64)] {
+        check(device, 1, F32, |r| {
+            let d = heads * e;
+            let qkv = at(r, "qkv", [n_rows, 3 * d], 1);
+            let cache = at(r, "cache", [2 * 64, d], 2);
+            let bias = at(r, "bias", [heads, 2 * n - 1], 3);
+            let options = CachedOptions { scale: Some(1.0), bias: Some(&bias), slots: None };
+            let state = decode_state(r, state_at(position, n_rows as u32));
+            let mut states = kept(qkv.attention_cached(&cache, &state, heads, options)?)?;
+            states.push(cache);
+            Ok(states)
+        })
+        .await
+        .map_err(|e| named(e, format!("attention_cached by distance at {position}, {n_rows} rows")))?;
+    }
+    Ok(())
+}
+
+/// Rows that are beams: each follows its own slots, which others share, and writes to its own.
+pub async fn attention_cached_follows_beams(device: &Device) -> Result<()> {
+    for (position, n_rows, shifted) in [(0, 4, false), (5, 4, true), (6, 8, true), (7, 1, true)] {
+        check(device, 1, F32, |r| {
+            let (heads, d, capacity) = (2, 64, 64);
+            let qkv = at(r, "qkv", [n_rows, 3 * d], 1);
+            let cache = at(r, "cache", [2 * capacity, d], 2);
+            let bias = at(r, "bias", [heads, 2 * capacity - 1], 3);
+            // Before the position slots are shared by pairs of rows; there each row has its own.
+            let slot = |at: usize| match (at / n_rows, at % n_rows) {
+                (j, row) if j < position => (j * n_rows / 2 + row / 2) % (capacity - n_rows),
+                (j, row) if j == position => capacity - 1 - row,
+                _ => 0,
+            };
+            let slots: Vec<u32> = (0..capacity * n_rows).map(|at| slot(at) as u32).collect();
+            let slots = r.constant("slots", TensorType::u32([capacity, n_rows]), &slots);
+            let options = CachedOptions { scale: None, bias: shifted.then_some(&bias), slots: Some(&slots) };
+            let state = decode_state(r, state_at(position as u32, 1));
+            let mut states = kept(qkv.attention_cached(&cache, &state, heads, options)?)?;
+            states.push(cache);
+            Ok(states)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n_rows} beams at {position}")))?;
+    }
+    Ok(())
+}
+
+pub async fn gated_multiplies_by_its_gate(device: &Device) -> Result<()> {
+    for (m, f, activation) in [(1, 1, Activation::Relu), (3, 13, Activation::GeluTanh), (70, 128, Activation::Silu)] {
+        check(device, 1, F32, |r| kept(at(r, "x", [m, 2 * f], 1).gated(activation)?))
+            .await
+            .map_err(|e| named(e, format!("gated [{m}, {f}] {activation:?}")))?;
+    }
+    Ok(())
+}
+
+/// What a graph leaves for others: rows in a larger state, a scaled weight, biases spread over distances.
+pub async fn rows_scales_and_biases_are_stored(device: &Device) -> Result<()> {
+    for (n, all, c) in [(1, 1, 3), (5, 9, 70), (32, 32, 64)] {
+        check(device, 1, F32, |r| {
+            let state = at(r, "state", [all, c], 2);
+            at(r, "x", [n, c], 1).store_rows(&state)?;
+            let mut states = kept(at(r, "weight", [n, c], 3).scale(0.125)?)?;
+            states.push(state);
+            Ok(states)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n} of {all} rows of {c}")))?;
+    }
+    check(device, 1, F32, |r| {
+        let buckets: Vec<u32> = (0..77).map(|i| i * i % 32).collect();
+        let buckets = r.constant("buckets", TensorType::u32([77]), &buckets);
+        kept(at(r, "table", [32, 5], 1).distance_bias(&buckets)?)
+    })
+    .await
+}
+
+/// Cutoffs found by `TopKLogitsWarper` and `TopPLogitsWarper` of transformers, of which tests/golden/t5.json keeps the numbers.
+pub async fn sample_cutoff_is_that_of_the_reference(device: &Device) -> Result<()> {
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../golden/t5.json")).expect("the golden file is JSON");
+    let logits: Vec<f32> = floats_of(&golden["warpers"]["logits"]);
+    let number = |case: &serde_json::Value, name: &str| case[name].as_f64().expect("a number") as f32;
+    for case in golden["warpers"]["cases"].as_array().expect("cases") {
+        let (temperature, top_p) = (number(case, "temperature"), number(case, "top_p"));
+        let begin = DecodeState { temperature, top_p, top_k: number(case, "top_k") as u32, ..state_at(0, 1) };
+        let expected = number(case, "cutoff");
+        for target in [&Device::Plain, device] {
+            let got = cutoff(target, &logits, begin).await?;
+            if got != expected {
+                return Err(Error::Internal(format!("{case}: the cutoff is {got} on {target:?}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn floats_of(values: &serde_json::Value) -> Vec<f32> {
+    values.as_array().into_iter().flatten().map(|v| v.as_f64().unwrap_or(f64::NAN) as f32).collect()
+}
+
+async fn cutoff(device: &Device, logits: &[f32], begin: DecodeState) -> Result<f32> {
+    let recorder = rill::engine::check::recorder()?;
+    let graph = recorder.begin("cutoff");
+    let n = logits.len();
+    let flags = recorder.constant("flags", TensorType::u32([n]), &vec![0u32; n]);
+    let logits = floats(&recorder, "logits", DType::F32, &[1, n], logits);
+    let kept = kept(logits.sample_cutoff(&flags, &decode_state(&recorder, begin))?)?;
+    let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
+    let mut watch = Watch { cancel: &Default::default(), on_progress: &mut |_| () };
+    let bytes = session.submit(&[(graph, 1)], &[kept[0].slot()], &mut watch).await?.wait().await?.remove(0);
+    Ok(bytemuck::pod_read_unaligned(&bytes))
+}
+
+/// A vocabulary as large as T5's, some of it forbidden, the logits of both signs; the state afterwards says what was drawn.
+pub async fn sample_draws_above_the_cutoff(device: &Device) -> Result<()> {
+    for (top_k, top_p, temperature) in
+        [(0, 1.0, 0.9), (7, 1.0, 2.0), (0, 0.8, 1.5), (40, 0.6, 3.0), (1, 0.5, 0.1), (9, 0.5, 0.0)]
+    {
+        let begin = DecodeState {
+            top_k,
+            top_p,
+            temperature,
+            limit: 40,
+            eot: 1,
+            timestamp_begin: 32_128,
+            seed: 5,
+            ..state_at(0, 1)
+        };
+        check(device, 12, F32, |r| {
+            let logits: Vec<f32> = noise(32_128, 3).iter().map(|l| l * 9.0 - 4.0).collect();
+            let logits = floats(r, "logits", DType::F32, &[1, 32_128], &logits);
+            let flags: Vec<u32> = (0..32_128).map(|t| u32::from(t % 11 == 0)).collect();
+            let flags = r.constant("flags", TensorType::u32([32_128]), &flags);
+            let tokens = r.constant("tokens", TensorType::u32([40]), &[0u32; 40]);
+            let state = decode_state(r, begin);
+            let cutoff = logits.sample_cutoff(&flags, &state)?;
+            logits.sample_scan(&flags, &tokens, &state, Some(&cutoff))?.sample_pick(&tokens, &state)?;
+            let mut states = kept(cutoff)?;
+            states.push(tokens);
+            Ok(states)
+        })
+        .await
+        .map_err(|e| named(e, format!("top_k {top_k}, top_p {top_p}, temperature {temperature}")))?;
+    }
+    Ok(())
+}
+
+/// Among them equal ones, of which the lower token comes first.
+pub async fn top_tokens_come_in_order(device: &Device) -> Result<()> {
+    for (n_rows, vocab, n) in [(1, 3, 3), (4, 1000, 8), (8, 32_128, 16), (2, 70, 32)] {
+        check(device, 1, F32, |r| {
+            let mut logits = noise(n_rows * vocab, 4);
+            logits.iter_mut().for_each(|l| *l = (*l * 40.0).round() / 4.0);
+            kept(floats(r, "logits", DType::F32, &[n_rows, vocab], &logits).top_tokens(n)?)
+        })
+        .await
+        .map_err(|e| named(e, format!("{n} of {n_rows} x {vocab}")))?;
     }
     Ok(())
 }
@@ -482,7 +661,8 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     check(device, 1, F16, |r| {
         let qkv = floats(r, "qkv", DType::F16, &[2, 3 * 128], &noise(2 * 3 * 128, 2));
         let cache = floats(r, "cache", DType::F16, &[64, 128], &noise(64 * 128, 3));
-        let mut states = kept(qkv.attention_cached(&cache, &decode_state(r, state_at(9, 2)), 2)?)?;
+        let mut states =
+            kept(qkv.attention_cached(&cache, &decode_state(r, state_at(9, 2)), 2, CachedOptions::default())?)?;
         states.push(cache);
         Ok(states)
     })
@@ -490,12 +670,12 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     check(device, 1, F16, |r| {
         let q = floats(r, "q", DType::F16, &[2, 128], &noise(256, 1));
         let kv = floats(r, "kv", DType::F16, &[50, 256], &noise(50 * 256, 4));
-        kept(q.attention_cross(&kv, 2)?.attention_combine(2, DType::F16)?)
+        kept(q.attention_cross(&kv, None, 2, None)?.attention_combine(2, DType::F16)?)
     })
     .await?;
     check(device, 1, F16, |r| {
         let x = at(r, "x", [5, 64], 1);
-        kept(x.layer_norm(&at(r, "weight", [64], 2), &at(r, "bias", [64], 3), 1e-5, DType::F16)?)
+        kept(x.layer_norm(&at(r, "weight", [64], 2), Some(&at(r, "bias", [64], 3)), 1e-5, DType::F16)?)
     })
     .await
 }

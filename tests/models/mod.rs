@@ -7,7 +7,8 @@ use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
-use rill::engine::load::{Model, load};
+use rill::engine::load::{LoadOptions, load};
+use rill::engine::model::Model;
 use rill::engine::session::{Device, Session};
 use rill::engine::transcribe::SpeechModel;
 use rill::engine::weights::{LoadHooks, ModelFiles};
@@ -63,8 +64,9 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
         device,
     };
     let files = ModelFiles::folder(folder_of(id), LoadHooks::default());
-    let loaded = pollster::block_on(load(&choice, &files, &CancelFlag::default(), &mut |_| ()));
-    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).0
+    let loaded =
+        pollster::block_on(load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()));
+    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).model
 }
 
 /// A Whisper on a device.
@@ -76,15 +78,20 @@ pub fn load_speech(device: Device, id: &str) -> SpeechModel {
 pub fn load_speech_as(device: Device, id: &str, precision: Precision) -> SpeechModel {
     match load_model(device, id, precision) {
         Model::Speech(model) => *model,
-        Model::Embedding(_) => panic!("{id} is no speech model"),
+        _ => panic!("{id} is no speech model"),
     }
 }
 
 /// A sentence encoder on a device.
 pub fn load_embedding(device: Device, id: &str) -> EmbeddingModel {
-    match load_model(device, id, Precision::F32) {
+    load_embedding_as(device, id, Precision::F32)
+}
+
+/// An encoder of texts on a device with weights of a precision; `id` may be a folder too.
+pub fn load_embedding_as(device: Device, id: &str, precision: Precision) -> EmbeddingModel {
+    match load_model(device, id, precision) {
         Model::Embedding(model) => *model,
-        Model::Speech(_) => panic!("{id} is no sentence encoder"),
+        _ => panic!("{id} is no sentence encoder"),
     }
 }
 

@@ -24,10 +24,11 @@ use web::Heap;
 
 use super::backing::Backing;
 use super::graph::{GraphId, Program, SlotId, SlotKind};
-use super::memory::{Booking, Ledger, MemoryLevel, MemoryOptions, MemoryUse, Purpose};
+use super::memory::{Booking, Ledger, MemoryOptions, MemoryUse, Purpose};
 use super::session::Watch;
 use super::window::{Segment, Streaming};
 use super::{Error, Result, edge};
+use crate::protocol::MemoryLevel;
 use layout::{Layout, Plan};
 use rill_kernels::Operand;
 use std::rc::Rc;
@@ -117,6 +118,11 @@ impl CpuSession {
         Ok(())
     }
 
+    /// Whether weights pass through a window.
+    pub fn is_streamed(&self) -> bool {
+        self.stream.is_some()
+    }
+
     /// Whether a slot passes through the window: it is read from what [`CpuSession::attach`] gives.
     pub fn streams(&self, slot: SlotId) -> bool {
         self.slots[slot.0].is_none()
@@ -196,10 +202,10 @@ impl Stream {
 }
 
 fn lay_out(cpu: &Cpu, program: &Program, memory: &MemoryOptions) -> Result<Layout> {
-    let shares = memory.level > MemoryLevel::Apart;
+    let shares = memory.level > MemoryLevel::KeepAll;
     let with = |streaming: &Streaming| Layout::of(program, Heap::BASE, shares, streaming);
     let streaming = match memory.level {
-        MemoryLevel::Streamed => Streaming::within(program, false, memory.budget_bytes, &|streaming| {
+        MemoryLevel::Stream => Streaming::within(program, false, memory.budget_bytes, &|streaming| {
             Ok(with_scratch(cpu, &with(streaming)?).total())
         })?,
         _ => Streaming::default(),

@@ -5,6 +5,8 @@
 
 mod buffer;
 mod device;
+#[cfg(not(target_arch = "wasm32"))]
+mod driver;
 mod layout;
 mod pipeline;
 mod probe;

@@ -8,10 +8,11 @@ use super::readback::{Readback, StagingRing};
 use super::stream::Stream;
 use crate::engine::backing::Backing;
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind, Value};
-use crate::engine::memory::{Ledger, MemoryLevel, MemoryOptions, MemoryUse};
+use crate::engine::memory::{Ledger, MemoryOptions, MemoryUse};
 use crate::engine::session::Watch;
 use crate::engine::window::{Segment, Streaming};
 use crate::engine::{Error, Result, edge};
+use crate::protocol::MemoryLevel;
 use std::rc::Rc;
 
 /// A submit should take about this long: short enough for the page's own drawing, long enough to hide its cost. It is far from
@@ -50,18 +51,18 @@ pub(super) struct Dispatch {
 
 impl GpuSession {
     /// What a program takes on this GPU, exactly, before anything is made. Reads-back come on top.
-    pub fn footprint(gpu: &Gpu, program: &Program, level: MemoryLevel, budget: Option<u64>) -> Result<MemoryUse> {
-        Ok(Self::lay_out(gpu, program, level, budget)?.0.memory())
+    pub fn footprint(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<MemoryUse> {
+        Ok(Self::lay_out(gpu, program, memory)?.0.memory())
     }
 
-    fn lay_out(gpu: &Gpu, program: &Program, level: MemoryLevel, budget: Option<u64>) -> Result<(Layout, Streaming)> {
+    fn lay_out(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<(Layout, Streaming)> {
         let align = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment);
-        let shares = level > MemoryLevel::Apart;
+        let shares = memory.level > MemoryLevel::KeepAll;
         let with = |streaming: &Streaming| Layout::of(program, &gpu.caps, align, shares, streaming);
-        let streaming = match level {
-            MemoryLevel::Streamed => {
-                Streaming::within(program, true, budget, &|streaming| Ok(with(streaming)?.memory().total()))?
-            }
+        let streaming = match memory.level {
+            MemoryLevel::Stream => Streaming::within(program, true, memory.budget_bytes, &|streaming| {
+                Ok(with(streaming)?.memory().total())
+            })?,
             _ => Streaming::default(),
         };
         Ok((with(&streaming)?, streaming))
@@ -74,7 +75,7 @@ impl GpuSession {
         memory: &MemoryOptions,
         on_pipeline: &mut dyn FnMut(u32, u32),
     ) -> Result<Self> {
-        let (layout, streaming) = Self::lay_out(gpu, &program, memory.level, memory.budget_bytes)?;
+        let (layout, streaming) = Self::lay_out(gpu, &program, memory)?;
         let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -108,7 +109,7 @@ impl GpuSession {
             buffers,
             slots: labels.zip(layout.slots.iter().cloned()).collect(),
             plans: Vec::new(),
-            ring: StagingRing::new(&ledger, level < MemoryLevel::Lean),
+            ring: StagingRing::new(&ledger, level < MemoryLevel::Quantize),
             ledger,
             stream,
         };

@@ -3,7 +3,7 @@
 
 use super::Pixels;
 use super::resize::{Filter, Side, resize};
-use crate::engine::load::parse;
+use crate::engine::model::parse;
 use crate::engine::{Error, Result};
 use serde_json::Value;
 

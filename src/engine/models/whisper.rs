@@ -8,6 +8,7 @@ use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::attention::AttentionOptions;
+use crate::engine::ops::attention_cached::CachedOptions;
 use crate::engine::ops::conv1d::Conv1dOptions;
 use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
@@ -321,7 +322,7 @@ impl Decoder {
     fn choose(&self, row: &Tensor) -> Result<()> {
         row.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?
             .store_in(&self.logits)?;
-        self.logits.sample_scan(&self.flags, &self.tokens, &self.state)?.sample_pick(&self.tokens, &self.state)
+        self.logits.sample_scan(&self.flags, &self.tokens, &self.state, None)?.sample_pick(&self.tokens, &self.state)
     }
 
     fn prompt(&self, n_rows: usize) -> Result<GraphId> {
@@ -411,10 +412,17 @@ impl DecoderLayer {
         let activation = x.recorder().options.activation;
         let after = |norm| LinearOptions { norm, output: activation, ..Default::default() };
         let onto = |x| LinearOptions { residual: Some(x), ..Default::default() };
-        let h = self.qkv.forward(x, after(self.norm1.before()))?.attention_cached(&self.cache, state, self.n_heads)?;
+        let h = self.qkv.forward(x, after(self.norm1.before()))?.attention_cached(
+            &self.cache,
+            state,
+            self.n_heads,
+            CachedOptions::default(),
+        )?;
         let x = &self.out.forward(&h, onto(x))?;
         let q = self.cross_q.forward(x, after(self.norm2.before()))?;
-        let h = q.attention_cross(&self.encoded_kv, self.n_heads)?.attention_combine(self.n_heads, activation)?;
+        let h = q
+            .attention_cross(&self.encoded_kv, None, self.n_heads, None)?
+            .attention_combine(self.n_heads, activation)?;
         let x = &self.cross_out.forward(&h, onto(x))?;
         let h = self.fc1.forward(x, LinearOptions { activation: Activation::Gelu, ..after(self.norm3.before()) })?;
         self.fc2.forward(&h, onto(x))

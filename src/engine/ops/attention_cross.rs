@@ -1,6 +1,6 @@
 //! Attention of decoder rows over the encoder's keys and values, split over the keys.
 //!
-//! q: `[R, D]`, kv: `[S, 2 * D]`, keys beside values. y: `[R * H * P, E + 4]`, f32: for each row, head and part of the keys the
+//! q: `[R, D]`, kv: `[S, 2 * D]`, keys beside values; length: `[1]`, u32, how many of the keys are real (`None`: all). y: `[R * H * P, E + 4]`, f32: for each row, head and part of the keys the
 //! unnormalised sum of values, then the part's maximal score and sum of weights (and two unused). `attention_combine` puts the
 //! parts together. One query over 1500 keys would keep a handful of a GPU's cores busy: undivided it was measured elsewhere as half of a token's time.
 
@@ -8,7 +8,7 @@ use super::attention::{Heads, attend, default_scale};
 use super::linear::expect_shape;
 use super::math::dot;
 use crate::engine::graph::{Tensor, record_one};
-use crate::engine::lowering::{Lowered, Lowering, Operand};
+use crate::engine::lowering::{Compare, Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
@@ -19,15 +19,23 @@ use std::ops::Range;
 pub(super) const N_PARTS: usize = 12;
 
 impl Tensor {
-    /// See the module.
-    pub fn attention_cross(&self, kv: &Tensor, n_heads: usize) -> Result<Tensor> {
-        record_one(AttentionCross { n_heads }, self.recorder(), &[Some(self), Some(kv)])
+    /// See the module; `scale` is that of the products, `1 / sqrt(E)` where `None`.
+    pub fn attention_cross(
+        &self,
+        kv: &Tensor,
+        length: Option<&Tensor>,
+        n_heads: usize,
+        scale: Option<f32>,
+    ) -> Result<Tensor> {
+        let scale = scale.unwrap_or_else(|| default_scale(self.ty.n_cols() / n_heads));
+        record_one(AttentionCross { n_heads, scale }, self.recorder(), &[Some(self), Some(kv), length])
     }
 }
 
 #[derive(Debug)]
 struct AttentionCross {
     n_heads: usize,
+    scale: f32,
 }
 
 /// The keys of one part of `n_keys`.
@@ -50,24 +58,30 @@ impl Op for AttentionCross {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(q), Some(kv)] = inputs else { return Err(Error::Internal("attention_cross takes q and kv".into())) };
+        let [Some(q), Some(kv), length] = inputs else {
+            return Err(Error::Internal("attention_cross takes q and kv".into()));
+        };
         let (n_rows, d) = (q.n_rows(), q.n_cols());
         expect_shape("attention_cross kv", kv, &[kv.n_rows(), 2 * d])?;
+        if let Some(length) = length {
+            expect_shape("attention_cross length", length, &[1])?;
+        }
         Ok(Some(TensorType::f32([n_rows * self.n_heads * N_PARTS, d / self.n_heads + 4])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(q), Some(kv)] = args.inputs[..] else { unreachable!() };
+        let [Some(q), Some(kv), length] = args.inputs[..] else { unreachable!() };
         let d = q.ty.n_cols();
         let e = d / self.n_heads;
+        let n_keys = length.map_or(kv.ty.n_rows(), |length| (length.u32()[0] as usize).min(kv.ty.n_rows()));
         let y = args.output.expect("attention_cross has an output");
         for (at, out) in y.f32_mut().chunks_exact_mut(e + 4).enumerate() {
             let (row, head, part) = (at / N_PARTS / self.n_heads, at / N_PARTS % self.n_heads, at % N_PARTS);
             let q = &q.f32()[row * d + head * e..][..e];
-            let keys = part_of(kv.ty.n_rows(), part);
+            let keys = part_of(n_keys, part);
             let key = |j: usize| &kv.f32()[j * 2 * d + head * e..][..e];
             let value = |j: usize| &kv.f32()[j * 2 * d + d + head * e..][..e];
-            let scores: Vec<f64> = keys.clone().map(|j| dot(q, key(j)) / (e as f64).sqrt()).collect();
+            let scores: Vec<f64> = keys.clone().map(|j| dot(q, key(j)) * f64::from(self.scale)).collect();
             let most = scores.iter().copied().fold(-3.0e38, f64::max);
             let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
             for (c, v) in out[..e].iter_mut().enumerate() {
@@ -85,7 +99,7 @@ impl Op for AttentionCross {
             n_heads: self.n_heads as u32,
             n_parts: N_PARTS as u32,
             n_keys: kv.n_rows() as u32,
-            scale: 1.0 / ((q.n_cols() / self.n_heads) as f32).sqrt(),
+            scale: self.scale,
         };
         Call::new(rill_kernels::Kernel::AttentionCross, params)
     }
@@ -93,8 +107,7 @@ impl Op for AttentionCross {
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let (q, kv) = (signature.input(0), signature.input(1));
         let head_size = q.n_cols() / self.n_heads;
-        let params =
-            Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: 1.0 / (head_size as f32).sqrt() };
+        let params = Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: self.scale };
         Kernel::new("attention_cross", params, [N_PARTS as u32, self.n_heads as u32, q.n_rows() as u32])
             .shared("reduce")
             .shared("softmax")
@@ -102,11 +115,13 @@ impl Op for AttentionCross {
             .alias("kv_t", kv.dtype)
             .constant("HEAD_VECS", head_size / 4)
             .constant("N_SCORES", part_of(kv.n_rows(), 0).len())
+            .constant("N_PARTS", N_PARTS)
+            .flag("HAS_LENGTH", signature.has(2))
     }
 
     /// The whole attention at once, `[R, D]`: there are no parts that `attention_combine` would have to put together.
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(q), Some(kv)] = *inputs else { return Ok(None) };
+        let [Some(q), Some(kv), length] = *inputs else { return Ok(None) };
         let ((n_rows, d), (n_keys, _)) = (b.rows_and_cols(q), b.rows_and_cols(kv));
         let (q, kv) = (b.f32(q)?, b.f32(kv)?);
         let half = |b: &mut Lowering, first: usize| {
@@ -115,7 +130,15 @@ impl Op for AttentionCross {
         };
         let (keys, values) = (half(b, 0)?, half(b, d)?);
         let q = b.reshape(q, &[1, n_rows, d])?;
-        let y = attend(b, [q, keys, values], Heads { n: self.n_heads, scale: default_scale(d / self.n_heads) }, None)?;
+        let mask = match length {
+            Some(length) => {
+                let (places, length) = (b.iota(&[1, 1, 1, n_keys]), b.reshape(length, &[1, 1, 1, 1])?);
+                let is_real = b.compare(Compare::Lesser, places, length)?;
+                Some(b.mask(is_real)?)
+            }
+            None => None,
+        };
+        let y = attend(b, [q, keys, values], Heads { n: self.n_heads, scale: self.scale }, mask)?;
         Ok(Some(b.reshape(y, &[n_rows, d])?.into()))
     }
 }

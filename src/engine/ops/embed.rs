@@ -1,6 +1,6 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, the entrance of a text model.
 //!
-//! ids: u32; table: `[V, D]`; positions: `[P, D]`, f32; extra: `[D]`, f32, optional (BERT's token type). In a whole sequence
+//! ids: u32; table: `[V, D]`; positions: `[P, D]`, f32; extra: `[D]`, f32; both optional (T5 has no positions; extra is BERT's token type). In a whole sequence
 //! of length T row r has id `ids[r]` and position `first + r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
 //! positions past the end are clamped: padding rows are computed and ignored.
 
@@ -34,12 +34,18 @@ pub enum Positions<'a> {
 
 impl Tensor {
     /// Looks the ids up; see the module.
-    pub fn embed(&self, table: &Tensor, positions: &Tensor, extra: Option<&Tensor>, at: Positions) -> Result<Tensor> {
+    pub fn embed<'a>(
+        &self,
+        table: &Tensor,
+        positions: impl Into<Option<&'a Tensor>>,
+        extra: Option<&Tensor>,
+        at: Positions,
+    ) -> Result<Tensor> {
         let (op, state) = match at {
             Positions::Sequence { seq_len, first } => (Embed { seq_len, first, n_rows: self.ty.n_elements() }, None),
             Positions::Decode { state, n_rows } => (Embed { seq_len: 0, first: 0, n_rows }, Some(state)),
         };
-        record_one(op, self.recorder(), &[Some(self), Some(table), Some(positions), extra, state])
+        record_one(op, self.recorder(), &[Some(self), Some(table), positions.into(), extra, state])
     }
 }
 
@@ -69,11 +75,13 @@ impl Op for Embed {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(_ids), Some(table), Some(positions), extra, _state] = inputs else {
-            return Err(Error::Internal("embed takes ids, a table and positions".into()));
+        let [Some(_ids), Some(table), positions, extra, _state] = inputs else {
+            return Err(Error::Internal("embed takes ids and a table".into()));
         };
         let d = table.n_cols();
-        expect_shape("embed positions", positions, &[positions.n_rows(), d])?;
+        if let Some(positions) = positions {
+            expect_shape("embed positions", positions, &[positions.n_rows(), d])?;
+        }
         if let Some(extra) = extra {
             expect_shape("embed extra", extra, &[d])?;
         }
@@ -81,7 +89,7 @@ impl Op for Embed {
     }
 
     fn define(&self, args: Operands) {
-        let [Some(ids), Some(table), Some(positions), extra, state] = args.inputs[..] else { unreachable!() };
+        let [Some(ids), Some(table), positions, extra, state] = args.inputs[..] else { unreachable!() };
         let start = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
         let d = table.ty.n_cols();
         let y = args.output.expect("embed has an output");
@@ -89,9 +97,9 @@ impl Op for Embed {
             let id = ids.u32()[(start + r).min(ids.ty.n_elements() - 1)] as usize;
             let position = if state.is_some() { start + r } else { self.first + r % self.seq_len };
             let token = &table.f32()[id.min(table.ty.n_rows() - 1) * d..][..d];
-            let place = &positions.f32()[position.min(positions.ty.n_rows() - 1) * d..][..d];
+            let place = positions.map(|p| &p.f32()[position.min(p.ty.n_rows() - 1) * d..][..d]);
             for (c, v) in out.iter_mut().enumerate() {
-                *v = token[c] + place[c] + extra.map_or(0.0, |e| e.f32()[c]);
+                *v = token[c] + place.map_or(0.0, |p| p[c]) + extra.map_or(0.0, |e| e.f32()[c]);
             }
         }
     }
@@ -115,7 +123,7 @@ impl Op for Embed {
             seq_len: self.seq_len as u32,
             first: self.first as u32,
             n_ids: signature.input(0).n_elements() as u32,
-            n_positions: signature.input(2).n_rows() as u32,
+            n_positions: signature.inputs[2].map_or(0, |positions| positions.n_rows() as u32),
             vocab: table.n_rows() as u32,
             first_id: signature.rows.start as u32,
             end_id: signature.rows.end as u32,
@@ -123,13 +131,15 @@ impl Op for Embed {
         Kernel::new("embed", params, [self.n_rows as u32, 1, 1])
             .shared(weight_file(table))
             .shared("decode_state")
+            .flag("HAS_POSITIONS", signature.has(2))
             .flag("HAS_EXTRA", signature.has(3))
             .flag("HAS_STATE", signature.has(4))
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(ids), Some(table), Some(positions), extra, state] = *inputs else { return Ok(None) };
-        let (n_ids, vocab, n_positions) = (b.ty(ids).shape[0], b.ty(table).shape[0], b.ty(positions).shape[0]);
+        let [Some(ids), Some(table), positions, extra, state] = *inputs else { return Ok(None) };
+        let (n_ids, vocab) = (b.ty(ids).shape[0], b.ty(table).shape[0]);
+        let n_positions = positions.map_or(1, |positions| b.ty(positions).shape[0]);
         let (ids, places) = match state {
             Some(state) => {
                 let position = decode_state::lower_word(b, state, decode_state::POSITION)?;
@@ -145,9 +155,12 @@ impl Op for Embed {
             }
         };
         let ids = b.at_most(ids, vocab - 1)?;
-        let (tokens, places) = (b.gather(table, ids)?, b.gather(positions, places)?);
-        let tokens = b.f32(tokens)?;
-        let y = b.add(tokens, places)?;
+        let tokens = b.gather(table, ids)?;
+        let mut y = b.f32(tokens)?;
+        if let Some(positions) = positions {
+            let places = b.gather(positions, places)?;
+            y = b.add(y, places)?;
+        }
         Ok(Some(extra.map_or(Ok(y), |extra| b.add(y, extra))?.into()))
     }
 

@@ -4,7 +4,8 @@
 //! of x is part of the op because one decoded token has a budget of dispatches. Many rows go to the matrix-product
 //! kernels, few to the matrix-vector kernel, which alone can normalise.
 
-use super::math::{Activation, dot, mean_and_rstd};
+use super::layer_norm::lower_norm;
+use super::math::{Activation, dot, normalize};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
@@ -17,8 +18,8 @@ use rill_kernels::{Call, linear};
 pub struct Norm<'a> {
     /// `[K]`
     pub weight: &'a Tensor,
-    /// `[K]`
-    pub bias: &'a Tensor,
+    /// `[K]`; `None` for the root-mean-square norm, see `layer_norm`.
+    pub bias: Option<&'a Tensor>,
     /// Added to the variance.
     pub eps: f32,
 }
@@ -52,7 +53,7 @@ impl Tensor {
             output: options.output,
             eps: options.norm.map_or(0.0, |norm| norm.eps),
         };
-        let (norm_weight, norm_bias) = (options.norm.map(|n| n.weight), options.norm.map(|n| n.bias));
+        let (norm_weight, norm_bias) = (options.norm.map(|n| n.weight), options.norm.and_then(|n| n.bias));
         let inputs = [Some(self), Some(weight), options.bias, options.residual, norm_weight, norm_bias];
         record_one(op, self.recorder(), &inputs)
     }
@@ -103,14 +104,9 @@ impl Op for Linear {
         let [Some(x), Some(w), bias, residual, norm_weight, norm_bias] = args.inputs[..] else { unreachable!() };
         let (m, k, n) = (x.ty.n_rows(), x.ty.n_cols(), w.ty.n_rows());
         let mut rows = x.f32().to_vec();
-        if let (Some(weight), Some(bias)) = (norm_weight, norm_bias) {
-            for row in rows.chunks_exact_mut(k) {
-                let (mean, rstd) = mean_and_rstd(row, self.eps);
-                for (i, v) in row.iter_mut().enumerate() {
-                    let unit = (f64::from(*v) - mean) * rstd;
-                    *v = (unit * f64::from(weight.f32()[i]) + f64::from(bias.f32()[i])) as f32;
-                }
-            }
+        if let Some(weight) = norm_weight {
+            let bias = norm_bias.map(|bias| bias.f32());
+            rows.chunks_exact_mut(k).for_each(|row| normalize(row, weight.f32(), bias, self.eps));
         }
         let y = args.output.expect("linear has an output");
         let out = y.f32_mut();
@@ -147,8 +143,8 @@ impl Op for Linear {
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
         let [Some(x), Some(w), bias, residual, norm_weight, norm_bias] = *inputs else { return Ok(None) };
         let mut x = b.f32(x)?;
-        if let (Some(weight), Some(bias)) = (norm_weight, norm_bias) {
-            x = b.layer_norm(x, weight, bias, self.eps)?;
+        if let Some(weight) = norm_weight {
+            x = lower_norm(b, x, weight, norm_bias, self.eps)?;
         }
         let w = b.f32(w)?;
         let product = b.linear(x, w, bias)?;
@@ -209,7 +205,8 @@ impl Linear {
             .flag("VECTORED", is_vectored(k))
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("HAS_RESIDUAL", signature.has(RESIDUAL))
-            .flag("HAS_NORM", signature.has(NORM_BIAS))
+            .flag("HAS_NORM", signature.has(NORM_WEIGHT))
+            .flag("HAS_NORM_BIAS", signature.has(NORM_BIAS))
     }
 }
 

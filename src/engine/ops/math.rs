@@ -90,12 +90,16 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     sums.iter().sum::<f64>() + tail
 }
 
-/// Mean and reciprocal standard deviation of a row, as layer normalisation has them.
-pub fn mean_and_rstd(row: &[f32], eps: f32) -> (f64, f64) {
+/// Normalises a row in place: to mean 0 and variance 1 with a bias, to a mean square of 1 without one.
+pub fn normalize(row: &mut [f32], weight: &[f32], bias: Option<&[f32]>, eps: f32) {
     let n = row.len() as f64;
-    let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    let mean = if bias.is_some() { row.iter().map(|&v| f64::from(v)).sum::<f64>() / n } else { 0.0 };
     let var = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-    (mean, 1.0 / (var + f64::from(eps)).sqrt())
+    let rstd = 1.0 / (var + f64::from(eps)).sqrt();
+    for (i, v) in row.iter_mut().enumerate() {
+        let bias = bias.map_or(0.0, |bias| f64::from(bias[i]));
+        *v = ((f64::from(*v) - mean) * rstd * f64::from(weight[i]) + bias) as f32;
+    }
 }
 
 /// Turns scores into weights that sum to one, in place.

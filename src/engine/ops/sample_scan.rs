@@ -1,7 +1,7 @@
 //! The first half of choosing a token: the vocabulary in 64 parts, each under the suppression and timestamp rules.
 //!
 //! logits: `[1, V]`; flags: `[V]`, u32, bit 0 "never", bit 1 "not as the first token"; tokens: `[C]`, u32; state: the
-//! decoder's. y: `[128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
+//! decoder's; cutoff: `[1]`, f32, the least logit that may be chosen (`sample_cutoff`; `None`: any). y: `[128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
 //! token's logit, greatest logit, sum of exp(logit - greatest), and three unused). The score is the logit, or while sampling the logit
 //! over the temperature plus Gumbel noise, whose maximum is a sample of the softmax. Rules: `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` in
 //! openai/whisper `decoding.py`; that timestamps outweigh text only the whole vocabulary can tell, so `sample_pick` decides it.
@@ -20,8 +20,14 @@ pub(super) const N_PARTS: usize = 64;
 
 impl Tensor {
     /// See the module; `self` are the logits.
-    pub fn sample_scan(&self, flags: &Tensor, tokens: &Tensor, state: &Tensor) -> Result<Tensor> {
-        record_one(SampleScan, self.recorder(), &[Some(self), Some(flags), Some(tokens), Some(state)])
+    pub fn sample_scan(
+        &self,
+        flags: &Tensor,
+        tokens: &Tensor,
+        state: &Tensor,
+        cutoff: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        record_one(SampleScan, self.recorder(), &[Some(self), Some(flags), Some(tokens), Some(state), cutoff])
     }
 }
 
@@ -41,18 +47,22 @@ impl Op for SampleScan {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(logits), Some(flags), Some(_tokens), Some(_state)] = inputs else {
+        let [Some(logits), Some(flags), Some(_tokens), Some(_state), cutoff] = inputs else {
             return Err(Error::Internal("sample_scan takes logits, flags, tokens and a state".into()));
         };
         expect_shape("sample_scan flags", flags, &[logits.n_elements()])?;
+        if let Some(cutoff) = cutoff {
+            expect_shape("sample_scan cutoff", cutoff, &[1])?;
+        }
         Ok(Some(TensorType::f32([2 * N_PARTS, PART_SIZE])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(logits), Some(flags), Some(tokens), Some(state)] = args.inputs[..] else { unreachable!() };
+        let [Some(logits), Some(flags), Some(tokens), Some(state), cutoff] = args.inputs[..] else { unreachable!() };
         let state = DecodeState::from_words(state.u32());
         let history = History::of(&state, tokens.u32());
         let next = state.position + state.n_rows;
+        let least = cutoff.map_or(f32::MIN, |cutoff| cutoff.f32()[0]);
         let size = logits.ty.n_elements().div_ceil(N_PARTS);
         let y = args.output.expect("sample_scan has an output");
         for (at, out) in y.f32_mut().chunks_exact_mut(PART_SIZE).enumerate() {
@@ -64,6 +74,7 @@ impl Op for SampleScan {
             for token in start as u32..end as u32 {
                 let logit = logits.f32()[token as usize];
                 if (token >= state.timestamp_begin) != want_timestamps
+                    || logit < least
                     || !allowed(token, flags.u32()[token as usize], &state, &history)
                 {
                     continue;
@@ -92,6 +103,9 @@ impl Op for SampleScan {
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let params =
             Params { vocab: signature.input(0).n_elements() as u32, n_tokens: signature.input(2).n_elements() as u32 };
-        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1]).shared("decode_state").shared("candidate")
+        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1])
+            .shared("decode_state")
+            .shared("candidate")
+            .flag("HAS_CUTOFF", signature.has(4))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! One IndexedDB database: a manifest for each file, and its chunks as ArrayBuffers (WebKit refuses Blobs in private
 //! windows and has no OPFS there). A chunk and the manifest that counts it are written in one transaction, so a crash
-//! leaves a shorter file and never a damaged one. What is fetched, and when, is the business of [`super::web`].
+//! leaves fewer chunks and never a damaged one. What is fetched, and when, is the business of [`super::web`].
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 
+use super::chunks::ChunkSet;
 use crate::engine::{Error, Result};
 use crate::protocol::CachedModel;
 
@@ -26,7 +27,7 @@ const CHUNKS: &str = "chunks";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kept {
-    /// The first chunks.
+    /// Some of its chunks.
     Partly,
     /// All of it, checked.
     Whole,
@@ -47,8 +48,12 @@ pub struct Manifest {
     pub total: Option<u64>,
     /// Length of each chunk but the last.
     pub chunk_bytes: u32,
-    /// Chunks kept, from the first on.
-    pub chunks_done: u32,
+    /// Which chunks are kept.
+    #[serde(default)]
+    pub chunks: ChunkSet,
+    /// Chunks kept from the first on, as versions before [`Manifest::chunks`] wrote it.
+    #[serde(default, skip_serializing)]
+    chunks_done: u32,
     /// The server's name for this version of the file.
     pub etag: Option<String>,
     /// Its published hash.
@@ -56,15 +61,29 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// Nothing is kept yet.
+    pub fn new(model: &str, url: String, chunk_bytes: u32) -> Self {
+        Self {
+            model: model.into(),
+            url,
+            kept: Kept::Partly,
+            total: None,
+            chunk_bytes: chunk_bytes.max(1),
+            chunks: ChunkSet::default(),
+            chunks_done: 0,
+            etag: None,
+            sha256: None,
+        }
+    }
+
     /// Whether something is kept that a load can begin with.
     pub fn is_usable(&self) -> bool {
-        self.kept == Kept::Whole || (self.kept == Kept::Partly && self.chunks_done > 0)
+        self.kept == Kept::Whole || (self.kept == Kept::Partly && !self.chunks.is_empty())
     }
 
     /// Bytes of the file that are kept.
     pub fn kept_bytes(&self) -> u64 {
-        let bytes = u64::from(self.chunks_done) * u64::from(self.chunk_bytes);
-        self.total.map_or(bytes, |total| bytes.min(total))
+        self.chunks.iter().map(|idx| self.chunk_len(idx)).sum()
     }
 
     /// Length that a chunk must have.
@@ -247,7 +266,9 @@ fn chunk_key(url: &str, idx: f64) -> JsValue {
 }
 
 fn manifest_from_js(value: &JsValue) -> Option<Manifest> {
-    serde_json::from_str(&value.as_string()?).ok()
+    let mut manifest: Manifest = serde_json::from_str(&value.as_string()?).ok()?;
+    manifest.chunks.extend_to(manifest.chunks_done);
+    Some(manifest)
 }
 
 /// The browser's words for a refusal; a full quota is told apart by its name.

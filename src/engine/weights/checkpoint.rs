@@ -135,6 +135,24 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
+    /// The tensors of several files as one checkpoint; `file` is the name of the list that ties them together. Offsets stay those in
+    /// each tensor's own file.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where two files hold a tensor of the same name.
+    pub fn join(file: &str, parts: &[std::rc::Rc<Checkpoint>]) -> Result<Self> {
+        let entries: Vec<TensorEntry> = parts.iter().flat_map(|part| part.entries.iter().cloned()).collect();
+        let by_name: HashMap<String, usize> =
+            entries.iter().enumerate().map(|(idx, entry)| (entry.name.clone(), idx)).collect();
+        if by_name.len() < entries.len() {
+            let twice = entries.iter().enumerate().find(|(idx, entry)| by_name[&entry.name] != *idx);
+            let name = twice.map_or("", |(_, entry)| &entry.name);
+            return Err(Error::Corrupt { file: file.into(), reason: format!("`{name}` is in two of its files") });
+        }
+        let end = parts.iter().map(|part| part.end).sum();
+        Ok(Self { file: file.into(), entries, by_name, end })
+    }
+
     /// Checks the length of the file against what the header demands.
     ///
     /// # Errors

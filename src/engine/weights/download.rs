@@ -1,9 +1,10 @@
-//! One file of a model as it is received: from the browser's store as far as it is kept, then from the network.
+//! One file of a model as it is received: each chunk from the browser's store where it is kept, else from the network.
 //!
-//! Large files come by range requests, one chunk each, the next one asked for while the last is worked on; a broken
-//! request goes on at the byte it reached. Every chunk is kept as soon as it is here ([`super::cache`]), and what was
-//! kept is never asked for again. Single requests are in [`super::fetch`].
+//! Large files come by range requests, one chunk each, several at a time and in any order; a broken request goes on at the byte it
+//! reached. Every chunk is kept as soon as it is here ([`super::cache`]), and what was kept is never asked for again. Which chunks are
+//! asked for when is the business of [`super::files`], single requests are in [`super::fetch`].
 
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use gloo_timers::future::TimeoutFuture;
@@ -34,20 +35,22 @@ pub(super) enum Way {
     Ranges,
 }
 
-/// A file as chunks.
-pub struct FileStream {
+/// A file as chunks, in any order.
+pub struct ChunkFile {
     shared: Rc<Shared>,
     name: String,
     way: Way,
-    pub(super) manifest: Manifest,
+    pub(super) manifest: RefCell<Manifest>,
     /// Whether all of it comes from the store.
-    is_cached: bool,
-    check: Option<HashCheck>,
-    /// Bytes handed out.
-    position: u64,
-    connection: Option<Connection>,
-    next: Option<Request>,
-    last_report: Option<Instant>,
+    is_cached: Cell<bool>,
+    /// What is to be compared before the file counts as whole, and how many chunks it has taken.
+    check: RefCell<(Option<HashCheck>, u32)>,
+    /// A connection that gives more than the chunk it was made for, or was made before its chunk was asked for.
+    running: RefCell<Option<Connection>>,
+    /// Whether the server gives ranges, as far as it has answered.
+    gives_ranges: Cell<bool>,
+    received: Cell<u64>,
+    last_report: Cell<Option<Instant>>,
 }
 
 /// An answer that is being read.
@@ -78,7 +81,7 @@ impl From<Problem> for Failed {
     }
 }
 
-impl FileStream {
+impl ChunkFile {
     /// A file of which `manifest` tells what is kept. Its hash is compared once, before it counts as whole.
     pub(super) fn new(shared: &Rc<Shared>, name: &str, way: Way, manifest: Manifest) -> Self {
         let is_cached = manifest.kept == Kept::Whole;
@@ -86,92 +89,140 @@ impl FileStream {
             shared: shared.clone(),
             name: name.into(),
             way,
-            is_cached,
-            check: manifest.sha256.clone().filter(|_| !is_cached).map(HashCheck::new),
-            manifest,
-            position: 0,
-            connection: None,
-            next: None,
-            last_report: None,
+            is_cached: is_cached.into(),
+            check: RefCell::new((manifest.sha256.clone().filter(|_| !is_cached).map(HashCheck::new), 0)),
+            manifest: manifest.into(),
+            running: RefCell::default(),
+            gives_ranges: true.into(),
+            received: Cell::new(0),
+            last_report: Cell::new(None),
         }
     }
 
     /// Length of the file where it is known, which it nearly always is.
     pub fn total_bytes(&self) -> Option<u64> {
-        self.manifest.total
+        self.manifest.borrow().total
     }
 
-    /// The next bytes, `None` at the end.
+    /// Length of each chunk but the last.
+    pub fn chunk_bytes(&self) -> u64 {
+        self.manifest.borrow().chunk_bytes.into()
+    }
+
+    /// Whether all of it is kept in the store, checked.
+    pub fn is_kept(&self) -> bool {
+        self.is_cached.get()
+    }
+
+    /// Whether chunks may be asked for in any order without making the server send the file from its start.
+    pub fn gives_ranges(&self) -> bool {
+        self.gives_ranges.get()
+    }
+
+    /// What tells this version of the file from others.
+    pub fn version(&self) -> String {
+        let manifest = self.manifest.borrow();
+        let name = manifest.sha256.clone().or_else(|| manifest.etag.clone());
+        name.unwrap_or_else(|| format!("{:?} bytes", manifest.total))
+    }
+
+    /// A chunk; empty behind the end of the file.
     ///
     /// # Errors
     /// [`Error::Fetch`] where the network or the server fails for good, [`Error::Corrupt`] where the file is not the
     /// one that its source publishes (what is kept of it is forgotten then), [`Error::Cancelled`].
-    pub async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>> {
+    pub async fn chunk(self: Rc<Self>, idx: u32) -> Result<Vec<u8>> {
         self.shared.hooks.cancel.check()?;
-        if self.manifest.total == Some(self.position) {
-            if self.position == 0 {
-                self.complete(&[]).await?; // An empty file has no last chunk that completes it.
-            }
-            return Ok(None);
+        if self.manifest.borrow().chunk_len(idx) == 0 {
+            return Ok(Vec::new());
         }
-        let chunk = match self.kept_chunk().await {
+        let chunk = match self.kept_chunk(idx).await {
             Some(chunk) => {
-                if let Some(check) = &mut self.check {
-                    check.update(&chunk);
-                }
-                self.position += chunk.len() as u64;
-                // The last chunk was kept, but a crash came before its hash was compared.
-                if !self.is_cached && self.manifest.total == Some(self.position) {
-                    self.complete(&[]).await?;
-                }
+                self.received.set(self.received.get() + chunk.len() as u64);
                 chunk
             }
             None => {
-                let chunk = self.fetch_chunk().await?;
-                if let Some(check) = &mut self.check {
-                    check.update(&chunk);
-                }
-                self.position += chunk.len() as u64;
-                if self.manifest.total == Some(self.position) {
-                    self.complete(&chunk).await?;
-                } else {
-                    self.keep(&chunk).await;
+                let chunk = self.fetch_chunk(idx).await?;
+                if !chunk.is_empty() {
+                    self.manifest.borrow_mut().chunks.insert(idx);
+                    let manifest = self.manifest.borrow().clone();
+                    self.shared.put(&manifest, Some((idx, &chunk))).await;
                 }
                 chunk
             }
         };
-        self.report(0, true);
+        self.report(true);
         self.shared.hooks.cancel.check()?;
-        Ok(if chunk.is_empty() { None } else { Some(chunk) })
+        Ok(chunk)
     }
 
-    /// The chunk at this position from the store. A damaged one is dropped with all that follow.
-    async fn kept_chunk(&mut self) -> Option<Vec<u8>> {
-        let idx = self.chunk_idx();
-        if idx >= self.manifest.chunks_done {
+    /// Says that a chunk is used: the hash takes those that come in order on the way.
+    pub fn used(&self, idx: u32, chunk: &[u8]) {
+        if let (Some(check), next) = &mut *self.check.borrow_mut()
+            && *next == idx
+        {
+            check.update(chunk);
+            *next += 1;
+        }
+    }
+
+    /// Says that all chunks have been received: compares the hash, then keeps the file as whole.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] where it is another file than its source publishes.
+    pub async fn finish(self: Rc<Self>) -> Result<()> {
+        if self.is_cached.get() {
+            return Ok(());
+        }
+        let (check, mut next) = self.check.take();
+        if let Some(mut check) = check {
+            // Chunks that came out of order; those that are kept nowhere come once more.
+            while self.manifest.borrow().chunk_len(next) > 0 {
+                let chunk = match self.kept_chunk(next).await {
+                    Some(chunk) => chunk,
+                    None => self.fetch_chunk(next).await?,
+                };
+                check.update(&chunk);
+                next += 1;
+            }
+            if let Err(error) = check.finish(&self.name) {
+                self.forget().await;
+                return Err(error);
+            }
+        }
+        self.manifest.borrow_mut().kept = Kept::Whole;
+        let manifest = self.manifest.borrow().clone();
+        self.shared.put(&manifest, None).await;
+        Ok(())
+    }
+
+    /// A chunk from the store. A damaged one counts as not kept.
+    async fn kept_chunk(&self, idx: u32) -> Option<Vec<u8>> {
+        if !self.manifest.borrow().chunks.has(idx) {
             return None;
         }
-        let chunk = self.shared.chunk(&self.manifest.url, idx).await;
-        let chunk = chunk.filter(|chunk| chunk.len() as u64 == self.manifest.chunk_len(idx));
+        let (url, len) = (self.url(), self.manifest.borrow().chunk_len(idx));
+        let chunk = self.shared.chunk(&url, idx).await.filter(|chunk| chunk.len() as u64 == len);
         if chunk.is_none() {
-            self.manifest.chunks_done = idx;
-            self.manifest.kept = Kept::Partly;
-            self.is_cached = false;
+            let mut manifest = self.manifest.borrow_mut();
+            manifest.chunks.remove(idx);
+            manifest.kept = Kept::Partly;
+            if self.is_cached.replace(false) {
+                self.check.replace((manifest.sha256.clone().map(HashCheck::new), 0));
+            }
         }
         chunk
     }
 
-    /// The chunk at this position from the network; shorter than the others only at the end of the file.
-    async fn fetch_chunk(&mut self) -> Result<Vec<u8>> {
+    /// A chunk from the network; shorter than the others only at the end of the file.
+    async fn fetch_chunk(&self, idx: u32) -> Result<Vec<u8>> {
         let mut chunk = Vec::new();
         let mut retries = 0;
         loop {
             let before = chunk.len();
-            match self.fill(&mut chunk).await {
+            match self.fill(idx, &mut chunk).await {
                 Ok(()) => return Ok(chunk),
                 Err(failed) => {
-                    self.connection = None;
-                    self.next = None;
                     retries = if chunk.len() > before { 0 } else { retries };
                     self.wait_or_give_up(failed, &mut retries).await?;
                 }
@@ -180,55 +231,72 @@ impl FileStream {
     }
 
     /// Reads until the chunk is full or the file ends.
-    async fn fill(&mut self, chunk: &mut Vec<u8>) -> std::result::Result<(), Failed> {
-        let wanted = self.manifest.chunk_len(self.chunk_idx()) as usize;
-        while chunk.len() < wanted {
-            let position = self.position + chunk.len() as u64;
-            let mut connection = match self.connection.take() {
-                Some(connection) if connection.position <= position => connection,
-                _ => self.connect(position).await?,
+    async fn fill(&self, idx: u32, chunk: &mut Vec<u8>) -> std::result::Result<(), Failed> {
+        let first = u64::from(idx) * self.chunk_bytes();
+        let mut connection = None;
+        loop {
+            let wanted = self.manifest.borrow().chunk_len(idx) as usize;
+            if chunk.len() >= wanted {
+                break;
+            }
+            let position = first + chunk.len() as u64;
+            let mut open = match connection.take().or_else(|| self.take_running(position)) {
+                Some(open) => open,
+                None => self.connect(position).await?,
             };
             // A server that does not know ranges sends the file from its start: pass over what is here already.
-            let to_skip = (position - connection.position) as usize;
+            let to_skip = (position - open.position) as usize;
             let mut skipped = Vec::new();
             let missing = wanted - chunk.len();
             let (bytes, limit) = if to_skip > 0 { (&mut skipped, to_skip) } else { (&mut *chunk, missing) };
-            let received = connection.body.read(bytes, limit).await?;
+            let received = open.body.read(bytes, limit).await?;
             if received == 0 {
-                return self.end_of_body(position, chunk.len() as u64);
+                return self.end_of_body(position, first + chunk.len() as u64);
             }
-            connection.position += received as u64;
-            self.connection = Some(connection);
-            self.report(chunk.len() as u64, false);
+            open.position += received as u64;
+            if to_skip == 0 {
+                self.received.set(self.received.get() + received as u64);
+            }
+            connection = Some(open);
+            self.report(false);
         }
-        if self.connection.as_ref().is_some_and(|connection| connection.is_range) {
-            self.connection = None;
-            self.ask_ahead(self.position + wanted as u64);
+        if let Some(open) = connection.filter(|open| !open.is_range) {
+            self.running.replace(Some(open));
         }
         Ok(())
     }
 
+    /// A connection that is open already and comes to `position`.
+    fn take_running(&self, position: u64) -> Option<Connection> {
+        let comes_by = |open: &Connection| match open.is_range {
+            true => open.position == position,
+            false => open.position <= position,
+        };
+        self.running.borrow_mut().take_if(|open| comes_by(open))
+    }
+
     /// The body has ended before the chunk was full: the end of the file, or of the connection.
-    fn end_of_body(&mut self, position: u64, chunk_len: u64) -> std::result::Result<(), Failed> {
-        match self.manifest.total {
+    fn end_of_body(&self, position: u64, end: u64) -> std::result::Result<(), Failed> {
+        let mut manifest = self.manifest.borrow_mut();
+        match manifest.total {
             Some(total) if position < total => {
                 let reason = format!("the connection ended after {position} of {total} bytes");
                 Err(Failed::Broken(reason))
             }
             _ => {
-                self.manifest.total = Some(self.position + chunk_len);
+                manifest.total = Some(end);
                 Ok(())
             }
         }
     }
 
     /// The first connection; `false` where the server has no such file.
-    pub(super) async fn connect_with_retries(&mut self) -> Result<bool> {
+    pub(super) async fn connect_with_retries(&self) -> Result<bool> {
         let mut retries = 0;
         loop {
             match self.connect(0).await {
                 Ok(connection) => {
-                    self.connection = Some(connection);
+                    self.running.replace(Some(connection));
                     return Ok(true);
                 }
                 Err(Failed::Missing(_)) => return Ok(false),
@@ -238,37 +306,29 @@ impl FileStream {
     }
 
     /// Asks for the rest of the chunk that holds `position`.
-    async fn connect(&mut self, position: u64) -> std::result::Result<Connection, Failed> {
-        let request = match self.next.take() {
-            Some(request) if request.begin() == position => request,
-            _ => self.request(position),
-        };
-        let answer = request.answer().await?;
+    async fn connect(&self, position: u64) -> std::result::Result<Connection, Failed> {
+        let answer = self.request(position).answer().await?;
         self.check_answer(&answer)?;
+        self.gives_ranges.set(answer.is_range);
         Ok(Connection { body: answer.body, is_range: answer.is_range, position: answer.start })
     }
 
     fn request(&self, position: u64) -> Request {
+        let manifest = self.manifest.borrow();
         let range = match self.way {
             Way::Whole if position == 0 => None,
             _ => {
-                let chunk_bytes = u64::from(self.manifest.chunk_bytes);
+                let chunk_bytes = u64::from(manifest.chunk_bytes);
                 let end = (position / chunk_bytes + 1) * chunk_bytes;
-                Some((position, self.manifest.total.map_or(end, |total| end.min(total))))
+                Some((position, manifest.total.map_or(end, |total| end.min(total))))
             }
         };
-        Request::start(&self.manifest.url, range, self.shared.signal.as_ref())
-    }
-
-    /// Starts the request for the next chunk, so that it travels while this one is worked on.
-    fn ask_ahead(&mut self, position: u64) {
-        let is_more = self.manifest.total.is_some_and(|total| position < total);
-        self.next = if is_more { Some(self.request(position)) } else { None };
+        Request::start(&manifest.url, range, self.shared.signal.as_ref())
     }
 
     /// Compares what the server says of the file with what is known, and learns what is not.
-    fn check_answer(&mut self, answer: &Answer) -> std::result::Result<(), Failed> {
-        let manifest = &mut self.manifest;
+    fn check_answer(&self, answer: &Answer) -> std::result::Result<(), Failed> {
+        let mut manifest = self.manifest.borrow_mut();
         // Only ranges have comparable names: a compressed answer is another version of the same file.
         match (&manifest.etag, answer.etag.as_ref().filter(|_| answer.is_range)) {
             (Some(known), Some(now)) if known != now => {
@@ -289,41 +349,21 @@ impl FileStream {
             (None, Some(now)) if !answer.total_is_a_hint || self.way == Way::Ranges => manifest.total = Some(now),
             _ => {}
         }
-        if manifest.sha256.is_none() && self.position == 0 && answer.sha256.is_some() {
+        if manifest.sha256.is_none() && manifest.chunks.is_empty() && answer.sha256.is_some() {
             manifest.sha256.clone_from(&answer.sha256);
-            self.check = answer.sha256.clone().map(HashCheck::new);
+            self.check.replace((answer.sha256.clone().map(HashCheck::new), 0));
         }
         Ok(())
     }
 
-    /// The last bytes are here: compares the hash, then keeps the file as whole.
-    async fn complete(&mut self, chunk: &[u8]) -> Result<()> {
-        let checked = self.check.take().map_or(Ok(()), |check| check.finish(&self.name));
-        if let Err(error) = checked {
-            self.shared.forget(&self.manifest.url).await;
-            return Err(error);
-        }
-        self.manifest.kept = Kept::Whole;
-        self.keep(chunk).await;
-        Ok(())
-    }
-
-    /// Keeps the chunk that was handed out last.
-    async fn keep(&mut self, chunk: &[u8]) {
-        let idx = self.manifest.chunks_done;
-        let chunk = (!chunk.is_empty()).then_some((idx, chunk));
-        self.manifest.chunks_done += u32::from(chunk.is_some());
-        self.shared.put(&self.manifest, chunk).await;
-    }
-
-    async fn wait_or_give_up(&mut self, failed: Failed, retries: &mut u32) -> Result<()> {
+    async fn wait_or_give_up(&self, failed: Failed, retries: &mut u32) -> Result<()> {
         let cancel = &self.shared.hooks.cancel;
         cancel.check()?; // An aborted request looks like a broken one.
         let reason = match failed {
             Failed::Broken(reason) => reason,
             Failed::Missing(reason) | Failed::Refused(reason) => return Err(self.refused(&reason)),
             Failed::Replaced(error) => {
-                self.shared.forget(&self.manifest.url).await;
+                self.forget().await;
                 return Err(error);
             }
         };
@@ -339,26 +379,32 @@ impl FileStream {
         Ok(())
     }
 
+    async fn forget(&self) {
+        self.manifest.borrow_mut().chunks = Default::default();
+        self.shared.forget(&self.url()).await;
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.manifest.borrow().url.clone()
+    }
+
     pub(super) fn refused(&self, reason: &str) -> Error {
-        fetch_error(&self.manifest.url, reason)
+        fetch_error(&self.url(), reason)
     }
 
-    fn chunk_idx(&self) -> u32 {
-        (self.position / u64::from(self.manifest.chunk_bytes)) as u32
-    }
-
-    /// Tells how much is here: all that was handed out and `more` bytes of the next chunk.
-    fn report(&mut self, more: u64, is_due: bool) {
+    /// Tells how much is here.
+    fn report(&self, is_due: bool) {
         let now = Instant::now();
-        if !is_due && self.last_report.is_some_and(|last| (now - last).as_millis() < REPORT_EVERY_MS) {
+        if !is_due && self.last_report.get().is_some_and(|last| (now - last).as_millis() < REPORT_EVERY_MS) {
             return;
         }
-        self.last_report = Some(now);
+        self.last_report.set(Some(now));
+        let total = self.manifest.borrow().total;
         (self.shared.hooks.on_progress)(FileProgress {
             name: self.name.clone(),
-            received_bytes: self.position + more,
-            total_bytes: self.manifest.total.unwrap_or(0),
-            cached: self.is_cached,
+            received_bytes: total.map_or(self.received.get(), |total| self.received.get().min(total)),
+            total_bytes: total.unwrap_or(0),
+            cached: self.is_cached.get(),
         });
     }
 }

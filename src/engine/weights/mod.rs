@@ -6,6 +6,7 @@
 #[cfg(target_arch = "wasm32")]
 pub mod cache;
 pub mod checkpoint;
+pub mod chunks;
 #[cfg(target_arch = "wasm32")]
 mod download;
 #[cfg(target_arch = "wasm32")]
@@ -14,6 +15,7 @@ pub mod files;
 pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+pub mod parcels;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -23,7 +25,8 @@ mod web;
 #[cfg(target_arch = "wasm32")]
 pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
-pub use files::{FileStream, LoadHooks, ModelFiles};
+pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
+pub use parcels::{Parcel, Weights};
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};

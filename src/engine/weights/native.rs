@@ -1,10 +1,12 @@
 //! A model's files in a folder, for native tests and the bench.
 
+use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use super::files::{LoadHooks, MAX_SMALL_FILE_BYTES};
+use super::files::{FileStream, LoadHooks, MAX_SMALL_FILE_BYTES};
 use crate::engine::{Error, Result};
 use crate::protocol::FileProgress;
 
@@ -23,6 +25,11 @@ impl ModelFiles {
         Self { folder: folder.into(), hooks }
     }
 
+    /// The model's id.
+    pub fn model(&self) -> &str {
+        self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// Where a file is.
     pub fn address(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
@@ -33,31 +40,29 @@ impl ModelFiles {
     /// # Errors
     /// [`Error::Fetch`] where it cannot be read, [`Error::Cancelled`].
     pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(mut stream) = self.try_open(name)? else { return Ok(None) };
-        if stream.total > MAX_SMALL_FILE_BYTES {
-            return Err(stream.refused(&format!("{} bytes are too many for a file of this kind", stream.total)));
+        let Some(file) = self.chunks(name).await? else { return Ok(None) };
+        if file.total > MAX_SMALL_FILE_BYTES {
+            return Err(file.refused(&format!("{} bytes are too many for a file of this kind", file.total)));
         }
-        let mut bytes = Vec::with_capacity(stream.total as usize);
+        let mut bytes = Vec::with_capacity(file.total as usize);
+        let mut stream = FileStream::new(file);
         while let Some(chunk) = stream.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
         }
         Ok(Some(bytes))
     }
 
-    /// A large file as a stream.
+    /// A large file as chunks; `None` where there is none.
     ///
     /// # Errors
-    /// [`Error::Fetch`] where there is none or it cannot be read.
-    pub async fn open(&self, name: &str) -> Result<FileStream> {
-        self.try_open(name)?.ok_or_else(|| self.missing(name))
-    }
-
-    fn try_open(&self, name: &str) -> Result<Option<FileStream>> {
+    /// [`Error::Fetch`] where it cannot be read.
+    pub async fn chunks(&self, name: &str) -> Result<Option<Rc<ChunkFile>>> {
         let path = self.folder.join(name);
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         match opened {
             Ok((total, file)) => {
-                Ok(Some(FileStream { file, path, name: name.into(), total, received: 0, hooks: self.hooks.clone() }))
+                let (file, hooks) = (file.into(), self.hooks.clone());
+                Ok(Some(Rc::new(ChunkFile { file, path, name: name.into(), total, received: Cell::new(0), hooks })))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fetch_error(&path, &error.to_string())),
@@ -65,39 +70,72 @@ impl ModelFiles {
     }
 }
 
-/// A file as chunks.
-pub struct FileStream {
-    file: File,
+/// A file as chunks, in any order.
+pub struct ChunkFile {
+    file: RefCell<File>,
     path: PathBuf,
     name: String,
     total: u64,
-    received: u64,
+    received: Cell<u64>,
     hooks: LoadHooks,
 }
 
-impl FileStream {
+impl ChunkFile {
     /// Length of the file; natively always known.
     pub fn total_bytes(&self) -> Option<u64> {
         Some(self.total)
     }
 
-    /// The next bytes, `None` at the end.
+    /// Length of each chunk but the last.
+    pub fn chunk_bytes(&self) -> u64 {
+        CHUNK_BYTES as u64
+    }
+
+    /// Whether all of it is here, checked: natively files are taken as they are.
+    pub fn is_kept(&self) -> bool {
+        true
+    }
+
+    /// Whether chunks may be asked for in any order: of a file on the disk always.
+    pub fn gives_ranges(&self) -> bool {
+        true
+    }
+
+    /// What tells this version of the file from others.
+    pub fn version(&self) -> String {
+        format!("{} bytes", self.total)
+    }
+
+    /// A chunk; empty behind the end of the file.
     ///
     /// # Errors
     /// [`Error::Fetch`] where the file cannot be read, [`Error::Cancelled`].
-    pub async fn next_chunk(&mut self) -> Result<Option<Vec<u8>>> {
+    pub async fn chunk(self: Rc<Self>, idx: u32) -> Result<Vec<u8>> {
         self.hooks.cancel.check()?;
         let mut chunk = Vec::new();
-        let read = (&mut self.file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
+        let mut file = self.file.borrow_mut();
+        let at = SeekFrom::Start(u64::from(idx) * CHUNK_BYTES as u64);
+        let read = file.seek(at).and_then(|_| (&mut *file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk));
         read.map_err(|error| self.refused(&error.to_string()))?;
-        self.received += chunk.len() as u64;
+        self.received.set((self.received.get() + chunk.len() as u64).min(self.total));
         (self.hooks.on_progress)(FileProgress {
             name: self.name.clone(),
-            received_bytes: self.received,
+            received_bytes: self.received.get(),
             total_bytes: self.total,
             cached: false,
         });
-        Ok(if chunk.is_empty() { None } else { Some(chunk) })
+        Ok(chunk)
+    }
+
+    /// Says that a chunk is used: natively files are taken as they are.
+    pub fn used(&self, _idx: u32, _chunk: &[u8]) {}
+
+    /// Says that all chunks have been received.
+    ///
+    /// # Errors
+    /// Natively none.
+    pub async fn finish(self: Rc<Self>) -> Result<()> {
+        Ok(())
     }
 
     fn refused(&self, reason: &str) -> Error {
@@ -112,8 +150,6 @@ fn fetch_error(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
-    use std::rc::Rc;
 
     #[test]
     fn native_files_come_whole_in_chunks_or_say_that_they_are_missing() {

@@ -30,7 +30,8 @@ impl TensorPart<'_> {
     }
 }
 
-/// Turns the chunks of a file into its header and then its tensors, in file order.
+/// Turns the chunks of a file into its header and then its tensors, in file order; or chunks of a file whose header is known into
+/// some of its tensors ([`TensorStream::of`]).
 ///
 /// ```
 /// # fn load(chunks: Vec<Vec<u8>>) -> rill::engine::Result<()> {
@@ -52,14 +53,17 @@ pub struct TensorStream {
     file_len: Option<u64>,
     received: u64,
     checkpoint: Option<Rc<Checkpoint>>,
-    /// Bytes received last and how many of them are used up.
+    /// Which entries of the checkpoint are wanted, in file order; once it is known.
+    wanted: Vec<usize>,
+    /// Bytes received last, and where in the file they begin.
     chunk: Vec<u8>,
-    chunk_used: usize,
+    chunk_at: u64,
     /// Bytes of the next part from earlier chunks.
     carry: Vec<u8>,
     /// Whether `carry` was handed out and is to be emptied.
     carry_lent: bool,
-    entry_idx: usize,
+    /// Which of the wanted entries is next.
+    next: usize,
     /// Bytes of the current tensor already handed out.
     entry_done: u64,
 }
@@ -73,13 +77,20 @@ impl TensorStream {
             file_len,
             received: 0,
             checkpoint: None,
+            wanted: Vec::new(),
             chunk: Vec::new(),
-            chunk_used: 0,
+            chunk_at: 0,
             carry: Vec::new(),
             carry_lent: false,
-            entry_idx: 0,
+            next: 0,
             entry_done: 0,
         }
+    }
+
+    /// A stream of some tensors of a file whose header is known: their places in [`Checkpoint::iter`], in order.
+    pub fn of(checkpoint: &Rc<Checkpoint>, wanted: Vec<usize>) -> Self {
+        let file_len = Some(checkpoint.file_len());
+        Self { checkpoint: Some(checkpoint.clone()), wanted, ..Self::new(checkpoint.file(), file_len) }
     }
 
     /// Takes the next bytes of the file. Call [`Self::next_part`] until it has nothing more before the next push.
@@ -87,14 +98,16 @@ impl TensorStream {
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::Unsupported`] where the header is wrong or the file longer than it says.
     pub fn push(&mut self, chunk: Vec<u8>) -> Result<()> {
-        self.received += chunk.len() as u64;
-        if self.chunk_used == self.chunk.len() {
-            self.chunk = chunk;
-        } else {
-            self.chunk.drain(..self.chunk_used);
-            self.chunk.extend_from_slice(&chunk);
-        }
-        self.chunk_used = 0;
+        self.push_at(self.received, chunk)
+    }
+
+    /// The same for bytes that begin at `at`: nothing that is wanted may lie between them and those before.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_at(&mut self, at: u64, chunk: Vec<u8>) -> Result<()> {
+        self.received = at + chunk.len() as u64;
+        (self.chunk, self.chunk_at) = (chunk, at);
         if self.checkpoint.is_none() {
             self.read_header()?;
         }
@@ -115,21 +128,22 @@ impl TensorStream {
             self.carry.clear();
         }
         let checkpoint = self.checkpoint.as_deref()?;
-        let entry = checkpoint.iter().as_slice().get(self.entry_idx)?;
+        let entry = &checkpoint.iter().as_slice()[*self.wanted.get(self.next)?];
         let offset = self.entry_done;
         let part_len = (entry.bytes - offset).min(PART_BYTES as u64) as usize;
-        let fresh = &self.chunk[self.chunk_used..];
         let missing = part_len - self.carry.len();
+        // What lies before it in the chunk is not wanted, or was handed out.
+        let begin = entry.offset + offset + self.carry.len() as u64;
+        let skipped = begin.saturating_sub(self.chunk_at).min(self.chunk.len() as u64) as usize;
+        let fresh = &self.chunk[skipped..];
         if fresh.len() < missing {
             self.carry.extend_from_slice(fresh);
-            self.chunk_used = self.chunk.len();
             return None;
         }
         let fresh = &fresh[..missing];
-        self.chunk_used += missing;
         self.entry_done += part_len as u64;
         if self.entry_done == entry.bytes {
-            self.entry_idx += 1;
+            self.next += 1;
             self.entry_done = 0;
         }
         // Most parts lie inside one chunk and need no copy.
@@ -143,9 +157,14 @@ impl TensorStream {
         Some(TensorPart { entry, offset, bytes })
     }
 
-    /// Bytes pushed so far.
+    /// Where the bytes received so far end.
     pub fn received(&self) -> u64 {
         self.received
+    }
+
+    /// Whether every tensor that is wanted was handed out.
+    pub fn is_done(&self) -> bool {
+        self.checkpoint.is_some() && self.next == self.wanted.len()
     }
 
     /// Says that the file has ended.
@@ -171,9 +190,10 @@ impl TensorStream {
             return Ok(());
         }
         let checkpoint = Checkpoint::parse_header(&self.file, &self.carry[PREFIX_BYTES..end], self.file_len)?;
+        self.wanted = (0..checkpoint.len()).collect();
         self.checkpoint = Some(Rc::new(checkpoint));
-        self.chunk = std::mem::take(&mut self.carry);
-        self.chunk_used = end;
+        // The file is here from its start.
+        (self.chunk, self.chunk_at) = (std::mem::take(&mut self.carry), 0);
         Ok(())
     }
 }

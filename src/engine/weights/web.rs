@@ -8,9 +8,9 @@ use std::rc::Rc;
 use web_sys::{AbortController, AbortSignal};
 
 use super::cache::{Kept, Manifest, ModelCache};
-use super::download::{FileStream, Way};
+use super::download::{ChunkFile, Way};
 use super::fetch::Request;
-use super::files::{LoadHooks, MAX_SMALL_FILE_BYTES};
+use super::files::{FileStream, LoadHooks, MAX_SMALL_FILE_BYTES};
 use super::list::{FileList, ListedFile};
 use super::source::{Place, WebSource};
 use crate::engine::Result;
@@ -67,6 +67,11 @@ impl ModelFiles {
         Ok(Self { shared, places, chosen: Cell::new(None), lists })
     }
 
+    /// The model's id.
+    pub fn model(&self) -> &str {
+        &self.shared.source.model
+    }
+
     /// Where a file is: at the place that had the first one, otherwise at the first place.
     pub fn address(&self, name: &str) -> String {
         format!("{}{name}", self.places[self.chosen.get().unwrap_or(0)].folder)
@@ -78,47 +83,50 @@ impl ModelFiles {
     /// [`Error::Fetch`](crate::engine::Error::Fetch) where the network or the server fails, [`Error::Corrupt`](crate::engine::Error::Corrupt) where the file is not the one that
     /// its source publishes, [`Error::Cancelled`](crate::engine::Error::Cancelled).
     pub async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let Some(mut stream) = self.try_open(name, Way::Whole).await? else { return Ok(None) };
+        let Some(file) = self.try_open(name, Way::Whole).await? else { return Ok(None) };
+        let mut stream = FileStream::new(file.clone());
         let mut bytes = Vec::new();
         while let Some(chunk) = stream.next_chunk().await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > MAX_SMALL_FILE_BYTES {
-                return Err(stream.refused("it is too long for a file of this kind"));
+                return Err(file.refused("it is too long for a file of this kind"));
             }
         }
         Ok(Some(bytes))
     }
 
-    /// A large file as a stream.
+    /// A large file as chunks; `None` where the model has none of that name.
     ///
     /// # Errors
-    /// As [`Self::read`]; a missing file is [`Error::Fetch`](crate::engine::Error::Fetch) too.
-    pub async fn open(&self, name: &str) -> Result<FileStream> {
-        self.try_open(name, Way::Ranges).await?.ok_or_else(|| self.missing(name))
+    /// As [`Self::read`].
+    pub async fn chunks(&self, name: &str) -> Result<Option<Rc<ChunkFile>>> {
+        self.try_open(name, Way::Ranges).await
     }
 
-    async fn try_open(&self, name: &str, way: Way) -> Result<Option<FileStream>> {
+    async fn try_open(&self, name: &str, way: Way) -> Result<Option<Rc<ChunkFile>>> {
         let candidates = match self.chosen.get() {
             Some(idx) => idx..idx + 1,
             None => 0..self.places.len(),
         };
         for idx in candidates {
-            if let Some(stream) = self.try_open_at(idx, name, way).await? {
+            if let Some(file) = self.try_open_at(idx, name, way).await? {
                 self.chosen.set(Some(idx));
-                return Ok(Some(stream));
+                return Ok(Some(file));
             }
         }
         Ok(None)
     }
 
-    async fn try_open_at(&self, idx: usize, name: &str, way: Way) -> Result<Option<FileStream>> {
+    async fn try_open_at(&self, idx: usize, name: &str, way: Way) -> Result<Option<Rc<ChunkFile>>> {
         let shared = &self.shared;
         shared.hooks.cancel.check()?;
         let url = format!("{}{name}", self.places[idx].folder);
         let kept = shared.manifest(&url).await;
         if shared.is_complete {
             match kept {
-                Some(kept) if kept.kept == Kept::Whole => return Ok(Some(FileStream::new(shared, name, way, kept))),
+                Some(kept) if kept.kept == Kept::Whole => {
+                    return Ok(Some(Rc::new(ChunkFile::new(shared, name, way, kept))));
+                }
                 Some(kept) if kept.kept == Kept::Absent => return Ok(None),
                 _ => {}
             }
@@ -141,13 +149,14 @@ impl ModelFiles {
             Some(_) => shared.forget(&manifest.url).await,
             None => {}
         }
-        let mut stream = FileStream::new(shared, name, way, manifest);
+        let file = ChunkFile::new(shared, name, way, manifest);
         // The first answer tells whether the file is there, and its length.
-        if !stream.manifest.is_usable() && !stream.connect_with_retries().await? {
-            shared.keep_absence(stream.manifest.url).await;
+        let is_usable = file.manifest.borrow().is_usable();
+        if !is_usable && !file.connect_with_retries().await? {
+            shared.keep_absence(file.url()).await;
             return Ok(None);
         }
-        Ok(Some(stream))
+        Ok(Some(Rc::new(file)))
     }
 
     /// What a place publishes about its files, asked once a load and only where something is to be fetched.
@@ -217,15 +226,9 @@ impl Shared {
     }
 
     fn new_manifest(&self, url: String, listed: Option<&ListedFile>) -> Manifest {
-        Manifest {
-            model: self.source.model.clone(),
-            url,
-            kept: Kept::Partly,
-            total: listed.map(|listed| listed.size),
-            chunk_bytes: self.source.chunk_bytes.max(1),
-            chunks_done: 0,
-            etag: None,
-            sha256: listed.and_then(|listed| listed.sha256.clone()),
-        }
+        let mut manifest = Manifest::new(&self.source.model, url, self.source.chunk_bytes);
+        manifest.total = listed.map(|listed| listed.size);
+        manifest.sha256 = listed.and_then(|listed| listed.sha256.clone());
+        manifest
     }
 }

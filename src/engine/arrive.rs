@@ -1,0 +1,226 @@
+//! Components whose weights are on their way: each one's tensors go to its session as they come, the component that is needed first
+//! before the others; and what was converted is kept, so that the next load has less to read.
+//!
+//! Kept are quantised weights, a quarter of the checkpoint's bytes, and those that a session streams. The checkpoint stays beside them:
+//! it has the header, another precision or another backend starts from it, and it would have to cross the network again.
+
+use super::backing::{Backing, BackingKey};
+use super::graph::{Program, SlotKind};
+use super::memory::MemoryOptions;
+use super::session::{Device, Session};
+use super::upload::{Kept, Uploader};
+use super::weights::{ModelFiles, Parcel, Weights};
+use super::{CancelFlag, Error, Result};
+use crate::protocol::{ComponentProgress, Precision};
+use sha2::{Digest, Sha256};
+
+/// The form in which slots are kept; another number makes those of before worthless.
+const FORMAT: u32 = 2;
+
+/// Bytes that are read from what is kept with one call.
+const READ_BYTES: usize = 4 << 20;
+
+/// A component on its way.
+pub struct Arrival {
+    name: &'static str,
+    session: Session,
+    uploader: Uploader,
+    n_slots: usize,
+    backing: Option<Backing>,
+    /// What is kept, or is to be kept, under which name.
+    key: BackingKey,
+    /// Whether all slots go into the backing, and not only those that are streamed.
+    keeps_all: bool,
+    /// Whether the backing has everything from an earlier load.
+    is_kept: bool,
+    received_bytes: u64,
+    total_bytes: u64,
+    is_ready: bool,
+}
+
+/// Under which name the slots of a component are kept: that of its file, and behind it what was made of it.
+pub fn key(
+    files: &ModelFiles,
+    weights: &Weights,
+    component: &str,
+    precision: Precision,
+    program: &Program,
+) -> BackingKey {
+    let mut hash = Sha256::new();
+    for slot in program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_))) {
+        hash.update(format!("{}{:?}{:?}", slot.label, slot.ty, slot.kind));
+    }
+    let shapes: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let address = files.address(weights.checkpoint().file());
+    BackingKey {
+        model: files.model().into(),
+        name: format!("{address}#{component}-{precision:?}").to_lowercase(),
+        version: format!("{FORMAT} {shapes} {}", weights.version()),
+    }
+}
+
+impl Arrival {
+    /// Compiles a component, and looks for what is kept of it.
+    pub async fn new(
+        device: &Device,
+        name: &'static str,
+        program: Program,
+        memory: &MemoryOptions,
+        key: BackingKey,
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Result<Self> {
+        let uploader = Uploader::new(&program);
+        let n_slots = program.slots.len();
+        let weights = program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_)));
+        let is_quantized = weights.clone().any(|slot| slot.ty.dtype.is_quantized());
+        let session = Session::compile_within(device, program, memory, on_pipeline).await?;
+        let keeps_all = cfg!(target_arch = "wasm32") && (is_quantized || session.is_streamed());
+        let mut arrival = Self {
+            name,
+            session,
+            uploader,
+            n_slots,
+            backing: None,
+            key,
+            keeps_all,
+            is_kept: false,
+            received_bytes: 0,
+            total_bytes: 0,
+            is_ready: false,
+        };
+        if keeps_all && let Ok(Some(kept)) = Backing::open(&arrival.key, n_slots).await {
+            (arrival.backing, arrival.is_kept) = (Some(kept), true);
+        }
+        Ok(arrival)
+    }
+
+    /// The session of a component that is ready.
+    pub fn into_session(self) -> Session {
+        self.session
+    }
+
+    fn progress(&self) -> ComponentProgress {
+        ComponentProgress {
+            name: self.name.into(),
+            received_bytes: self.received_bytes,
+            total_bytes: self.total_bytes,
+            ready: self.is_ready,
+        }
+    }
+
+    /// Makes place for what is to be kept. Only a session that streams cannot do without.
+    async fn make_backing(&mut self) -> Result<()> {
+        if self.keeps_all || self.session.is_streamed() {
+            match Backing::create(&self.key, self.n_slots).await {
+                Ok(backing) => self.backing = Some(backing),
+                Err(error) if self.session.is_streamed() => return Err(error),
+                // The next load will convert again; that the store refuses was told when the files were opened.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the tensors that have come.
+    async fn take(&mut self, parcel: &mut Parcel) -> Result<()> {
+        let is_streamed = self.session.is_streamed();
+        let mut to = Kept { session: &mut self.session, backing: self.backing.as_mut(), keeps_all: self.keeps_all };
+        while let Some(part) = parcel.next_part() {
+            self.uploader.part(&part, &mut to)?;
+        }
+        self.received_bytes = parcel.received_bytes;
+        if let Some(backing) = &mut self.backing {
+            match backing.flush().await {
+                Err(error) if is_streamed => return Err(error),
+                Err(_) => self.backing = None, // As in `make_backing`: a full store keeps no copy.
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that all tensors have come.
+    async fn complete(&mut self) -> Result<()> {
+        self.uploader.finish()?;
+        if let Some(mut backing) = self.backing.take() {
+            let finished = match self.keeps_all {
+                true => backing.finish().await,
+                false => Ok(()),
+            };
+            if self.session.is_streamed() {
+                finished?;
+                self.session.attach(backing);
+            }
+        }
+        self.is_ready = true;
+        Ok(())
+    }
+
+    /// Fills the session from what an earlier load has kept; `false` where that cannot be read any more.
+    async fn read_kept(&mut self, cancel: &CancelFlag, on_progress: &mut dyn FnMut(ComponentProgress)) -> Result<bool> {
+        let Some(mut backing) = self.backing.take() else { return Ok(false) };
+        let slots: Vec<_> = backing.slots().filter(|(slot, _)| !self.session.streams(*slot)).collect();
+        self.total_bytes = slots.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        self.received_bytes = 0;
+        for (slot, bytes) in slots {
+            for from in bytes.clone().step_by(READ_BYTES) {
+                cancel.check()?;
+                let to = (from + READ_BYTES).min(bytes.end);
+                match backing.read(slot, from..to).await {
+                    Ok(read) => self.session.write(slot, from, &read)?,
+                    Err(Error::Storage { .. }) => return Ok(false),
+                    Err(other) => return Err(other),
+                }
+                self.received_bytes += (to - from) as u64;
+                on_progress(self.progress());
+            }
+        }
+        self.session.attach(backing);
+        self.is_ready = true;
+        Ok(true)
+    }
+}
+
+/// Receives all components, in their order. Gives whether the files need not be checked, since nothing of them but the header was read.
+pub async fn receive(
+    weights: &mut Weights,
+    arrivals: &mut [Arrival],
+    cancel: &CancelFlag,
+    on_progress: &mut dyn FnMut(Vec<ComponentProgress>, u64),
+) -> Result<bool> {
+    for idx in 0..arrivals.len() {
+        let mut all: Vec<_> = arrivals.iter().map(Arrival::progress).collect();
+        let mut on_own = |progress: ComponentProgress| {
+            all[idx] = progress;
+            on_progress(all.clone(), all.iter().map(|component| component.received_bytes).sum());
+        };
+        arrivals[idx].is_kept = arrivals[idx].read_kept(cancel, &mut on_own).await?;
+    }
+    let wanted: Vec<_> = arrivals
+        .iter()
+        .map(|arrival| if arrival.is_kept { Default::default() } else { arrival.uploader.wanted() })
+        .collect();
+    let mut parcels = weights.parcels(&wanted);
+    for (arrival, parcel) in arrivals.iter_mut().zip(&parcels).filter(|(arrival, _)| !arrival.is_kept) {
+        (arrival.total_bytes, arrival.received_bytes) = (parcel.total_bytes, 0);
+        arrival.make_backing().await?;
+    }
+    for idx in 0..arrivals.len() {
+        if arrivals[idx].is_kept {
+            continue;
+        }
+        while weights.next(&mut parcels[idx]).await? {
+            arrivals[idx].take(&mut parcels[idx]).await?;
+            cancel.check()?;
+            tell(arrivals, on_progress);
+        }
+        arrivals[idx].complete().await?;
+        tell(arrivals, on_progress);
+    }
+    Ok(arrivals.iter().all(|arrival| arrival.is_kept))
+}
+
+fn tell(arrivals: &[Arrival], on_progress: &mut dyn FnMut(Vec<ComponentProgress>, u64)) {
+    let uploaded = arrivals.iter().map(|arrival| arrival.received_bytes).sum();
+    on_progress(arrivals.iter().map(Arrival::progress).collect(), uploaded);
+}

@@ -1,0 +1,210 @@
+//! The families of models: how a repository is told to be of one, and what each brings to the loader. What a family's files
+//! mean, what it records and how it runs is in its own file.
+
+use super::embed::{self, EmbeddingModel};
+use super::generate::{self, TextModel};
+use super::graph::{Program, Recorder};
+use super::measure::Representative;
+use super::models::{bert_config, t5, whisper};
+use super::session::{Session, Watch};
+use super::speech;
+use super::transcribe::SpeechModel;
+use super::weights::ModelFiles;
+use super::{CancelFlag, Error, Result};
+use crate::protocol::Task;
+use serde_json::Value;
+
+/// A model that is loaded and ready.
+pub enum Model {
+    /// Speech to text.
+    Speech(Box<SpeechModel>),
+    /// Text to vectors.
+    Embedding(Box<EmbeddingModel>),
+    /// Text to text.
+    Text(Box<TextModel>),
+}
+
+impl Model {
+    /// What it does.
+    pub fn task(&self) -> Task {
+        match self {
+            Model::Speech(_) => Task::SpeechToText,
+            Model::Embedding(model) if model.mask_token().is_some() => Task::FillMask,
+            Model::Embedding(_) => Task::TextEmbedding,
+            Model::Text(_) => Task::TextToText,
+        }
+    }
+
+    /// The error of a model that is asked for what it does not do; `wanted` says what a model does that does.
+    pub fn refuses(&self, wanted: &str) -> Error {
+        let does = match self.task() {
+            Task::SpeechToText => "turns speech into text",
+            Task::TextEmbedding => "turns texts into vectors",
+            Task::FillMask => "fills gaps in texts",
+            Task::TextToText => "writes text from text",
+            Task::ImageClassification => "names what is on pictures",
+            Task::ImageFeatures => "turns pictures into vectors",
+            Task::ImageText => "compares pictures with texts",
+        };
+        Error::Input(format!("this model {does}; choose one that {wanted}"))
+    }
+
+    /// Bytes in its devices' memory.
+    pub fn memory_bytes(&self) -> u64 {
+        match self {
+            Model::Speech(model) => model.session.memory_bytes(),
+            Model::Embedding(model) => model.session.memory_bytes(),
+            Model::Text(model) => model.session.memory_bytes(),
+        }
+    }
+
+    /// The most that its devices' memory held.
+    pub(super) fn peak_bytes(&self) -> u64 {
+        match self {
+            Model::Speech(model) => model.session.memory().peak,
+            Model::Embedding(model) => model.session.memory().peak,
+            Model::Text(model) => model.session.memory().peak,
+        }
+    }
+
+    /// The first, untimed run: drivers finish pipelines only when they are used. What comes out must be numbers.
+    pub(super) async fn warm_up(&mut self, software: bool, cancel: &CancelFlag) -> Result<()> {
+        let mut watch = Watch { cancel, on_progress: &mut |_| () };
+        match self {
+            Model::Speech(model) => model.warm_up(software, &mut watch).await,
+            Model::Embedding(model) => model.warm_up(&mut watch).await,
+            Model::Text(model) => model.warm_up(&mut watch).await,
+        }
+    }
+}
+
+/// A part of a model that has a session of its own, and can be used without the others.
+#[derive(Debug)]
+pub struct Component {
+    /// For people: `text`, `pictures`.
+    pub name: &'static str,
+    /// Its graphs.
+    pub program: Program,
+}
+
+impl Component {
+    /// All of a model that is one part.
+    pub fn whole(recorder: &Recorder) -> Vec<Self> {
+        vec![Self { name: "model", program: recorder.finish() }]
+    }
+}
+
+/// A model's configuration: enough to know what a piece of it costs, before anything large is fetched.
+#[derive(Debug)]
+pub enum Outline {
+    /// Speech to text.
+    Whisper(whisper::Config),
+    /// Text to vectors.
+    Bert(bert_config::Config),
+    /// Text to text.
+    T5(t5::Config),
+}
+
+impl Outline {
+    /// Reads `config.json`.
+    pub async fn read(files: &ModelFiles) -> Result<Self> {
+        let config = files.read_required("config.json").await?;
+        match architecture(&config)?.as_str() {
+            known if bert_config::MODEL_TYPES.contains(&known) => {
+                Ok(Outline::Bert(bert_config::Config::from_json(&config)?))
+            }
+            "t5" => Ok(Outline::T5(t5::Config::from_json(&config)?)),
+            _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
+        }
+    }
+
+    /// What of it is measured.
+    pub fn piece(&self) -> &dyn Representative {
+        match self {
+            Outline::Whisper(config) => config,
+            Outline::Bert(config) => config,
+            Outline::T5(config) => config,
+        }
+    }
+
+    /// Tells models of other shapes apart.
+    pub fn fingerprint(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// The known architecture that `config.json` names.
+fn architecture(config: &[u8]) -> Result<String> {
+    let known = || ["whisper", "t5"].into_iter().chain(bert_config::MODEL_TYPES.iter().copied());
+    match parse("config.json", config)?["model_type"].as_str() {
+        Some(named) if known().any(|name| name == named) => Ok(named.into()),
+        Some(other) => {
+            let known: Vec<&str> = known().collect();
+            Err(Error::Unsupported(format!("its architecture is `{other}`; known are {}", known.join(", "))))
+        }
+        None => Err(Error::Corrupt { file: "config.json".into(), reason: "it names no `model_type`".into() }),
+    }
+}
+
+/// The small files of a model, read and understood; the header of its weights decides the rest.
+pub(super) enum Files {
+    Speech(Box<speech::Files>),
+    Embedding(embed::Files),
+    Text(Box<generate::Files>),
+}
+
+/// A recorded model without its devices.
+pub(super) enum Recorded {
+    Speech(Box<speech::Recorded>),
+    Embedding(embed::Recorded),
+    Text(Box<generate::Recorded>),
+}
+
+impl Files {
+    pub(super) async fn read(files: &ModelFiles) -> Result<Self> {
+        let config = files.read_required("config.json").await?;
+        Ok(match architecture(&config)?.as_str() {
+            known if bert_config::MODEL_TYPES.contains(&known) => {
+                Files::Embedding(embed::Files::read(files, &config).await?)
+            }
+            "t5" => Files::Text(Box::new(generate::Files::read(files, &config).await?)),
+            _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
+        })
+    }
+
+    pub(super) fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+        Ok(match self {
+            Files::Speech(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Speech(Box::new(recorded)), components)
+            }
+            Files::Embedding(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Embedding(recorded), components)
+            }
+            Files::Text(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Text(Box::new(recorded)), components)
+            }
+        })
+    }
+}
+
+impl Recorded {
+    /// The model over the sessions of its components, in their order.
+    pub(super) fn on(self, sessions: Vec<Session>) -> Result<Model> {
+        let mut sessions = sessions.into_iter();
+        let mut next = || sessions.next().ok_or_else(|| Error::Internal("a component has no session".into()));
+        Ok(match self {
+            Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
+            Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
+            Recorded::Text(recorded) => Model::Text(Box::new(recorded.on(next()?))),
+        })
+    }
+}
+
+/// A file of a repository as JSON.
+pub(super) fn parse(file: &str, bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes)
+        .map_err(|e| Error::Corrupt { file: file.into(), reason: format!("it is no JSON ({e})") })
+}

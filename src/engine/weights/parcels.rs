@@ -1,0 +1,278 @@
+//! The weights of a model's components, from one file or several: which chunks each component needs, asked for in the order of need,
+//! several at a time, and its tensors as these chunks come.
+//!
+//! No file is ever whole in memory: there are as many chunks as are on their way at once, one that is worked on, and one part of a tensor.
+
+use super::checkpoint::Checkpoint;
+use super::files::{ChunkFile, InFlight, ModelFiles};
+use super::stream::{TensorPart, TensorStream};
+use crate::engine::{CancelFlag, Error, Result};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::rc::Rc;
+
+/// The file with the weights where there is one.
+const WEIGHTS: &str = "model.safetensors";
+/// The list of the files with the weights where there are several.
+const INDEX: &str = "model.safetensors.index.json";
+
+/// A chunk of a file: which file, which chunk.
+type Key = (usize, u32);
+
+/// The files with a model's weights.
+pub struct Weights {
+    shards: Vec<Shard>,
+    checkpoint: Rc<Checkpoint>,
+    /// How many chunks may be on their way at once.
+    lanes: usize,
+    /// Chunks that are to be asked for, in this order.
+    order: VecDeque<Key>,
+    asked: VecDeque<Key>,
+    in_flight: InFlight,
+    /// Chunks at the border of two components.
+    shared: HashSet<Key>,
+    taken: HashSet<Key>,
+    last: Option<(Key, Vec<u8>)>,
+}
+
+/// One file.
+struct Shard {
+    file: Rc<ChunkFile>,
+    checkpoint: Rc<Checkpoint>,
+    /// The chunks that hold its header, until they are needed for what lies behind it.
+    first: Vec<(u32, Vec<u8>)>,
+}
+
+/// What a component gets.
+pub struct Parcel {
+    /// Its chunks that have not come yet.
+    chunks: VecDeque<Key>,
+    /// Its tensors by file; chunks come file by file.
+    streams: Vec<TensorStream>,
+    current: usize,
+    /// Bytes of its tensors in all.
+    pub total_bytes: u64,
+    /// Bytes of its tensors that were handed out.
+    pub received_bytes: u64,
+}
+
+impl Weights {
+    /// Finds the files and reads their headers. `lanes` chunks may be on their way at once.
+    ///
+    /// # Errors
+    /// Those of [`ModelFiles::chunks`] and of [`TensorStream::push`].
+    pub async fn open(files: &ModelFiles, lanes: usize, cancel: &CancelFlag) -> Result<Self> {
+        let mut shards = Vec::new();
+        match files.chunks(WEIGHTS).await? {
+            Some(file) => shards.push(Shard::open(WEIGHTS, file, cancel).await?),
+            None => {
+                for name in files_of(files).await? {
+                    let file = files.chunks(&name).await?.ok_or_else(|| files.missing(&name))?;
+                    shards.push(Shard::open(&name, file, cancel).await?);
+                }
+            }
+        }
+        let checkpoint = match &shards[..] {
+            [only] => only.checkpoint.clone(),
+            _ => {
+                let parts: Vec<_> = shards.iter().map(|shard| shard.checkpoint.clone()).collect();
+                Rc::new(Checkpoint::join(INDEX, &parts)?)
+            }
+        };
+        Ok(Self {
+            shards,
+            checkpoint,
+            lanes: lanes.max(1),
+            order: VecDeque::new(),
+            asked: VecDeque::new(),
+            in_flight: InFlight::default(),
+            shared: HashSet::new(),
+            taken: HashSet::new(),
+            last: None,
+        })
+    }
+
+    /// Names and shapes of all tensors.
+    pub fn checkpoint(&self) -> &Rc<Checkpoint> {
+        &self.checkpoint
+    }
+
+    /// What tells these weights from other versions of them.
+    pub fn version(&self) -> String {
+        self.shards.iter().map(|shard| shard.file.version()).collect::<Vec<_>>().join("+")
+    }
+
+    /// What each component gets, given by the names of its tensors, the component that is needed first in front. Their chunks are to
+    /// be taken in this order.
+    pub fn parcels(&mut self, wanted: &[BTreeSet<String>]) -> Vec<Parcel> {
+        let parcels: Vec<Parcel> = wanted.iter().map(|names| self.parcel(names)).collect();
+        let held = |(idx, shard): (usize, &Shard)| shard.first.iter().map(move |(chunk, _)| (idx, *chunk)).collect();
+        let mut held: HashSet<Key> =
+            self.shards.iter().enumerate().flat_map(|shard| -> Vec<Key> { held(shard) }).collect();
+        let mut previous: Option<Key> = None;
+        for key in parcels.iter().flat_map(|parcel| parcel.chunks.iter().copied()) {
+            if previous == Some(key) {
+                self.shared.insert(key);
+            } else if !held.remove(&key) {
+                self.order.push_back(key);
+            }
+            previous = Some(key);
+        }
+        parcels
+    }
+
+    fn parcel(&self, names: &BTreeSet<String>) -> Parcel {
+        let (mut chunks, mut streams, mut total_bytes) = (VecDeque::new(), Vec::new(), 0);
+        for (idx, shard) in self.shards.iter().enumerate() {
+            let entries = shard.checkpoint.iter().enumerate().filter(|(_, entry)| names.contains(&entry.name));
+            let (mut wanted, mut needed) = (Vec::new(), BTreeSet::new());
+            for (place, entry) in entries {
+                wanted.push(place);
+                total_bytes += entry.bytes;
+                let size = shard.file.chunk_bytes();
+                let end = entry.offset + entry.bytes.max(1);
+                needed.extend((entry.offset / size) as u32..end.div_ceil(size) as u32);
+            }
+            if !wanted.is_empty() {
+                streams.push(TensorStream::of(&shard.checkpoint, wanted));
+                chunks.extend(needed.into_iter().map(|chunk| (idx, chunk)));
+            }
+        }
+        Parcel { chunks, streams, current: 0, total_bytes, received_bytes: 0 }
+    }
+
+    /// Puts the next chunk into a parcel; `false` where it is complete.
+    ///
+    /// # Errors
+    /// Those of [`ChunkFile::chunk`], [`Error::Corrupt`] where a file ends too early.
+    pub async fn next(&mut self, parcel: &mut Parcel) -> Result<bool> {
+        let Some(key) = parcel.chunks.pop_front() else {
+            return match parcel.streams.iter().all(TensorStream::is_done) {
+                true => Ok(false),
+                false => Err(Error::Internal("a component's chunks do not hold its tensors".into())),
+            };
+        };
+        let chunk = self.take(key).await?;
+        let at = u64::from(key.1) * self.shards[key.0].file.chunk_bytes();
+        // Streams are those of the files that have something for this component, in the order of the files.
+        while parcel.streams.get(parcel.current).is_some_and(TensorStream::is_done) {
+            parcel.current += 1;
+        }
+        match parcel.streams.get_mut(parcel.current) {
+            Some(stream) => stream.push_at(at, chunk)?,
+            None => return Err(Error::Internal("a chunk came that nobody wants".into())),
+        }
+        Ok(true)
+    }
+
+    /// Receives what no component needed, where files are checked as a whole, and checks them.
+    ///
+    /// # Errors
+    /// Those of [`ChunkFile::chunk`] and [`ChunkFile::finish`].
+    pub async fn finish(mut self) -> Result<()> {
+        for (idx, shard) in self.shards.iter().enumerate().filter(|(_, shard)| !shard.file.is_kept()) {
+            let n_chunks = shard.checkpoint.file_len().div_ceil(shard.file.chunk_bytes()) as u32;
+            let has = |chunk: &u32| {
+                self.taken.contains(&(idx, *chunk)) || shard.first.iter().any(|(first, _)| first == chunk)
+            };
+            self.order.extend((0..n_chunks).filter(|chunk| !has(chunk)).map(|chunk| (idx, chunk)));
+        }
+        while !self.order.is_empty() || !self.in_flight.is_empty() {
+            self.top_up();
+            if let Some(received) = self.in_flight.next().await {
+                received?;
+            }
+        }
+        for shard in self.shards {
+            shard.file.finish().await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, key: Key) -> Result<Vec<u8>> {
+        if let Some((_, chunk)) = self.last.take_if(|(last, _)| *last == key) {
+            return Ok(chunk);
+        }
+        let first = &mut self.shards[key.0].first;
+        let chunk = match first.iter().position(|(idx, _)| *idx == key.1) {
+            Some(place) => first.swap_remove(place).1,
+            None => {
+                self.top_up();
+                let received = self.in_flight.next().await;
+                let (_, chunk) = received.ok_or_else(|| Error::Internal("a chunk was not asked for".into()))??;
+                if self.asked.pop_front() != Some(key) {
+                    return Err(Error::Internal("chunks are taken in another order than they were asked for".into()));
+                }
+                // The next ones travel while this one is worked on.
+                self.top_up();
+                self.in_flight.nudge().await;
+                chunk
+            }
+        };
+        self.taken.insert(key);
+        if self.shared.contains(&key) {
+            self.last = Some((key, chunk.clone()));
+        }
+        Ok(chunk)
+    }
+
+    /// Asks for as many chunks as may be on their way.
+    fn top_up(&mut self) {
+        while let Some(&key) = self.order.front() {
+            let file = &self.shards[key.0].file;
+            let lanes = if file.gives_ranges() { self.lanes } else { 1 };
+            if self.in_flight.len() >= lanes {
+                break;
+            }
+            self.in_flight.ask(file, key.1);
+            self.order.pop_front();
+            self.asked.push_back(key);
+        }
+    }
+}
+
+impl Shard {
+    async fn open(name: &str, file: Rc<ChunkFile>, cancel: &CancelFlag) -> Result<Self> {
+        let mut header = TensorStream::new(name, file.total_bytes());
+        let mut first = Vec::new();
+        loop {
+            cancel.check()?;
+            if let Some(checkpoint) = header.checkpoint() {
+                let checkpoint = checkpoint.clone();
+                return Ok(Self { file, checkpoint, first });
+            }
+            let idx = first.len() as u32;
+            let chunk = file.clone().chunk(idx).await?;
+            if chunk.is_empty() {
+                header.finish()?;
+            }
+            file.used(idx, &chunk);
+            header.push(chunk.clone())?;
+            first.push((idx, chunk));
+        }
+    }
+}
+
+impl Parcel {
+    /// The next part of a tensor that is complete, or `None` until the next chunk.
+    pub fn next_part(&mut self) -> Option<TensorPart<'_>> {
+        let part = self.streams.get_mut(self.current)?.next_part()?;
+        self.received_bytes += part.bytes.len() as u64;
+        Some(part)
+    }
+}
+
+/// The files that the index names.
+async fn files_of(files: &ModelFiles) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let Some(json) = files.read(INDEX).await? else { return Err(files.missing(WEIGHTS)) };
+    let index: Index = serde_json::from_slice(&json).map_err(|error| Error::Corrupt {
+        file: INDEX.into(),
+        reason: format!("it names no files of weights ({error})"),
+    })?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    Ok(names.into_iter().collect())
+}

@@ -1,0 +1,164 @@
+//! The BERT family against transformers, on small random checkpoints (`golden/bert/make.py`): vectors, and words for gaps, on this
+//! machine's GPU, on the processor and by the definitions.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod models;
+
+use models::{devices, load_embedding_as};
+use rill::engine::CancelFlag;
+use rill::engine::embed::EmbeddingModel;
+use rill::engine::session::{Device, Watch};
+use rill::protocol::Precision;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bert").join(name)
+}
+
+fn golden(name: &str) -> Value {
+    let text = std::fs::read_to_string(folder(name).join("golden.json")).expect("a golden file");
+    serde_json::from_str(&text).expect("the golden file is JSON")
+}
+
+fn load(device: Device, name: &str, precision: Precision) -> EmbeddingModel {
+    load_embedding_as(device, folder(name).to_str().expect("a path in letters"), precision)
+}
+
+fn every_device() -> Vec<Device> {
+    devices().into_iter().chain([Device::Plain]).collect()
+}
+
+fn texts(items: &Value) -> Vec<String> {
+    let text = |item: &Value| item["text"].as_str().expect("a text").to_string();
+    items.as_array().expect("items").iter().map(text).collect()
+}
+
+fn floats(list: &Value) -> Vec<f32> {
+    list.as_array().expect("numbers").iter().map(|v| v.as_f64().expect("a number") as f32).collect()
+}
+
+/// Every text in one call, so that batches and padding are mixed too. Vectors are of length one, or of a hidden size of 32 normalised.
+fn vectors_agree(name: &str, n_cut: u32) {
+    let golden = golden(name);
+    for device in every_device() {
+        let mut model = load(device, name, Precision::F32);
+        let cancel = CancelFlag::default();
+        let mut shares = Vec::new();
+        let mut on_progress = |share| shares.push(share);
+        let mut watch = Watch { cancel: &cancel, on_progress: &mut on_progress };
+        let got = pollster::block_on(model.embed(&texts(&golden["embeddings"]), Some(2), &mut watch)).expect("vectors");
+        assert_eq!(got.n_cut, n_cut);
+        for (item, got) in golden["embeddings"].as_array().expect("items").iter().zip(&got.vectors) {
+            for (idx, (got, expected)) in got.iter().zip(floats(&item["vector"])).enumerate() {
+                // f32 sums in another order.
+                assert!(
+                    (got - expected).abs() < 2e-5,
+                    "{name}, {}: [{idx}] is {got}, expected {expected}",
+                    item["text"]
+                );
+            }
+        }
+        assert!(shares.windows(2).all(|pair| pair[0] <= pair[1]) && shares.last() == Some(&1.0), "{shares:?}");
+        assert!(shares.len() > 2, "progress is told after each batch: {shares:?}");
+    }
+}
+
+fn gaps_agree(name: &str, devices: Vec<Device>, precision: Precision, tolerance: f32) {
+    let golden = golden(name);
+    for device in devices {
+        let mut model = load(device, name, precision);
+        let cancel = CancelFlag::default();
+        let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+        let got = pollster::block_on(model.fill_mask(&texts(&golden["gaps"]), 5, &mut watch)).expect("candidates");
+        for (item, got) in golden["gaps"].as_array().expect("items").iter().zip(&got) {
+            let expected: Vec<(u32, u64, f32)> = (0..)
+                .zip(item["top"].as_array().expect("masks"))
+                .flat_map(|(mask, top)| top.as_array().expect("candidates").iter().map(move |c| (mask, c)))
+                .map(|(mask, c)| (mask, c[0].as_u64().expect("a token"), c[1].as_f64().expect("a probability") as f32))
+                .collect();
+            assert_eq!(got.len(), expected.len(), "{name}: {}", item["text"]);
+            for (got, (mask, token, score)) in got.iter().zip(expected) {
+                assert_eq!((got.mask, u64::from(got.token)), (mask, token), "{name}: {}", item["text"]);
+                assert!((got.score - score).abs() < tolerance, "{name}: {} instead of {score} for {token}", got.score);
+            }
+        }
+    }
+}
+
+#[test]
+fn bert_gives_the_references_vectors_and_words_under_its_old_names() {
+    vectors_agree("bert", 0);
+    gaps_agree("bert", every_device(), Precision::F32, 2e-6);
+}
+
+#[test]
+fn distilbert_gives_the_references_vectors_and_words() {
+    vectors_agree("distilbert", 0);
+    gaps_agree("distilbert", every_device(), Precision::F32, 2e-6);
+}
+
+#[test]
+fn roberta_counts_positions_from_its_padding_token() {
+    vectors_agree("roberta", 0);
+    gaps_agree("roberta", every_device(), Precision::F32, 2e-6);
+}
+
+#[test]
+fn a_sentence_model_pools_as_its_repository_says_and_cuts_long_texts() {
+    vectors_agree("sentence-cls", 1);
+}
+
+/// Intermediate tensors of eleven bits, where the GPU has them; probabilities are about 0.1.
+#[test]
+fn sixteen_bits_find_the_same_words() {
+    let gpu = models::open_gpu().filter(|gpu| gpu.caps.f16);
+    gaps_agree("bert", gpu.map(Device::Gpu).into_iter().collect(), Precision::F16, 2e-3);
+}
+
+#[test]
+fn candidates_come_as_whole_sentences() {
+    let mut model = load(models::processor(), "bert", Precision::F32);
+    assert_eq!(model.mask_token(), Some("[MASK]"));
+    let cancel = CancelFlag::default();
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+    let text = ["A [MASK] and The [MASK] rise.".to_string()];
+    let found = pollster::block_on(model.fill_mask(&text, 1, &mut watch)).expect("candidates").remove(0);
+    assert_eq!(found.iter().map(|c| c.mask).collect::<Vec<_>>(), [0, 1]);
+    for candidate in &found {
+        assert_eq!(candidate.sequence.matches("[MASK]").count(), 1, "the other gap stays open: {candidate:?}");
+        assert!(candidate.sequence.contains(candidate.text.trim_start_matches("##")), "{candidate:?}");
+    }
+}
+
+#[test]
+fn a_text_without_a_gap_and_a_model_without_a_head_are_told_apart() {
+    let cancel = CancelFlag::default();
+    let ask = |name: &str, text: &str| {
+        let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+        let mut model = load(models::processor(), name, Precision::F32);
+        let error = pollster::block_on(model.fill_mask(&[text.to_string()], 1, &mut watch)).expect_err("no words");
+        error.to_string()
+    };
+    assert!(ask("bert", "No gap.").contains("write `[MASK]` where a word is missing"));
+    assert!(ask("bert", &format!("{} [MASK]", "cat ".repeat(80))).contains("behind the 64 tokens"));
+    assert!(ask("sentence-cls", "A [MASK].").contains("no head that finds masked words"));
+}
+
+#[test]
+fn a_cancelled_batch_ends_between_two_runs() {
+    let mut model = load(models::processor(), "bert", Precision::F32);
+    let cancel = CancelFlag::default();
+    let mut n_told = 0;
+    let mut on_progress = |_| {
+        n_told += 1;
+        if n_told == 3 {
+            cancel.cancel();
+        }
+    };
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut on_progress };
+    let texts = vec!["The cat sits outside.".to_string(); 10];
+    let ended = pollster::block_on(model.embed(&texts, Some(1), &mut watch));
+    assert!(matches!(ended, Err(rill::engine::Error::Cancelled)), "{ended:?}");
+    assert_eq!(n_told, 3);
+}
