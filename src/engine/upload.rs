@@ -141,6 +141,11 @@ impl Place {
     /// Writes the tensor's elements from `first` on.
     fn write(&self, entry: &TensorEntry, first: usize, bytes: &[u8], to: &mut impl SlotSink) -> Result<()> {
         let first = self.first + first;
+        if let Layout::Resampled(grid) = self.layout {
+            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
+            let resampled = grid.resample(&table, n_cols(entry));
+            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
+        }
         if let Some(form) = self.dtype.narrow() {
             let offset = first / (PANEL * n_cols(entry)) * form.panel_bytes(n_cols(entry));
             return to.write(self.slot, offset, &quantized(entry, bytes, form)?);
