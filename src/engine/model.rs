@@ -26,7 +26,7 @@ pub enum Model {
     Text(Box<TextModel>),
     /// Pictures to labels or vectors.
     Vision(Box<VisionModel>),
-    /// Pictures and texts to vectors of one space.
+    /// Pictures and texts compared.
     ImageText(Box<ImageTextModel>),
 }
 
@@ -120,7 +120,7 @@ pub enum Outline {
     T5(t5::Config),
     /// Pictures to labels or vectors.
     Vit(vit::Config),
-    /// Pictures and texts to vectors of one space.
+    /// Pictures and texts compared.
     Clip(clip::Config),
 }
 
@@ -133,8 +133,8 @@ impl Outline {
                 Ok(Outline::Bert(bert_config::Config::from_json(&config)?))
             }
             "t5" => Ok(Outline::T5(t5::Config::from_json(&config)?)),
-            known if vit::Config::MODEL_TYPES.contains(&known) => Ok(Outline::Vit(vit::Config::from_json(&config)?)),
             "clip" => Ok(Outline::Clip(clip::Config::from_json(&config)?)),
+            known if vit::Config::MODEL_TYPES.contains(&known) => Ok(Outline::Vit(vit::Config::from_json(&config)?)),
             _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
         }
     }
@@ -158,8 +158,10 @@ impl Outline {
 
 /// The known architecture that `config.json` names.
 fn architecture(config: &[u8]) -> Result<String> {
-    let of_families = || bert_config::MODEL_TYPES.iter().copied().chain(vit::Config::MODEL_TYPES);
-    let known = || ["whisper", "t5", "clip"].into_iter().chain(of_families());
+    let known = || {
+        let several = bert_config::MODEL_TYPES.iter().chain(&vit::Config::MODEL_TYPES).copied();
+        ["whisper", "t5", "clip"].into_iter().chain(several)
+    };
     match parse("config.json", config)?["model_type"].as_str() {
         Some(named) if known().any(|name| name == named) => Ok(named.into()),
         Some(other) => {
@@ -196,10 +198,10 @@ impl Files {
                 Files::Embedding(embed::Files::read(files, &config).await?)
             }
             "t5" => Files::Text(Box::new(generate::Files::read(files, &config).await?)),
+            "clip" => Files::ImageText(Box::new(image_text::Files::read(files, &config).await?)),
             known if vit::Config::MODEL_TYPES.contains(&known) => {
                 Files::Vision(Box::new(vision::Files::read(files, &config).await?))
             }
-            "clip" => Files::ImageText(Box::new(image_text::Files::read(files, &config).await?)),
             _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
         })
     }

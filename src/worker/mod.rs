@@ -7,6 +7,7 @@ mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod pictures;
 mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
@@ -23,8 +24,8 @@ use crate::engine::session::Watch;
 use crate::engine::transcribe::{SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Transcription};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, Command, Event, JobId, LoadRequest, PipelineId, PipelineInfo, Precision, RunProgress, RunStage,
-    Timings, TranscribeOptions, Transcript,
+    BackendChoice, Command, Event, JobId, PipelineId, PipelineInfo, Precision, RunProgress, RunStage, Timings,
+    TranscribeOptions, Transcript,
 };
 use live::LiveRecording;
 use std::cell::{Cell, RefCell};
@@ -50,7 +51,7 @@ pub struct Worker {
 
 /// A loaded model and what it runs on.
 struct Loaded {
-    request: LoadRequest,
+    asked: loads::Asked,
     /// `None` while it is on its way to another backend, or if that was stopped; the next job then brings it back.
     model: async_lock::Mutex<Option<Model>>,
     choice: RefCell<Choice>,
@@ -123,7 +124,7 @@ impl Worker {
             }
             Command::Load { job, request } => {
                 let cancel = self.begin(job);
-                let loaded = self.load(job, &request, &cancel).await;
+                let loaded = self.load(job, request, attachment.files(), &cancel).await;
                 (job, loaded.map(|pipeline| Event::Loaded { job, pipeline }))
             }
             Command::Transcribe { job, pipeline, options } => {
@@ -151,8 +152,17 @@ impl Worker {
                 let cancel = self.begin(job);
                 (job, self.generate(job, pipeline, &texts, &options, &cancel).await)
             }
-            Command::Classify { job, .. } | Command::EmbedPictures { job, .. } | Command::Match { job, .. } => {
-                (job, Err(Error::Input("no loaded model does this".into())))
+            Command::Classify { job, pipeline, top_k, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.classify(job, pipeline, &attachment.files(), top_k, batch_size, &cancel).await)
+            }
+            Command::EmbedPictures { job, pipeline, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.embed_pictures(job, pipeline, &attachment.files(), batch_size, &cancel).await)
+            }
+            Command::Match { job, pipeline, texts, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.match_pictures(job, pipeline, &attachment.files(), &texts, batch_size, &cancel).await)
             }
         };
         self.jobs.borrow_mut().remove(&job);
