@@ -1,7 +1,7 @@
 // whisper.cpp as a contender, in the WASM build of @transcribe/shout.
 
-/** Gives a function that transcribes `samples` and gives the text. */
-export async function load({ model, precision, threads, language }) {
+/** Gives `run()`, which transcribes `samples` and gives `{output}`, the text. */
+export async function load({ model, precision, threads, language }, { samples }) {
   const { default: createModule } = await import('/packages/@transcribe/shout/src/shout/shout.wasm.js');
   let finish;
   const quiet = () => {};
@@ -11,11 +11,12 @@ export async function load({ model, precision, threads, language }) {
   module.FS_createDataFile('/', 'model.bin', new Uint8Array(await file.arrayBuffer()), true, true);
   module.init('model.bin', '');
   const [translate, longestSegment, splitOnWord, suppressNonSpeech, tokenTimes] = [false, 0, false, false, false];
-  return async (samples) => {
+  const run = async () => {
     const { transcription } = await new Promise((resolve) => {
       finish = resolve;
-      module.transcribe(samples, language, threads, translate, longestSegment, splitOnWord, suppressNonSpeech, tokenTimes);
+      module.transcribe(samples.slice(), language, threads, translate, longestSegment, splitOnWord, suppressNonSpeech, tokenTimes);
     });
-    return transcription.map((segment) => segment.text).join('');
+    return { output: transcription.map((segment) => segment.text).join('') };
   };
+  return { run, about: {} };
 }

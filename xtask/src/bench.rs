@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use crate::bundle::{self, Profile};
 use crate::{models, paths, process, report, samples, setup, system};
 
-/// What the peers are measured with.
-const PEER_MODELS: [&str; 2] = ["whisper-tiny.en", "whisper-base"];
+/// What the peers are measured with, by task. Models of other tasks come with the page or lie in RILL_PEER_MODELS.
+const PEER_MODELS: [(&str, &[&str]); 2] =
+    [("speech", &["whisper-tiny.en", "whisper-base"]), ("embed", &["all-MiniLM-L6-v2"])];
 
 /// Measure speed natively and in Chromium; print both and write bench-results.json.
 ///
@@ -23,7 +24,8 @@ const PEER_MODELS: [&str; 2] = ["whisper-tiny.en", "whisper-base"];
 /// e2e/bench.mjs. Both name the adapter they ran on. Further arguments go to both programs.
 ///
 /// With --peers: Rill beside transformers.js and whisper.cpp in the same browsers, by e2e/peers.mjs. RILL_PEER_MODELS names
-/// the folder with the models as transformers.js reads them; without it the error says what belongs there.
+/// the folder with the models as transformers.js reads them (e2e/peers/README.md); without it the error says what belongs
+/// there.
 #[derive(Args)]
 pub struct BenchArgs {
     /// Only the native part.
@@ -32,9 +34,15 @@ pub struct BenchArgs {
     /// Only the browser part.
     #[arg(long)]
     browser_only: bool,
-    /// Neither: Rill beside other programs that transcribe in a browser.
+    /// Neither: Rill beside other programs that do the same in a browser.
     #[arg(long, conflicts_with_all = ["native_only", "browser_only"])]
     peers: bool,
+    /// What they do: speech, embed, classify, match, generate, several of them with commas, or all.
+    #[arg(long, requires = "peers", default_value = "speech")]
+    task: String,
+    /// Rill alone, in each of its precisions, instead of the others: speed, memory, agreement.
+    #[arg(long, requires = "peers")]
+    precisions: bool,
     /// Where the results go.
     #[arg(long, value_name = "FILE", default_value = "bench-results.json")]
     json: String,
@@ -47,13 +55,14 @@ pub struct BenchArgs {
 pub fn run(args: &BenchArgs) -> Result<()> {
     let scope = if args.native_only { setup::Scope::Build } else { setup::Scope::Test };
     let env = setup::run(scope)?;
-    models::fetch(if args.peers { &PEER_MODELS } else { &[models::DEFAULT_MODEL] }, &paths::models())?;
+    models::fetch(&models_of(args), &paths::models())?;
     samples::fetch(&paths::models())?;
 
     if args.peers {
         bundle::build(&env, Profile::Release)?;
         let mut bench = env.command("node");
-        bench.arg(paths::e2e().join("peers.mjs"));
+        bench.arg(paths::e2e().join("peers.mjs")).args(["--task", &args.task]);
+        bench.args(args.precisions.then_some("--precisions"));
         let results = measure("Rill and its peers", bench, "bench-peers.json", &args.rest)?;
         return write(&args.json, &results);
     }
@@ -79,6 +88,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         write(&args.json, &results)?;
     }
     native.transpose().and(browser.transpose()).map(drop)
+}
+
+fn models_of(args: &BenchArgs) -> Vec<&'static str> {
+    if !args.peers {
+        return vec![models::DEFAULT_MODEL];
+    }
+    let asked = |task: &str| args.task.split(',').any(|name| name == task || name == "all");
+    PEER_MODELS.iter().filter(|(task, _)| asked(task)).flat_map(|(_, models)| models.iter().copied()).collect()
 }
 
 fn write(file: &str, results: &Value) -> Result<()> {
