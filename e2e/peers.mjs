@@ -4,7 +4,7 @@
 //   node peers.mjs [--task speech,embed,classify,match,generate|all] [--backend wasm,webgpu] [--browsers chromium,firefox]
 //                  [--threads 1,2] [--batches 1,8,32] [--runs 5] [--model ID,...] [--contenders rill:f32,transformers.js:q8,...]
 //                  [--precisions] [--inputs N] [--clip FILE] [--language en] [--models DIR] [--json FILE]
-//                  [--gpu] [--browser-args "--flag --flag"]
+//                  [--gpu] [--browser-args="--flag --flag"]
 //
 // `--precisions` sets Rill against itself in all of its precisions: speed, memory, and how near the results stay.
 // Everything is timed from what a program has (files of pictures, text, samples) to what it wants. Needs the built page
