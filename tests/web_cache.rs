@@ -7,7 +7,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rill::engine::backing::{Backing, BackingKey};
+use rill::engine::graph::SlotId;
 use rill::engine::weights::cache::{Kept, ModelCache};
+use rill::engine::weights::files::InFlight;
 use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
 use rill::engine::{CancelFlag, Error, Result};
 use rill::protocol::{FileProgress, Source};
@@ -439,4 +442,101 @@ async fn empty_file_is_a_file() {
     assert_eq!(own(model).await.read("empty.json").await.unwrap().unwrap(), b"");
     js("server.offline = true");
     assert_eq!(own(model).await.read("empty.json").await.unwrap().unwrap(), b"");
+}
+
+#[wasm_bindgen_test]
+async fn chunks_come_in_any_order_several_at_a_time_and_the_rest_on_the_next_visit() {
+    let model = "any-order";
+    start(model).await;
+    let content = bytes(5 * CHUNK + 77, 12);
+    serve_weights(model, &content);
+    serve_list(model, &content, &sha256(&content));
+    let file = own(model).await.chunks(WEIGHTS).await.unwrap().unwrap();
+    let mut in_flight = InFlight::default();
+    for idx in [4, 1, 5] {
+        in_flight.ask(&file, idx);
+    }
+    for idx in [4, 1, 5] {
+        let (got, chunk) = in_flight.next().await.unwrap().unwrap();
+        let begin = idx as usize * CHUNK;
+        assert_eq!((got, &chunk[..]), (idx, &content[begin..(begin + CHUNK).min(content.len())]));
+    }
+    let listed = ModelCache::open().await.unwrap().list().await.unwrap();
+    let kept = listed.iter().find(|kept| kept.model == model).unwrap();
+    assert_eq!((kept.complete, kept.bytes), (false, 2 * CHUNK as u64 + 77));
+    asked();
+
+    // What is kept is not asked for again, and the hash is that of the whole file.
+    let file = own(model).await.chunks(WEIGHTS).await.unwrap().unwrap();
+    let mut in_flight = InFlight::default();
+    for idx in [5, 4, 3, 2, 1, 0] {
+        in_flight.ask(&file, idx);
+    }
+    while let Some(received) = in_flight.next().await {
+        received.unwrap();
+    }
+    file.clone().finish().await.unwrap();
+    let mut ranges = asked();
+    ranges.sort();
+    assert_eq!(ranges[..3], ["0-9999", "20000-29999", "30000-39999"].map(|range| format!("{WEIGHTS} {range}")));
+    js("server.offline = true");
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+
+    // A wrong byte is found however its chunk came.
+    start(model).await;
+    let mut damaged = content.clone();
+    damaged[4 * CHUNK] ^= 1;
+    serve_weights(model, &damaged);
+    serve_list(model, &content, &sha256(&content));
+    let file = own(model).await.chunks(WEIGHTS).await.unwrap().unwrap();
+    let mut in_flight = InFlight::default();
+    for idx in [4, 0, 1, 2, 3, 5] {
+        in_flight.ask(&file, idx);
+    }
+    while let Some(received) = in_flight.next().await {
+        received.unwrap();
+    }
+    assert!(matches!(file.finish().await, Err(Error::Corrupt { .. })));
+    assert!(ModelCache::open().await.unwrap().list().await.unwrap().iter().all(|kept| kept.model != model));
+}
+
+#[wasm_bindgen_test]
+async fn converted_weights_are_kept_beside_the_model_and_go_with_it() {
+    let model = "converted";
+    start(model).await;
+    let content = bytes(CHUNK, 13);
+    serve_weights(model, &content);
+    weights(&own(model).await).await.unwrap();
+    let name = format!("{APP}models/{model}/{WEIGHTS}#model-int8");
+    let key = BackingKey { model: model.into(), name, version: "1".into() };
+    let large = bytes((9 << 20) + 5, 14);
+    let mut backing = Backing::create(&key, 3).await.unwrap();
+    for (idx, part) in large.chunks(1 << 20).enumerate() {
+        backing.append(SlotId(2), idx << 20, part);
+        backing.flush().await.unwrap();
+    }
+    backing.append(SlotId(0), 0, b"small");
+    assert_eq!(backing.read(SlotId(0), 0..5).await.unwrap(), b"small");
+    assert!(Backing::open(&key, 3).await.unwrap().is_none(), "it is not all there");
+    // A load that was broken off here leaves the model as it was: complete.
+    let listed = |kept: Vec<rill::protocol::CachedModel>| kept.into_iter().find(|kept| kept.model == model);
+    let cache = ModelCache::open().await.unwrap();
+    assert!(listed(cache.list().await.unwrap()).unwrap().complete);
+    backing.finish().await.unwrap();
+    drop(backing);
+
+    let mut backing = Backing::open(&key, 3).await.unwrap().expect("it is kept");
+    let slots: Vec<_> = backing.slots().collect();
+    assert_eq!(slots, [(SlotId(0), 0..5), (SlotId(2), 0..large.len())]);
+    assert_eq!(backing.read(SlotId(2), 3..large.len()).await.unwrap(), large[3..]);
+    assert_eq!(backing.read(SlotId(0), 1..3).await.unwrap(), b"ma");
+    let kept = listed(cache.list().await.unwrap()).unwrap();
+    assert!(kept.complete && kept.bytes > (CHUNK + large.len()) as u64, "{kept:?}");
+    assert!(Backing::open(&key, 4).await.unwrap().is_none(), "another program's slots");
+    let newer = BackingKey { version: "2".into(), ..key.clone() };
+    assert!(Backing::open(&newer, 3).await.unwrap().is_none(), "another version of the checkpoint");
+    cache.remove(model).await.unwrap();
+    assert!(listed(cache.list().await.unwrap()).is_none());
+    let error = backing.read(SlotId(2), 0..1).await.unwrap_err();
+    assert!(error.to_string().contains("load the model again"), "{error}");
 }

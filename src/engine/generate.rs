@@ -109,6 +109,8 @@ impl TextModel {
         let mut n_tokens = 0;
         for (index, ids) in inputs.iter().enumerate() {
             watch.progress(index as f32 / inputs.len() as f32)?;
+            // How far a graph is says nothing of how many texts are done.
+            let watch = &mut Watch { cancel: watch.cancel, on_progress: &mut |_| () };
             let encode_start = edge::Instant::now();
             self.run_encoder(ids, watch).await?;
             timings.encode_ms += edge::ms_since(encode_start);
@@ -132,7 +134,7 @@ impl TextModel {
     }
 
     /// The first run: drivers finish pipelines only when they are used. What comes out must be numbers.
-    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+    pub async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
         self.run_encoder(&[self.t5.config.eos_token_id], watch).await?;
         let begin = DecodeState { limit: 3, ..self.begin(&GenerateOptions::default()) };
         self.session.write(self.t5.state, 0, bytemuck::bytes_of(&begin))?;
@@ -160,9 +162,7 @@ impl TextModel {
         padded[..ids.len()].copy_from_slice(ids);
         self.session.write(encoder.ids, 0, bytemuck::cast_slice(&padded))?;
         self.session.write(self.t5.length, 0, &(ids.len() as u32).to_le_bytes())?;
-        // How far the encoder is says nothing of how many texts are done.
-        let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
-        self.session.run_watched(encoder.graph, &mut quiet).await
+        self.session.run_watched(encoder.graph, watch).await
     }
 
     /// The state that a text begins with: no timestamps, no languages, as in speech.

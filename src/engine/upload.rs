@@ -102,6 +102,12 @@ impl Uploader {
             (part.offset as usize / part.entry.dtype.bytes(), part.bytes)
         };
         for place in places {
+            if let Layout::Resampled(grid) = place.layout {
+                let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(part.entry, bytes, DType::F32)?);
+                let resampled = grid.resample(&table, part.entry.shape.last().copied().unwrap_or(1));
+                to.write(place.slot, place.first * DType::F32.size(), bytemuck::cast_slice(&resampled))?;
+                continue;
+            }
             let bytes = reordered(part.entry, bytes, place.layout);
             let wanted = place.n_elements.saturating_sub(place.first + first) * part.entry.dtype.bytes();
             let bytes = &bytes[..wanted.min(bytes.len())];

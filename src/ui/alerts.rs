@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::icons::{self, Glyph};
+use super::route::{self, View};
 use super::session::Session;
 use super::state::{Alert, Remedy};
 use crate::protocol::{FailureKind, Task};
@@ -38,15 +39,18 @@ fn Item(alert: Alert) -> impl IntoView {
             Remedy::Nothing => {}
             Remedy::Load(task) => session.load(task),
             Remedy::Transcribe => session.transcribe(),
+            Remedy::Run(panel) => session.run(panel),
+            Remedy::Open(task) => route::open(View::of_task(task)),
             Remedy::Restart => session.restart(),
         }
     };
-    let is_fallback = failure.kind == FailureKind::Fallback;
+    let is_fallback = failure.kind == FailureKind::Fallback || matches!(remedy, Remedy::Open(_));
     let label = match remedy {
         Remedy::Nothing => None,
-        Remedy::Load(_) => Some("Load again"),
-        Remedy::Transcribe => Some("Try again"),
-        Remedy::Restart => Some("Start the engine again"),
+        Remedy::Load(_) => Some("Load again".to_string()),
+        Remedy::Transcribe | Remedy::Run(_) => Some("Try again".into()),
+        Remedy::Open(task) => Some(format!("Open {}", View::of_task(task).tab().title())),
+        Remedy::Restart => Some("Start the engine again".into()),
     };
     view! {
         <div class="alert" class=("alert--mild", is_fallback) role="alert">

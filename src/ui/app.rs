@@ -7,18 +7,22 @@ use super::client::{Client, News};
 use super::help::Help;
 use super::ladder_panel::LadderPanel;
 use super::loader::Loader;
+use super::matching::{Find, Labels};
 use super::model_picker::ModelPicker;
+use super::other_model::OtherModel;
+use super::pictures::Pictures;
 use super::platform::Platform;
 use super::recorder::Recorder;
-use super::route::{self, Tab};
+use super::route::{self, Tab, View};
+use super::sentences::{gap::Gap, rank::Rank, search::Search};
 use super::session::Session;
 use super::settings_panel::SettingsPanel;
-use super::similarity::Similarity;
 use super::state::State;
 use super::timings::TimingsStrip;
-use super::top_bar::TopBar;
+use super::top_bar::{TopBar, Views};
 use super::transcript::TranscriptPanel;
-use super::{js_api, settings, shortcuts};
+use super::write::Write;
+use super::{files_in, js_api, settings, shortcuts};
 use crate::protocol::{Event, Task};
 
 /// Put the page into the document.
@@ -56,9 +60,11 @@ fn App() -> impl IntoView {
     session.keep_settings();
     provide_context(session);
 
-    let tab = route::follow_address();
+    let view = route::follow_address();
     let help_open = RwSignal::new(false);
-    shortcuts::listen(session, tab, help_open);
+    shortcuts::listen(session, view, help_open);
+    provide_context(files_in::listen(session, view));
+    Effect::new(move || document().set_title(&title(view.get())));
 
     // The address names the tab, so the link moves the focus by itself.
     let work = NodeRef::<leptos::html::Main>::new();
@@ -69,36 +75,68 @@ fn App() -> impl IntoView {
             let _ = work.focus();
         }
     };
+    // Panels are made when they are first shown, and stay with what was typed into them.
+    let shown = RwSignal::new(Vec::<View>::new());
+    Effect::new(move || {
+        let view = view.get();
+        shown.update(|shown| {
+            if !shown.contains(&view) {
+                shown.push(view);
+            }
+        });
+    });
+    let task = Memo::new(move |_| view.get().task());
 
     view! {
         <a class="skip" href="#work" on:click=skip>"Skip to the work area"</a>
-        <TopBar tab help_open />
+        <TopBar view help_open />
         <main id="work" class="page" tabindex="-1" node_ref=work>
-            <div hidden=move || tab.get() != Tab::Speech class="panes">
+            <div class="panes">
                 <div class="work">
-                    <Recorder />
-                    <Alerts task=Task::SpeechToText />
-                    <TranscriptPanel />
-                    <TimingsStrip />
+                    <Views view />
+                    <For each=move || shown.get() key=|each| each.href() let(each)>
+                        <div class="pane" hidden=move || view.get() != each>
+                            {panel(each)}
+                        </div>
+                    </For>
                 </div>
                 <aside class="side" aria-label="Model and settings">
-                    <ModelPicker />
-                    <Loader task=Task::SpeechToText />
-                    <SettingsPanel />
+                    {move || {
+                        let task = task.get();
+                        view! {
+                            <ModelPicker task />
+                            <Loader task />
+                            <OtherModel task />
+                        }
+                    }}
+                    <SettingsPanel task />
                 </aside>
-                <LadderPanel task=Task::SpeechToText />
-            </div>
-            <div hidden=move || tab.get() != Tab::Text class="panes">
-                <div class="work">
-                    <Similarity />
-                    <Alerts task=Task::TextEmbedding />
-                </div>
-                <aside class="side" aria-label="Text model">
-                    <Loader task=Task::TextEmbedding />
-                </aside>
-                <LadderPanel task=Task::TextEmbedding />
+                {move || view! { <LadderPanel task=task.get() /> }}
             </div>
         </main>
         <Help open=help_open />
+    }
+}
+
+/// What stands in the work area.
+fn panel(view: View) -> AnyView {
+    let alerts = view! { <Alerts task=view.task() /> };
+    match view {
+        View::Speech => view! { <Recorder /> {alerts} <TranscriptPanel /> <TimingsStrip /> }.into_any(),
+        View::Rank => view! { <Rank /> {alerts} }.into_any(),
+        View::Search => view! { <Search /> {alerts} }.into_any(),
+        View::Gap => view! { <Gap /> {alerts} }.into_any(),
+        View::Write => view! { <Write /> {alerts} }.into_any(),
+        View::Pictures => view! { <Pictures /> {alerts} <Alerts task=Task::ImageFeatures /> }.into_any(),
+        View::Labels => view! { <Labels /> {alerts} }.into_any(),
+        View::Find => view! { <Find /> {alerts} }.into_any(),
+    }
+}
+
+/// What the browser writes on its own tab.
+fn title(view: View) -> String {
+    match view.tab() {
+        Tab::Speech => "Rill: speech to text on your own device".into(),
+        _ => format!("{} · Rill", view.title()),
     }
 }

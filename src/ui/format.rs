@@ -47,6 +47,34 @@ pub fn speed(rtf: f64) -> String {
     }
 }
 
+/// A count with its thousands apart: `1,652`.
+pub fn count(number: u32) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// A probability: `97 %`, `4.2 %`, `0.31 %`, `under 0.01 %`.
+pub fn percent(probability: f32) -> String {
+    match 100.0 * f64::from(probability) {
+        p if p >= 99.95 => "100 %".into(),
+        p if p >= 99.0 => format!("{p:.1} %"),
+        p if p >= 9.95 => format!("{p:.0} %"),
+        p if p >= 0.995 => format!("{p:.1} %"),
+        p if p >= 0.01 => format!("{p:.2} %"),
+        _ => "under 0.01 %".into(),
+    }
+}
+
+/// What to say where texts were longer than the model takes; nothing where none was.
+pub fn cut(n_cut: u32) -> String {
+    match n_cut {
+        0 => String::new(),
+        1 => ". One text was longer than the model takes: its end did not count.".into(),
+        n => format!(". {n} texts were longer than the model takes: their ends did not count."),
+    }
+}
+
 /// The engine's words as a sentence: with a capital letter and a full stop.
 pub fn sentence(words: &str) -> String {
     let mut letters = words.chars();
@@ -85,6 +113,15 @@ mod tests {
         assert_eq!(speed(0.026), "38× real time");
         assert_eq!(speed(3.12), "3.1× slower than real time");
         assert_eq!(speed(0.0), "not measured");
+    }
+
+    #[test]
+    fn counts_and_probabilities_are_easy_to_read() {
+        assert_eq!([7, 1_652, 1_234_567].map(count), ["7", "1,652", "1,234,567"]);
+        assert_eq!(
+            [0.99999, 0.9931, 0.97, 0.0421, 0.0031, 0.0].map(percent),
+            ["100 %", "99.3 %", "97 %", "4.2 %", "0.31 %", "under 0.01 %"]
+        );
     }
 
     #[test]

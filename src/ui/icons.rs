@@ -23,6 +23,16 @@ pub const COPY: Icon = Icon(
 pub const AGAIN: Icon = Icon(r#"<path d="M19 12a7 7 0 1 1-2.1-5M19 3.5V8h-4.5"/>"#);
 /// Away with it.
 pub const CLOSE: Icon = Icon(r#"<path d="m6 6 12 12M18 6 6 18"/>"#);
+/// A text.
+pub const TEXT: Icon = Icon(r#"<path d="M7 3.5h7l4 4v13H7zM14 3.5v4h4M10 12h5M10 16h5"/>"#);
+/// Pictures.
+pub const PICTURE: Icon = Icon(
+    r#"<rect x="3.5" y="5" width="17" height="14" rx="2"/><circle cx="9" cy="10" r="1.5"/><path d="m4 17 5-4 4 3 3-2 4 3"/>"#,
+);
+/// Take a picture.
+pub const CAMERA: Icon = Icon(
+    r#"<path d="M4 8h3.5l1.5-2.5h6L16.5 8H20a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1Z"/><circle cx="12" cy="13" r="3.5"/>"#,
+);
 /// Light colours.
 pub const SUN: Icon = Icon(
     r#"<circle cx="12" cy="12" r="4"/><path d="M12 3v2m0 14v2M3 12h2m14 0h2M5.6 5.6 7 7m10 10 1.4 1.4M5.6 18.4 7 17M17 7l1.4-1.4"/>"#,

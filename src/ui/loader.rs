@@ -5,8 +5,9 @@ use leptos::prelude::*;
 use super::capability::{backend_name, precision_name};
 use super::format;
 use super::session::Session;
+use super::settings::memory_words;
 use super::state::Slot;
-use crate::protocol::{FileProgress, LoadPhase, LoadProgress, PipelineInfo, Task};
+use crate::protocol::{ComponentProgress, FileProgress, LoadPhase, LoadProgress, PipelineInfo, Task};
 
 /// The phases in order, with the words for them.
 const PHASES: [(LoadPhase, &str); 5] = [
@@ -53,7 +54,10 @@ fn Absent(task: Task) -> impl IntoView {
     let when = match task {
         Task::SpeechToText => "when you record or drop a recording",
         Task::TextEmbedding => "when you compare",
-        _ => "when you run it",
+        Task::FillMask => "when you fill a gap",
+        Task::TextToText => "when you write",
+        Task::ImageClassification | Task::ImageText => "when you bring a picture",
+        Task::ImageFeatures => "when a program asks for it",
     };
     let words = move || match state.chosen(task) {
         None => String::new(),
@@ -63,6 +67,7 @@ fn Absent(task: Task) -> impl IntoView {
         Some(model) if state.is_cached(&model.id) => {
             format!("{} is kept in this browser and loads {when}.", model.title)
         }
+        Some(model) if model.size_bytes == 0 => format!("{} loads {when}.", model.title),
         Some(model) => {
             format!(
                 "{} is downloaded once ({}) {when}, then kept in this browser.",
@@ -118,9 +123,48 @@ fn Loading(task: Task) -> impl IntoView {
             value=move || progress.with(|progress| progress.as_ref().and_then(share))
         ></progress>
         <p class="loader__words">{move || progress.with(|progress| progress.as_ref().map_or_else(|| "Asking for the files…".into(), words))}</p>
+        <Components progress />
         <Files progress />
         <button type="button" class="button" on:click=move |_| session.cancel_load(task)>"Cancel loading"</button>
     }
+}
+
+/// The parts of a model that are loaded by themselves, where it has several.
+#[component]
+fn Components(progress: Memo<Option<LoadProgress>>) -> impl IntoView {
+    let parts = Memo::new(move |_| {
+        progress.with(|progress| progress.as_ref().map(|progress| progress.components.clone()).unwrap_or_default())
+    });
+    let names = Memo::new(move |_| parts.with(|parts| parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>()));
+    let part = move |name: &str| parts.with(|parts| parts.iter().find(|part| part.name == name).cloned());
+    view! {
+        <ul class="parts" aria-label="Parts of the model" hidden=move || names.with(|names| names.len() < 2)>
+            <For each=move || names.get() key=|name| name.clone() let(name)>
+                <li class="parts__part">
+                    <span class="files__name">{name.clone()}</span>
+                    <span class="files__bytes">
+                        {
+                            let name = name.clone();
+                            move || part(&name).map(|part| part_words(&part))
+                        }
+                    </span>
+                    <progress aria-label=name.clone() max="1" value=move || part(&name).and_then(|part| part_share(&part))></progress>
+                </li>
+            </For>
+        </ul>
+    }
+}
+
+fn part_words(part: &ComponentProgress) -> String {
+    match (part.ready, part.total_bytes) {
+        (true, _) => "can be used".into(),
+        (false, 0) => format::bytes(part.received_bytes),
+        (false, total) => format!("{} of {}", format::bytes(part.received_bytes), format::bytes(total)),
+    }
+}
+
+fn part_share(part: &ComponentProgress) -> Option<f64> {
+    (part.total_bytes > 0).then(|| (part.received_bytes as f64 / part.total_bytes as f64).min(1.0))
 }
 
 #[component]
@@ -176,7 +220,8 @@ fn words(progress: &LoadProgress) -> String {
     match progress.phase {
         LoadPhase::Prepare => format!("Finding the files and the device · {elapsed}"),
         LoadPhase::Download if progress.bytes_per_s > 0.0 && total > received => {
-            let left = format::about_s((total - received) as f64 / progress.bytes_per_s);
+            let known = (total - received) as f64 / progress.bytes_per_s;
+            let left = format::about_s(progress.time_left_s.unwrap_or(known));
             let speed = format::bytes(progress.bytes_per_s as u64);
             format!("{} of {} · {speed}/s · {left} left · {elapsed}", format::bytes(received), format::bytes(total))
         }
@@ -198,6 +243,8 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
         ("Backend", format!("{} · {precision}", backend_name(info.backend))),
         ("Device", info.adapter.clone()),
         ("Memory", format::bytes(info.memory_bytes)),
+        ("Most while loading", if info.peak_bytes > 0 { format::bytes(info.peak_bytes) } else { "0".into() }),
+        ("Memory level", format!("{} · {}", u8::from(info.memory_level), memory_words(info.memory_level).0)),
         ("Files", format::duration_ms(info.timings.download_ms)),
         ("Compile", format::duration_ms(info.timings.compile_ms)),
         ("Warm up", format::duration_ms(info.timings.warm_up_ms)),
@@ -207,7 +254,13 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
         <p class="loader__title loader__title--ready" role="status">
             {format!("{} is ready", info.model.title)}
         </p>
-        <p class="loader__words">{format!("Loaded in {}.", format::duration_ms(info.timings.total_ms))}</p>
+        <p class="loader__words">
+            {format!(
+                "Loaded in {} · {} of memory.",
+                format::duration_ms(info.timings.total_ms),
+                format::bytes(info.memory_bytes),
+            )}
+        </p>
         <details class="loader__details">
             <summary>"How it runs"</summary>
             <p class="loader__reason">{info.reason.clone()}</p>

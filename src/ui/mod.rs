@@ -2,19 +2,31 @@
 //!
 //! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
 //! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
-//! browser ([`format`], [`export`], [`capability`], [`settings`]) compiles natively and is tested there.
+//! browser ([`format`], [`export`], [`capability`], [`settings`],
+//! [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
 pub mod capability;
 pub mod export;
 pub mod format;
+pub mod models;
+pub mod passages;
 pub mod settings;
+pub mod vectors;
 
 #[cfg(target_arch = "wasm32")]
 mod alerts;
 #[cfg(target_arch = "wasm32")]
 mod app;
 #[cfg(target_arch = "wasm32")]
+mod bars;
+#[cfg(target_arch = "wasm32")]
+mod camera;
+#[cfg(target_arch = "wasm32")]
 pub mod client;
+#[cfg(target_arch = "wasm32")]
+mod fields;
+#[cfg(target_arch = "wasm32")]
+mod files_in;
 #[cfg(target_arch = "wasm32")]
 mod help;
 #[cfg(target_arch = "wasm32")]
@@ -32,7 +44,13 @@ mod ladder_panel;
 #[cfg(target_arch = "wasm32")]
 mod loader;
 #[cfg(target_arch = "wasm32")]
+mod matching;
+#[cfg(target_arch = "wasm32")]
 mod model_picker;
+#[cfg(target_arch = "wasm32")]
+mod other_model;
+#[cfg(target_arch = "wasm32")]
+mod pictures;
 #[cfg(target_arch = "wasm32")]
 pub mod platform;
 #[cfg(target_arch = "wasm32")]
@@ -42,13 +60,13 @@ mod route;
 #[cfg(target_arch = "wasm32")]
 mod save;
 #[cfg(target_arch = "wasm32")]
+mod sentences;
+#[cfg(target_arch = "wasm32")]
 pub mod session;
 #[cfg(target_arch = "wasm32")]
 mod settings_panel;
 #[cfg(target_arch = "wasm32")]
 mod shortcuts;
-#[cfg(target_arch = "wasm32")]
-mod similarity;
 #[cfg(target_arch = "wasm32")]
 pub mod state;
 #[cfg(target_arch = "wasm32")]
@@ -57,6 +75,12 @@ mod timings;
 mod top_bar;
 #[cfg(target_arch = "wasm32")]
 mod transcript;
+#[cfg(target_arch = "wasm32")]
+mod tray;
+#[cfg(target_arch = "wasm32")]
+mod work_status;
+#[cfg(target_arch = "wasm32")]
+mod write;
 
 #[cfg(target_arch = "wasm32")]
 pub use app::mount;

@@ -6,41 +6,18 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::capability::{self, Tone};
+use super::files_in::{Dragging, picked};
 use super::format;
 use super::icons::{self, Glyph};
 use super::session::Session;
-use super::state::{self, Run};
+use super::state::Slot;
+use super::state::speech::{self, Run};
 use crate::protocol::Task;
 
 /// The panel.
 #[component]
 pub fn Recorder() -> impl IntoView {
-    let session = expect_context::<Session>();
-    let dragging = RwSignal::new(false);
-    let over = move |event: ev::DragEvent| {
-        event.prevent_default();
-        dragging.set(true);
-    };
-    let drop = move |event: ev::DragEvent| {
-        event.prevent_default();
-        dragging.set(false);
-        let dropped = event.data_transfer().and_then(|data| data.files()).and_then(|files| files.get(0));
-        if let Some(file) = dropped {
-            session.open(file);
-        }
-    };
-    // A file dropped beside the drop place must not make the browser leave the page.
-    let listening = [window_event_listener(ev::dragover, over), window_event_listener(ev::drop, drop)];
-    let leaving = window_event_listener(ev::dragleave, move |event| {
-        if event.related_target().is_none() {
-            dragging.set(false);
-        }
-    });
-    on_cleanup(move || {
-        listening.into_iter().for_each(|handle| handle.remove());
-        leaving.remove();
-    });
-
+    let Dragging(dragging) = expect_context();
     view! {
         <section class="recorder" aria-labelledby="speech-title">
             <h1 id="speech-title">"Speech to text"</h1>
@@ -66,18 +43,19 @@ pub fn Recorder() -> impl IntoView {
 #[component]
 fn RecordButton() -> impl IntoView {
     let session = expect_context::<Session>();
-    let on = move || session.state.recorder.get() == state::Recorder::On;
+    let on = move || session.state.speech.recorder.get() == speech::Recorder::On;
     // It keeps the focus while it is of no use for a moment, so it is never `disabled`.
     let idle = move || {
-        let waiting = matches!(session.state.recorder.get(), state::Recorder::Starting | state::Recorder::Stopping);
-        waiting || (!on() && session.state.run.with(Run::is_busy))
+        let waiting =
+            matches!(session.state.speech.recorder.get(), speech::Recorder::Starting | speech::Recorder::Stopping);
+        waiting || (!on() && session.state.speech.run.with(Run::is_busy))
     };
     view! {
         <button
             type="button"
             class="record"
             class=("record--on", on)
-            style=move || format!("--level: {:.2}", session.state.level.get())
+            style=move || format!("--level: {:.2}", session.state.speech.level.get())
             aria-disabled=move || idle().to_string()
             on:click=move |_| session.record_or_stop()
         >
@@ -93,23 +71,23 @@ fn RecordButton() -> impl IntoView {
 #[component]
 fn Level() -> impl IntoView {
     let state = expect_context::<Session>().state;
-    let hint = move || match state.recorder.get() {
-        state::Recorder::Off if state.recording.with(Option::is_some) => "",
-        state::Recorder::Off => "",
-        state::Recorder::Starting => "Waiting for the microphone…",
-        state::Recorder::On if state.elapsed_s.get() > 2.0 && state.level.get() == 0.0 => {
+    let hint = move || match state.speech.recorder.get() {
+        speech::Recorder::Off if state.speech.recording.with(Option::is_some) => "",
+        speech::Recorder::Off => "",
+        speech::Recorder::Starting => "Waiting for the microphone…",
+        speech::Recorder::On if state.speech.elapsed_s.get() > 2.0 && state.speech.level.get() == 0.0 => {
             "No sound from the microphone"
         }
-        state::Recorder::On => "Recording",
-        state::Recorder::Stopping => "Stopping…",
+        speech::Recorder::On => "Recording",
+        speech::Recorder::Stopping => "Stopping…",
     };
-    let length = move || match state.recorder.get() {
-        state::Recorder::Off => state.recording.with(|recording| {
+    let length = move || match state.speech.recorder.get() {
+        speech::Recorder::Off => state.speech.recording.with(|recording| {
             recording
                 .as_ref()
                 .map_or(0.0, |recording| recording.samples.len() as f64 / f64::from(crate::audio::SAMPLE_RATE_HZ))
         }),
-        _ => state.elapsed_s.get(),
+        _ => state.speech.elapsed_s.get(),
     };
     view! {
         <div class="level">
@@ -123,9 +101,9 @@ fn Level() -> impl IntoView {
                 aria-label="Microphone level"
                 aria-valuemin="0"
                 aria-valuemax="100"
-                aria-valuenow=move || (state.level.get() * 100.0).round()
+                aria-valuenow=move || (state.speech.level.get() * 100.0).round()
             >
-                <div class="level__bar" style=move || format!("--level: {:.2}", state.level.get())></div>
+                <div class="level__bar" style=move || format!("--level: {:.2}", state.speech.level.get())></div>
             </div>
             <span class="level__hint">{hint}</span>
         </div>
@@ -137,12 +115,8 @@ fn FilePicker() -> impl IntoView {
     let session = expect_context::<Session>();
     let input = NodeRef::<html::Input>::new();
     let choose = move |_| {
-        if let Some(input) = input.get() {
-            if let Some(file) = input.files().and_then(|files| files.get(0)) {
-                session.open(file);
-            }
-            // The same file can be chosen again.
-            input.set_value("");
+        if let Some(file) = input.get().and_then(|input| picked(&input).into_iter().next()) {
+            session.open(file);
         }
     };
     view! {
@@ -165,7 +139,7 @@ fn FilePicker() -> impl IntoView {
 fn MicrophoneChoice() -> impl IntoView {
     let state = expect_context::<Session>().state;
     let named = move || {
-        state.microphones.with(|all| all.iter().filter(|one| !one.label.is_empty()).cloned().collect::<Vec<_>>())
+        state.speech.microphones.with(|all| all.iter().filter(|one| !one.label.is_empty()).cloned().collect::<Vec<_>>())
     };
     let choose = move |event: ev::Event| {
         let id = event_target_value(&event);
@@ -174,7 +148,7 @@ fn MicrophoneChoice() -> impl IntoView {
     view! {
         <label class="recorder__microphone" class=("recorder__microphone--none", move || named().len() < 2)>
             <span>"Microphone"</span>
-            <select on:change=choose disabled=move || state.recorder.get() != state::Recorder::Off>
+            <select on:change=choose disabled=move || state.speech.recorder.get() != speech::Recorder::Off>
                 <option value="">"The browser's choice"</option>
                 <For each=named key=|one| one.id.clone() let(one)>
                     <option
@@ -203,8 +177,7 @@ fn CapabilityLine() -> impl IntoView {
     // What a first press costs is said before it is pressed.
     let cost = move || {
         let model = state.chosen(Task::SpeechToText)?;
-        let absent =
-            state.slot(Task::SpeechToText).with(|slot| matches!(slot, state::Slot::Empty | state::Slot::Failed { .. }));
+        let absent = state.slot(Task::SpeechToText).with(|slot| matches!(slot, Slot::Empty | Slot::Failed { .. }));
         let needed = absent && !state.is_cached(&model.id);
         needed.then(|| format!("The first use downloads {} once.", format::bytes(model.size_bytes)))
     };

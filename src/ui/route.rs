@@ -1,47 +1,157 @@
-//! The tasks as addresses (`#/speech`, `#/text`), so that a link opens the right one and the back button works.
+//! The tasks as addresses (`#/speech`, `#/sentences/search`, …), so that a link opens the right one and the back button works.
 
 use leptos::ev;
 use leptos::prelude::*;
 
-/// What the page is showing.
+use super::state::work::Panel;
+use crate::protocol::Task;
+
+/// A tab of the bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     /// Speech to text.
     Speech,
-    /// Sentences compared.
-    Text,
+    /// Sentences compared, searched, filled.
+    Sentences,
+    /// Text to text.
+    Write,
+    /// Pictures named.
+    Pictures,
+    /// Pictures and words.
+    Match,
 }
 
 impl Tab {
     /// In the order of the bar.
-    pub const ALL: [Tab; 2] = [Tab::Speech, Tab::Text];
-
-    /// The address.
-    pub fn href(self) -> &'static str {
-        match self {
-            Tab::Speech => "#/speech",
-            Tab::Text => "#/text",
-        }
-    }
+    pub const ALL: [Tab; 5] = [Tab::Speech, Tab::Sentences, Tab::Write, Tab::Pictures, Tab::Match];
 
     /// The word on the tab.
     pub fn title(self) -> &'static str {
         match self {
             Tab::Speech => "Speech",
-            Tab::Text => "Text",
+            Tab::Sentences => "Sentences",
+            Tab::Write => "Write",
+            Tab::Pictures => "Pictures",
+            Tab::Match => "Match",
+        }
+    }
+
+    /// What can be done in it, in the order in which it is offered; the first is shown at first.
+    pub fn views(self) -> &'static [View] {
+        match self {
+            Tab::Speech => &[View::Speech],
+            Tab::Sentences => &[View::Rank, View::Search, View::Gap],
+            Tab::Write => &[View::Write],
+            Tab::Pictures => &[View::Pictures],
+            Tab::Match => &[View::Labels, View::Find],
         }
     }
 }
 
-/// The tab that the address names; an address that names none is the first tab's.
-pub fn follow_address() -> Signal<Tab> {
-    let tab = RwSignal::new(from_address());
-    let listening = window_event_listener(ev::hashchange, move |_| tab.set(from_address()));
-    on_cleanup(move || listening.remove());
-    tab.into()
+/// What the page is showing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Speech to text.
+    Speech,
+    /// Sentences ranked.
+    Rank,
+    /// Passages of a text found.
+    Search,
+    /// Gaps filled.
+    Gap,
+    /// Text to text.
+    Write,
+    /// Pictures named.
+    Pictures,
+    /// Labels held against pictures.
+    Labels,
+    /// Pictures found by words.
+    Find,
 }
 
-fn from_address() -> Tab {
+impl View {
+    /// Every view.
+    pub const ALL: [View; 8] =
+        [View::Speech, View::Rank, View::Search, View::Gap, View::Write, View::Pictures, View::Labels, View::Find];
+
+    /// The address.
+    pub fn href(self) -> &'static str {
+        match self {
+            View::Speech => "#/speech",
+            View::Rank => "#/sentences",
+            View::Search => "#/sentences/search",
+            View::Gap => "#/sentences/gap",
+            View::Write => "#/write",
+            View::Pictures => "#/pictures",
+            View::Labels => "#/match",
+            View::Find => "#/match/search",
+        }
+    }
+
+    /// The words on its link inside the tab.
+    pub fn title(self) -> &'static str {
+        match self {
+            View::Speech => "Speech to text",
+            View::Rank => "Compare",
+            View::Search => "Search a text",
+            View::Gap => "Fill a gap",
+            View::Write => "Text to text",
+            View::Pictures => "Name",
+            View::Labels => "Labels",
+            View::Find => "Picture search",
+        }
+    }
+
+    /// The tab that it belongs to.
+    pub fn tab(self) -> Tab {
+        Tab::ALL.into_iter().find(|tab| tab.views().contains(&self)).unwrap_or(Tab::Speech)
+    }
+
+    /// The panel whose work it shows; speech has its own course.
+    pub fn panel(self) -> Option<Panel> {
+        match self {
+            View::Speech => None,
+            View::Rank => Some(Panel::Rank),
+            View::Search => Some(Panel::Search),
+            View::Gap => Some(Panel::Gap),
+            View::Write => Some(Panel::Write),
+            View::Pictures => Some(Panel::Pictures),
+            View::Labels | View::Find => Some(Panel::Match),
+        }
+    }
+
+    /// The task of the model that it uses.
+    pub fn task(self) -> Task {
+        self.panel().map_or(Task::SpeechToText, Panel::task)
+    }
+
+    /// Where a task's models are used.
+    pub fn of_task(task: Task) -> View {
+        match task {
+            // Vectors of pictures alone have no view of their own: programs use them.
+            Task::ImageFeatures => View::Pictures,
+            _ => View::ALL.into_iter().find(|view| view.task() == task).unwrap_or(View::Speech),
+        }
+    }
+}
+
+/// The view that the address names; an address that names none is the first one's.
+pub fn follow_address() -> Signal<View> {
+    let view = RwSignal::new(from_address());
+    let listening = window_event_listener(ev::hashchange, move |_| view.set(from_address()));
+    on_cleanup(move || listening.remove());
+    view.into()
+}
+
+/// Show this view.
+pub fn open(view: View) {
+    // A hash that is well formed is never refused.
+    let _ = window().location().set_hash(view.href());
+}
+
+fn from_address() -> View {
     let hash = window().location().hash().unwrap_or_default();
-    Tab::ALL.into_iter().find(|tab| tab.href() == hash).unwrap_or(Tab::Speech)
+    // Links to the page as it once was.
+    let hash = if hash == "#/text" { View::Rank.href() } else { hash.as_str() };
+    View::ALL.into_iter().find(|view| view.href() == hash).unwrap_or(View::Speech)
 }

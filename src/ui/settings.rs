@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::protocol::{BackendChoice, LoadRequest, Precision, Source, SpeechTask, TranscribeOptions};
+use crate::protocol::{
+    BackendChoice, GenerateOptions, LoadRequest, MemoryLevel, Precision, Source, SpeechTask, Task, TranscribeOptions,
+};
 
 /// Light, dark, or what the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -23,8 +25,8 @@ pub enum Theme {
 pub struct Settings {
     /// Colour scheme.
     pub theme: Theme,
-    /// Model for speech; `None` is the engine's default.
-    pub speech_model: Option<String>,
+    /// The model chosen for a task, where one was.
+    models: Vec<(Task, String)>,
     /// Which backend.
     pub backend: BackendChoice,
     /// Which precision.
@@ -35,6 +37,16 @@ pub struct Settings {
     pub source: Source,
     /// Bytes fetched with one request.
     pub chunk_bytes: u32,
+    /// Pieces that are received at once.
+    pub parallel_components: u32,
+    /// How memory is spent.
+    pub memory_level: MemoryLevel,
+    /// Most MB that a model may take; `None` for as much as the device gives.
+    pub memory_budget_mb: Option<u32>,
+    /// How text is generated.
+    pub generate: GenerateOptions,
+    /// Whether each line is a text of its own for the model that writes.
+    pub line_by_line: bool,
     /// Language code; `None` detects it.
     pub language: Option<String>,
     /// Transcribe or translate.
@@ -62,12 +74,17 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             theme: Theme::System,
-            speech_model: None,
+            models: Vec::new(),
             backend: BackendChoice::Auto,
             precision: Precision::F32,
             fallbacks: true,
             source: Source::Auto,
             chunk_bytes: LoadRequest::DEFAULT_CHUNK_BYTES,
+            parallel_components: LoadRequest::DEFAULT_PARALLEL,
+            memory_level: MemoryLevel::default(),
+            memory_budget_mb: None,
+            generate: GenerateOptions::default(),
+            line_by_line: true,
             language: None,
             task: SpeechTask::Transcribe,
             timestamps: true,
@@ -78,6 +95,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The model that was chosen for a task.
+    pub fn model(&self, task: Task) -> Option<&String> {
+        self.models.iter().find(|(of, _)| *of == task).map(|(_, model)| model)
+    }
+
+    /// Choose the model for a task.
+    pub fn choose_model(&mut self, task: Task, model: String) {
+        self.models.retain(|(of, _)| *of != task);
+        self.models.push((task, model));
+    }
+
+    /// Defaults for how models are loaded and how speech is written down; what belongs to other panels stays.
+    pub fn reset(&mut self) {
+        let kept = std::mem::take(self);
+        let Settings { theme, models, microphone, measured, generate, line_by_line, .. } = kept;
+        *self = Settings { theme, models, microphone, measured, generate, line_by_line, ..Settings::default() };
+    }
+
     /// How to load `model`.
     pub fn load_request(&self, model: &str) -> LoadRequest {
         LoadRequest {
@@ -85,6 +120,9 @@ impl Settings {
             precision: self.precision,
             source: self.source.clone(),
             chunk_bytes: self.chunk_bytes,
+            parallel_components: self.parallel_components,
+            memory_level: self.memory_level,
+            memory_budget_mb: self.memory_budget_mb,
             ..LoadRequest::new(model)
         }
     }
@@ -97,6 +135,26 @@ impl Settings {
             options.task = self.task;
         }
         options
+    }
+}
+
+/// What a memory level is called, and what it does, in a sentence.
+pub fn memory_words(level: MemoryLevel) -> (&'static str, &'static str) {
+    match level {
+        MemoryLevel::KeepAll => {
+            ("keep everything", "Every intermediate result has memory of its own: the most memory.")
+        }
+        MemoryLevel::Share => {
+            ("share", "Intermediate results that are not needed at the same time share memory; as fast, and exact.")
+        }
+        MemoryLevel::Quantize => (
+            "small weights",
+            "As before, with weights of 8 bits where nothing smaller is chosen: about a quarter of the memory.",
+        ),
+        MemoryLevel::Stream => (
+            "layer by layer",
+            "Weights pass through a small window of memory: a model that is larger than the memory runs, slowly.",
+        ),
     }
 }
 
@@ -136,6 +194,20 @@ mod tests {
     fn settings_of_another_version_keep_what_is_still_known() {
         let settings: Settings = serde_json::from_str(r#"{"theme": "dark", "gone": 3}"#).unwrap();
         assert_eq!(settings, Settings { theme: Theme::Dark, ..Settings::default() });
+    }
+
+    #[test]
+    fn each_task_has_one_chosen_model_and_a_reset_keeps_it() {
+        let mut settings = Settings { precision: Precision::Int8, ..Settings::default() };
+        settings.choose_model(Task::TextToText, "a".into());
+        settings.choose_model(Task::ImageText, "b".into());
+        settings.choose_model(Task::TextToText, "c".into());
+        let json = serde_json::to_string(&settings).unwrap();
+        let mut settings: Settings = serde_json::from_str(&json).unwrap();
+        settings.reset();
+        assert_eq!(settings.model(Task::TextToText).map(String::as_str), Some("c"));
+        assert_eq!(settings.model(Task::ImageText).map(String::as_str), Some("b"));
+        assert_eq!((settings.model(Task::FillMask), settings.precision), (None, Precision::F32));
     }
 
     #[test]

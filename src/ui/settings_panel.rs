@@ -5,56 +5,31 @@ use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 
 use super::capability::precision_name;
+use super::fields::{Check, Choice, Number};
 use super::session::Session;
-use super::settings::Settings;
-use super::state::Slot;
-use crate::protocol::{BackendChoice, Precision, Source, SpeechTask, Task};
+use super::settings::{Settings, memory_words};
+use crate::protocol::{BackendChoice, LoadRequest, Precision, Source, SpeechTask, Task};
 
 /// Languages on offer before a model has told its own: the twelve with the most speakers among the model's.
 const COMMON_LANGUAGES: [&str; 12] = ["en", "zh", "hi", "es", "fr", "ar", "bn", "pt", "ru", "ur", "id", "de"];
 
 /// The panel.
 #[component]
-pub fn SettingsPanel() -> impl IntoView {
+pub fn SettingsPanel(
+    /// The task that is showing: what belongs to speech alone is shown with it.
+    #[prop(into)]
+    task: Signal<Task>,
+) -> impl IntoView {
     let session = expect_context::<Session>();
-    let state = session.state;
-    let settings = state.settings;
-    let english_only = move || state.chosen(Task::SpeechToText).is_some_and(|model| !model.multilingual);
-    let stale = move || {
-        let wanted =
-            state.chosen(Task::SpeechToText).map(|model| settings.with(|settings| settings.load_request(&model.id)));
-        state
-            .slot(Task::SpeechToText)
-            .with(|slot| matches!(slot, Slot::Loaded { request, .. } if Some(request) != wanted.as_ref()))
-    };
+    let settings = session.state.settings;
+    let stale = move || session.is_stale(task.get());
     view! {
         <details class="settings">
             <summary>"Settings"</summary>
             <form class="settings__form" on:submit=|event| event.prevent_default()>
-                <Language english_only=Signal::derive(english_only) />
-                <Choice
-                    label="Task"
-                    options=&[("transcribe", "Write it down as spoken"), ("translate", "Translate into English")]
-                    value=move |settings| if settings.task == SpeechTask::Translate { "translate" } else { "transcribe" }
-                    set=|settings, value| {
-                        settings.task = if value == "translate" { SpeechTask::Translate } else { SpeechTask::Transcribe };
-                    }
-                    disabled=Signal::derive(english_only)
-                />
-                <Show when=english_only>
-                    <p class="settings__note">"This model knows English only. Choose a multilingual one for other languages."</p>
+                <Show when=move || task.get() == Task::SpeechToText>
+                    <SpeechSettings />
                 </Show>
-                <label class="settings__check">
-                    <input
-                        type="checkbox"
-                        prop:checked=move || settings.with(|settings| settings.timestamps)
-                        on:change=move |event| {
-                            let checked = event_target_checked(&event);
-                            settings.update(|settings| settings.timestamps = checked);
-                        }
-                    />
-                    "Times for each segment"
-                </label>
                 <Choice
                     label="Runs on"
                     options=&[
@@ -78,33 +53,50 @@ pub fn SettingsPanel() -> impl IntoView {
                         };
                     }
                 />
+                <Check
+                    label="If a backend fails, go on with the next"
+                    value=|settings| settings.fallbacks
+                    set=|settings, allowed| settings.fallbacks = allowed
+                />
                 <Choice
                     label="Precision"
                     options=&[
                         ("f32", "32 bit, exact"),
-                        ("f16", "16 bit, faster and half the memory"),
-                        ("int8", "8 bit weights, on the processor only"),
+                        ("f16", "16 bit, half the memory"),
+                        ("int8", "8 bit weights, a quarter"),
+                        ("int4", "4 bit weights, an eighth"),
                     ]
                     value=|settings| precision_name(settings.precision)
                     set=|settings, value| {
                         settings.precision = match value {
                             "f16" => Precision::F16,
                             "int8" => Precision::Int8,
+                            "int4" => Precision::Int4,
                             _ => Precision::F32,
                         };
                     }
                 />
-                <label class="settings__check">
-                    <input
-                        type="checkbox"
-                        prop:checked=move || settings.with(|settings| settings.fallbacks)
-                        on:change=move |event| {
-                            let checked = event_target_checked(&event);
-                            settings.update(|settings| settings.fallbacks = checked);
-                        }
-                    />
-                    "If a backend fails, go on with the next"
-                </label>
+                <Choice
+                    label="Memory"
+                    options=&[
+                        ("0", "0 · keep everything"),
+                        ("1", "1 · share"),
+                        ("2", "2 · small weights"),
+                        ("3", "3 · layer by layer"),
+                    ]
+                    value=|settings| LEVELS[usize::from(u8::from(settings.memory_level))]
+                    set=|settings, value| {
+                        settings.memory_level = value.parse().ok().and_then(|level: u8| level.try_into().ok()).unwrap_or_default();
+                    }
+                />
+                <p class="settings__hint">{move || memory_words(settings.with(|settings| settings.memory_level)).1}</p>
+                <Number
+                    label="Most memory for a model, in MB"
+                    between=(1.0, 1_000_000.0)
+                    empty="as much as there is"
+                    value=|settings| settings.memory_budget_mb.map(f64::from)
+                    set=|settings, number| settings.memory_budget_mb = number.map(|number| number as u32)
+                />
                 <ModelSource />
                 <Choice
                     label="Download in pieces of"
@@ -112,15 +104,54 @@ pub fn SettingsPanel() -> impl IntoView {
                     value=piece
                     set=set_piece
                 />
+                <Number
+                    label="Pieces at once"
+                    hint="More hide a slow server's delay; browsers open at most six connections."
+                    between=(1.0, 6.0)
+                    value=|settings| Some(f64::from(settings.parallel_components))
+                    set=|settings, number| settings.parallel_components = number.map_or(LoadRequest::DEFAULT_PARALLEL, |number| number as u32)
+                />
                 <div class="settings__foot">
                     <Show when=stale>
                         <p class="settings__note" role="status">"The loaded model does not follow these settings yet."</p>
-                        <button type="button" class="button" on:click=move |_| session.load(Task::SpeechToText)>"Load again now"</button>
+                        <button type="button" class="button" on:click=move |_| session.load(task.get_untracked())>"Load again now"</button>
                     </Show>
-                    <button type="button" class="button button--link" on:click=move |_| reset(settings)>"Back to the defaults"</button>
+                    <button type="button" class="button button--link" on:click=move |_| settings.update(Settings::reset)>
+                        "Back to the defaults"
+                    </button>
                 </div>
             </form>
         </details>
+    }
+}
+
+/// The memory levels as values of a choice.
+const LEVELS: [&str; 4] = ["0", "1", "2", "3"];
+
+/// Language, task and times.
+#[component]
+fn SpeechSettings() -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let english_only = move || state.chosen(Task::SpeechToText).is_some_and(|model| !model.multilingual);
+    view! {
+        <Language english_only=Signal::derive(english_only) />
+        <Choice
+            label="Task"
+            options=&[("transcribe", "Write it down as spoken"), ("translate", "Translate into English")]
+            value=move |settings| if settings.task == SpeechTask::Translate { "translate" } else { "transcribe" }
+            set=|settings, value| {
+                settings.task = if value == "translate" { SpeechTask::Translate } else { SpeechTask::Transcribe };
+            }
+            disabled=Signal::derive(english_only)
+        />
+        <Show when=english_only>
+            <p class="settings__note">"This model knows English only. Choose a multilingual one for other languages."</p>
+        </Show>
+        <Check
+            label="Times for each segment"
+            value=|settings| settings.timestamps
+            set=|settings, on| settings.timestamps = on
+        />
     }
 }
 
@@ -135,50 +166,6 @@ fn piece(settings: &Settings) -> &'static str {
 
 fn set_piece(settings: &mut Settings, mebibytes: &str) {
     settings.chunk_bytes = mebibytes.parse::<u32>().unwrap_or(4) << 20;
-}
-
-/// Defaults for everything in this form; what belongs to other panels stays.
-fn reset(settings: RwSignal<Settings>) {
-    settings.update(|settings| {
-        let (theme, speech_model) = (settings.theme, settings.speech_model.take());
-        let (microphone, measured) = (settings.microphone.take(), settings.measured.take());
-        *settings = Settings { theme, speech_model, microphone, measured, ..Settings::default() };
-    });
-}
-
-/// One closed choice.
-#[component]
-fn Choice(
-    /// What is chosen.
-    label: &'static str,
-    /// Values and the words for them.
-    options: &'static [(&'static str, &'static str)],
-    /// The present value.
-    value: fn(&Settings) -> &'static str,
-    /// Take a new one.
-    set: fn(&mut Settings, &str),
-    /// Whether it has no meaning now.
-    #[prop(optional, into)]
-    disabled: Signal<bool>,
-) -> impl IntoView {
-    let settings = expect_context::<Session>().state.settings;
-    view! {
-        <label class="settings__field">
-            <span>{label}</span>
-            <select
-                prop:value=move || settings.with(value)
-                disabled=disabled
-                on:change=move |event| settings.update(|settings| set(settings, &event_target_value(&event)))
-            >
-                {options
-                    .iter()
-                    .map(|(each, words)| {
-                        view! { <option value=*each selected=move || settings.with(value) == *each>{*words}</option> }
-                    })
-                    .collect_view()}
-            </select>
-        </label>
-    }
 }
 
 #[component]

@@ -12,8 +12,8 @@ use crate::protocol::Transcript;
 pub fn TimingsStrip() -> impl IntoView {
     let state = expect_context::<Session>().state;
     view! {
-        <section class="timings" aria-label="Timings" hidden=move || state.transcript.with(Option::is_none)>
-            {move || state.transcript.with(|transcript| transcript.as_ref().map(strip))}
+        <section class="timings" aria-label="Timings" hidden=move || state.speech.transcript.with(Option::is_none)>
+            {move || state.speech.transcript.with(|transcript| transcript.as_ref().map(strip))}
         </section>
     }
 }

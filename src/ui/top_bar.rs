@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::capability::{self, Tone};
 use super::icons::{self, Glyph};
-use super::route::Tab;
+use super::route::{Tab, View};
 use super::session::Session;
 use super::settings::Theme;
 use crate::protocol::{BackendChoice, Task};
@@ -12,8 +12,8 @@ use crate::protocol::{BackendChoice, Task};
 /// The bar.
 #[component]
 pub fn TopBar(
-    /// The task that is showing.
-    tab: Signal<Tab>,
+    /// What is showing.
+    view: Signal<View>,
     /// Whether the help sheet is open.
     help_open: RwSignal<bool>,
 ) -> impl IntoView {
@@ -29,14 +29,18 @@ pub fn TopBar(
                 {Tab::ALL
                     .map(|each| {
                         view! {
-                            <a class="tabs__tab" href=each.href() aria-current=move || (tab.get() == each).then_some("page")>
+                            <a
+                                class="tabs__tab"
+                                href=each.views()[0].href()
+                                aria-current=move || (view.get().tab() == each).then_some("page")
+                            >
                                 {each.title()}
                             </a>
                         }
                     })
                     .collect_view()}
             </nav>
-            <DeviceBadge />
+            <DeviceBadge view />
             <ThemeToggle />
             <button
                 type="button"
@@ -50,12 +54,43 @@ pub fn TopBar(
     }
 }
 
-/// What computes: the loaded model's adapter and backend, else the best that the probes found.
+/// The views of the tab that is showing, where it has several.
 #[component]
-fn DeviceBadge() -> impl IntoView {
+pub fn Views(
+    /// What is showing.
+    view: Signal<View>,
+) -> impl IntoView {
+    let tab = Memo::new(move |_| view.get().tab());
+    move || {
+        let tab = tab.get();
+        (tab.views().len() > 1).then(|| {
+            view! {
+                <nav class="views" aria-label=tab.title()>
+                    {tab.views()
+                        .iter()
+                        .map(|each| {
+                            view! {
+                                <a class="views__view" href=each.href() aria-current=move || (view.get() == *each).then_some("page")>
+                                    {each.title()}
+                                </a>
+                            }
+                        })
+                        .collect_view()}
+                </nav>
+            }
+        })
+    }
+}
+
+/// What computes: the adapter and backend of the model that is showing, else of another one that is loaded, else the best that
+/// the probes found.
+#[component]
+fn DeviceBadge(view: Signal<View>) -> impl IntoView {
     let state = expect_context::<Session>().state;
     let badge = Memo::new(move |_| {
-        let in_use = Task::ALL.into_iter().find_map(|task| state.slot(task).with(|slot| slot.info().cloned()));
+        let in_use = std::iter::once(view.get().task())
+            .chain(Task::ALL)
+            .find_map(|task| state.slot(task).with(|slot| slot.info().cloned()));
         match in_use {
             Some(info) => {
                 let backend = capability::backend_name(info.backend);

@@ -10,7 +10,8 @@ use super::format;
 use super::icons::{self, Glyph};
 use super::save;
 use super::session::Session;
-use super::state::{Recorder, Remedy, Run, RunPhase, State};
+use super::state::speech::{Recorder, Run, RunPhase};
+use super::state::{Remedy, State};
 use crate::audio::{SAMPLE_RATE_HZ, wav};
 use crate::protocol::{Failure, FailureKind, RunStage, Task};
 
@@ -18,7 +19,7 @@ use crate::protocol::{Failure, FailureKind, RunStage, Task};
 #[component]
 pub fn TranscriptPanel() -> impl IntoView {
     let state = expect_context::<Session>().state;
-    let empty = move || state.segments.with(Vec::is_empty) && state.tentative.with(String::is_empty);
+    let empty = move || state.speech.segments.with(Vec::is_empty) && state.speech.tentative.with(String::is_empty);
     view! {
         <section class="transcript" aria-labelledby="transcript-title">
             <header class="transcript__head">
@@ -29,7 +30,7 @@ pub fn TranscriptPanel() -> impl IntoView {
             <div class="transcript__text" class=("transcript__text--empty", empty)>
                 <ol class="segments" aria-live="polite" aria-relevant="additions">
                     <For
-                        each=move || state.segments.get().into_iter().enumerate()
+                        each=move || state.speech.segments.get().into_iter().enumerate()
                         key=|(i, segment)| (*i, segment.text.clone())
                         let((_, segment))
                     >
@@ -41,8 +42,8 @@ pub fn TranscriptPanel() -> impl IntoView {
                         </li>
                     </For>
                 </ol>
-                <p class="tentative" hidden=move || state.tentative.with(String::is_empty)>
-                    {move || state.tentative.with(|text| text.trim().to_string())}
+                <p class="tentative" hidden=move || state.speech.tentative.with(String::is_empty)>
+                    {move || state.speech.tentative.with(|text| text.trim().to_string())}
                 </p>
                 <Show when=empty>
                     <p class="transcript__placeholder">{move || placeholder(state)}</p>
@@ -54,7 +55,7 @@ pub fn TranscriptPanel() -> impl IntoView {
 
 /// What stands in the empty space.
 fn placeholder(state: State) -> &'static str {
-    match (state.recorder.get(), state.run.with(|run| run.phase)) {
+    match (state.speech.recorder.get(), state.speech.run.with(|run| run.phase)) {
         (Recorder::On, RunPhase::Working) => "Listening…",
         (Recorder::On, _) => "Recording. The words follow as soon as the model is ready.",
         (_, RunPhase::Done) => "No speech was found. If there was some, record again closer to the microphone.",
@@ -70,18 +71,18 @@ fn Status() -> impl IntoView {
     // Announced, so it changes only when what happens changes; the position beside it is not announced.
     let phase = Memo::new(move |_| phase_words(state));
     let position = move || {
-        let progress = state.run.with(|run| run.progress.filter(|_| run.phase == RunPhase::Working))?;
+        let progress = state.speech.run.with(|run| run.progress.filter(|_| run.phase == RunPhase::Working))?;
         (progress.total_s > 0.0)
             .then(|| format!("{} of {}", format::clock(progress.done_s), format::clock(progress.total_s)))
     };
-    let recording = move || state.recorder.get() != Recorder::Off;
+    let recording = move || state.speech.recorder.get() != Recorder::Off;
     // Before the first window is through, the share of its stage is the best that is known.
     let done = move || {
-        let progress = state.run.with(|run| run.progress)?;
+        let progress = state.speech.run.with(|run| run.progress)?;
         let in_windows = (progress.done_s > 0.0 && progress.total_s > 0.0).then(|| progress.done_s / progress.total_s);
         in_windows.or(progress.stage_done.map(f64::from))
     };
-    let busy = move || state.run.with(Run::is_busy) && !recording();
+    let busy = move || state.speech.run.with(Run::is_busy) && !recording();
     view! {
         <div class="status__track">
             <Show when=busy>
@@ -96,11 +97,11 @@ fn Status() -> impl IntoView {
 }
 
 fn phase_words(state: State) -> String {
-    let run = state.run.get();
+    let run = state.speech.run.get();
     if run.phase == RunPhase::Working && run.reload.is_some() {
         return "Its backend failed: the model is being loaded on the next one. The text so far is kept.".into();
     }
-    if state.recorder.get() == Recorder::On {
+    if state.speech.recorder.get() == Recorder::On {
         return String::new();
     }
     match run.phase {
@@ -113,7 +114,7 @@ fn phase_words(state: State) -> String {
             Some(RunStage::Decode) => "Writing the words…".into(),
             None => "Starting…".into(),
         },
-        RunPhase::Done => state.transcript.with(|transcript| match transcript {
+        RunPhase::Done => state.speech.transcript.with(|transcript| match transcript {
             Some(transcript) => {
                 let timings = &transcript.timings;
                 format!("Done in {} · {}", format::duration_ms(timings.total_ms), format::speed(timings.rtf))
@@ -131,14 +132,14 @@ fn Tools() -> impl IntoView {
     let session = expect_context::<Session>();
     let state = session.state;
     let copied = RwSignal::new(false);
-    let no_text = move || state.segments.with(Vec::is_empty);
-    let no_recording = move || state.recording.with(Option::is_none);
-    let recording = move || state.recorder.get() != Recorder::Off;
-    let running = move || state.run.with(Run::is_busy) && !recording();
+    let no_text = move || state.speech.segments.with(Vec::is_empty);
+    let no_recording = move || state.speech.recording.with(Option::is_none);
+    let recording = move || state.speech.recorder.get() != Recorder::Off;
+    let running = move || state.speech.run.with(Run::is_busy) && !recording();
     let nothing = move || no_text() && no_recording() && !running();
     let again = move |_| session.transcribe();
     let copy = move |_| {
-        let text = Format::Txt.write(&state.segments.get_untracked(), None);
+        let text = Format::Txt.write(&state.speech.segments.get_untracked(), None);
         spawn_local(async move {
             match save::copy(&text).await {
                 Ok(()) => {
@@ -167,7 +168,7 @@ fn Tools() -> impl IntoView {
                     }
                 }
             >
-                <button type="button" class="button button--small" on:click=move |_| session.cancel()>
+                <button type="button" class="button button--small" on:click=move |_| session.cancel_speech()>
                     <Glyph icon=icons::CLOSE />
                     "Cancel"
                 </button>
@@ -210,7 +211,9 @@ fn SaveMenu(no_text: Signal<bool>, no_recording: Signal<bool>) -> impl IntoView 
         focusing.remove();
     });
     let escape = move |event: ev::KeyboardEvent| {
-        if event.key() == "Escape" {
+        if event.key() == "Escape" && menu.get_untracked().is_some_and(|menu| menu.open()) {
+            // This press is for the menu, not for the work.
+            event.prevent_default();
             close();
             let summary = menu.get_untracked().and_then(|menu| menu.query_selector("summary").ok().flatten());
             if let Some(summary) = summary.and_then(|summary| summary.dyn_into::<web_sys::HtmlElement>().ok()) {
@@ -250,9 +253,11 @@ fn SaveMenu(no_text: Signal<bool>, no_recording: Signal<bool>) -> impl IntoView 
 
 fn save_text(state: State, kind: Format) {
     let contents = state
+        .speech
         .transcript
-        .with_untracked(|whole| state.segments.with_untracked(|segments| kind.write(segments, whole.as_ref())));
-    let name = state.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
+        .with_untracked(|whole| state.speech.segments.with_untracked(|segments| kind.write(segments, whole.as_ref())));
+    let name =
+        state.speech.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
     let file = format!("{}.{}", name.unwrap_or_else(|| "transcript".into()), kind.extension());
     if save::download(&file, kind.mime(), contents.as_bytes()).is_err() {
         state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
@@ -260,7 +265,7 @@ fn save_text(state: State, kind: Format) {
 }
 
 fn save_recording(state: State) {
-    let Some(recording) = state.recording.get_untracked() else { return };
+    let Some(recording) = state.speech.recording.get_untracked() else { return };
     let name = format!("{}.wav", recording.name);
     let file = match wav::encode(&recording.samples, SAMPLE_RATE_HZ) {
         Ok(file) => file,

@@ -24,4 +24,9 @@ impl Attachment {
     pub fn samples(self) -> Vec<f32> {
         if let Attachment::Samples(samples) = self { samples } else { Vec::new() }
     }
+
+    /// The files; none where there are none.
+    pub fn files(self) -> Vec<File> {
+        if let Attachment::Files(files) = self { files } else { Vec::new() }
+    }
 }

@@ -7,6 +7,7 @@ mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod pictures;
 mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
@@ -151,8 +152,17 @@ impl Worker {
                 let cancel = self.begin(job);
                 (job, self.generate(job, pipeline, &texts, &options, &cancel).await)
             }
-            Command::Classify { job, .. } | Command::EmbedPictures { job, .. } | Command::Match { job, .. } => {
-                (job, Err(Error::Input("no loaded model does this".into())))
+            Command::Classify { job, pipeline, top_k, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.classify(job, pipeline, &attachment.files(), top_k, batch_size, &cancel).await)
+            }
+            Command::EmbedPictures { job, pipeline, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.embed_pictures(job, pipeline, &attachment.files(), batch_size, &cancel).await)
+            }
+            Command::Match { job, pipeline, texts, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.match_pictures(job, pipeline, &attachment.files(), &texts, batch_size, &cancel).await)
             }
         };
         self.jobs.borrow_mut().remove(&job);

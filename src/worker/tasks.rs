@@ -1,11 +1,13 @@
 //! Runs of text and picture models: one command, one model, one answer. Speech, which streams, is `live`'s and `super`'s.
 
-use super::Worker;
+use super::pictures::decode;
+use super::{File, Worker};
 use crate::engine::embed::Embeddings;
 use crate::engine::generate::TextEvent;
 use crate::engine::model::Model;
 use crate::engine::session::Watch;
-use crate::engine::{CancelFlag, Result, edge};
+use crate::engine::vision::PictureCount;
+use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{Event, GenerateOptions, JobId, PipelineId};
 
 impl Worker {
@@ -54,6 +56,10 @@ impl Worker {
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
                     Model::Embedding(model) => model.embed(texts, batch_size, &mut watch).await,
+                    Model::ImageText(model) => Ok(Embeddings {
+                        n_cut: model.n_cut(texts)? as u32,
+                        vectors: model.embed_texts(texts, &mut watch).await?,
+                    }),
                     other => Err(other.refuses("turns texts into vectors")),
                 }
             })
@@ -106,4 +112,87 @@ impl Worker {
             .await?;
         Ok(Event::Generated { job, outputs, timings })
     }
+
+    pub(super) async fn classify(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        pictures: &[File],
+        top_k: u32,
+        batch_size: Option<u32>,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let count = count(pictures, batch_size)?;
+        let results = self
+            .on_model(job, pipeline, cancel, async |model| {
+                let mut on_progress = self.batch_progress(job, pictures.len());
+                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+                let picture = async |idx: usize| decode(&pictures[idx]).await;
+                match model {
+                    Model::Vision(model) => model.classify(count, picture, top_k as usize, &mut watch).await,
+                    other => Err(other.refuses("names what is on pictures")),
+                }
+            })
+            .await?;
+        Ok(Event::Classified { job, results, total_ms: edge::ms_since(start) })
+    }
+
+    pub(super) async fn embed_pictures(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        pictures: &[File],
+        batch_size: Option<u32>,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let count = count(pictures, batch_size)?;
+        let embeddings = self
+            .on_model(job, pipeline, cancel, async |model| {
+                let mut on_progress = self.batch_progress(job, pictures.len());
+                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+                let picture = async |idx: usize| decode(&pictures[idx]).await;
+                match model {
+                    Model::Vision(model) => model.embed(count, picture, &mut watch).await,
+                    Model::ImageText(model) => model.embed_pictures(count, picture, &mut watch).await,
+                    other => Err(other.refuses("turns pictures into vectors")),
+                }
+            })
+            .await?;
+        Ok(Event::Embedded { job, embeddings, n_cut: 0, total_ms: edge::ms_since(start) })
+    }
+
+    pub(super) async fn match_pictures(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        pictures: &[File],
+        texts: &[String],
+        batch_size: Option<u32>,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let count = count(pictures, batch_size)?;
+        let matches = self
+            .on_model(job, pipeline, cancel, async |model| {
+                let mut on_progress = self.batch_progress(job, pictures.len());
+                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+                let picture = async |idx: usize| decode(&pictures[idx]).await;
+                match model {
+                    Model::ImageText(model) => model.scores(count, picture, texts, &mut watch).await,
+                    other => Err(other.refuses("compares pictures with texts")),
+                }
+            })
+            .await?;
+        Ok(Event::Matched { job, matches, total_ms: edge::ms_since(start) })
+    }
+}
+
+/// How many pictures there are; none is an error.
+fn count(pictures: &[File], batch_size: Option<u32>) -> Result<PictureCount> {
+    if pictures.is_empty() {
+        return Err(Error::Input("no picture came with the request".into()));
+    }
+    Ok(PictureCount { total: pictures.len(), at_once: batch_size.map(|n| n as usize) })
 }

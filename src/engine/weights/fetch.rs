@@ -52,11 +52,6 @@ impl Request {
         Self { answer: JsFuture::from(answer), range }
     }
 
-    /// First byte that was asked for.
-    pub fn begin(&self) -> u64 {
-        self.range.map_or(0, |(begin, _)| begin)
-    }
-
     /// Waits for the head of the answer.
     pub async fn answer(self) -> Result<Answer, Problem> {
         let response: Response = self.answer.await.map_err(|error| broken(&error))?.unchecked_into();

@@ -8,21 +8,25 @@ use std::rc::Rc;
 
 use super::files::{FileStream, LoadHooks, MAX_SMALL_FILE_BYTES};
 use crate::engine::{Error, Result};
-use crate::protocol::FileProgress;
-
-/// Bytes of a chunk: as much as a browser receives with one request.
-const CHUNK_BYTES: usize = crate::protocol::LoadRequest::DEFAULT_CHUNK_BYTES as usize;
+use crate::protocol::{FileProgress, LoadRequest};
 
 /// A model's folder.
 pub struct ModelFiles {
     folder: PathBuf,
     hooks: LoadHooks,
+    /// Bytes of a chunk.
+    chunk_bytes: u32,
 }
 
 impl ModelFiles {
     /// The files of that folder.
     pub fn folder(folder: impl Into<PathBuf>, hooks: LoadHooks) -> Self {
-        Self { folder: folder.into(), hooks }
+        Self { folder: folder.into(), hooks, chunk_bytes: LoadRequest::DEFAULT_CHUNK_BYTES }
+    }
+
+    /// The same, read in chunks of so many bytes: a browser receives as much with one request.
+    pub fn in_chunks(self, chunk_bytes: u32) -> Self {
+        Self { chunk_bytes: chunk_bytes.max(1), ..self }
     }
 
     /// The model's id.
@@ -60,10 +64,15 @@ impl ModelFiles {
         let path = self.folder.join(name);
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
         match opened {
-            Ok((total, file)) => {
-                let (file, hooks) = (file.into(), self.hooks.clone());
-                Ok(Some(Rc::new(ChunkFile { file, path, name: name.into(), total, received: Cell::new(0), hooks })))
-            }
+            Ok((total, file)) => Ok(Some(Rc::new(ChunkFile {
+                file: file.into(),
+                path,
+                name: name.into(),
+                total,
+                chunk_bytes: self.chunk_bytes.into(),
+                received: Cell::new(0),
+                hooks: self.hooks.clone(),
+            }))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fetch_error(&path, &error.to_string())),
         }
@@ -76,6 +85,7 @@ pub struct ChunkFile {
     path: PathBuf,
     name: String,
     total: u64,
+    chunk_bytes: u64,
     received: Cell<u64>,
     hooks: LoadHooks,
 }
@@ -88,7 +98,7 @@ impl ChunkFile {
 
     /// Length of each chunk but the last.
     pub fn chunk_bytes(&self) -> u64 {
-        CHUNK_BYTES as u64
+        self.chunk_bytes
     }
 
     /// Whether all of it is here, checked: natively files are taken as they are.
@@ -114,8 +124,8 @@ impl ChunkFile {
         self.hooks.cancel.check()?;
         let mut chunk = Vec::new();
         let mut file = self.file.borrow_mut();
-        let at = SeekFrom::Start(u64::from(idx) * CHUNK_BYTES as u64);
-        let read = file.seek(at).and_then(|_| (&mut *file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk));
+        let at = SeekFrom::Start(u64::from(idx) * self.chunk_bytes);
+        let read = file.seek(at).and_then(|_| (&mut *file).take(self.chunk_bytes).read_to_end(&mut chunk));
         read.map_err(|error| self.refused(&error.to_string()))?;
         self.received.set((self.received.get() + chunk.len() as u64).min(self.total));
         (self.hooks.on_progress)(FileProgress {
@@ -151,6 +161,8 @@ fn fetch_error(path: &Path, reason: &str) -> Error {
 mod tests {
     use super::*;
 
+    const CHUNK_BYTES: usize = 100_000;
+
     #[test]
     fn native_files_come_whole_in_chunks_or_say_that_they_are_missing() {
         let folder = std::env::temp_dir().join(format!("rill-native-files-{}", std::process::id()));
@@ -163,7 +175,7 @@ mod tests {
             on_progress: Rc::new(move |p| log.borrow_mut().push(p.received_bytes)),
             ..LoadHooks::default()
         };
-        let files = ModelFiles::folder(&folder, hooks.clone());
+        let files = ModelFiles::folder(&folder, hooks.clone()).in_chunks(CHUNK_BYTES as u32);
         pollster::block_on(async {
             let mut stream = files.open("model.safetensors").await.unwrap();
             assert_eq!(stream.total_bytes(), Some(bytes.len() as u64));

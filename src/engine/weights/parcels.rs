@@ -276,3 +276,102 @@ async fn files_of(files: &ModelFiles) -> Result<Vec<String>> {
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     Ok(names.into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::weights::files::LoadHooks;
+    use std::collections::HashMap;
+    use std::path::PathBuf;
+
+    type Tensors = HashMap<String, Vec<u8>>;
+
+    /// A file written by the format's own crate.
+    fn file_of(tensors: &[(&str, usize)]) -> (Vec<u8>, Tensors) {
+        let bytes =
+            |len: usize, seed: usize| (0..len).map(|i| (i.wrapping_mul(31) ^ (i >> 8) ^ (seed * 77)) as u8).collect();
+        let data: Tensors =
+            tensors.iter().enumerate().map(|(seed, &(name, len))| (name.to_string(), bytes(len, seed + len))).collect();
+        let views = data.iter().map(|(name, bytes)| {
+            (name, safetensors::tensor::TensorView::new(safetensors::Dtype::U8, vec![bytes.len()], bytes).unwrap())
+        });
+        (safetensors::serialize(views, None).unwrap(), data)
+    }
+
+    fn folder(name: &str, files: &[(&str, &[u8])]) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("rill-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(folder.join(name), bytes).unwrap());
+        folder
+    }
+
+    /// What each component gets, received in their order.
+    fn gather(folder: &PathBuf, chunk_bytes: u32, lanes: usize, components: &[&[&str]]) -> Result<Vec<Tensors>> {
+        let files = ModelFiles::folder(folder, LoadHooks::default()).in_chunks(chunk_bytes);
+        pollster::block_on(async {
+            let mut weights = Weights::open(&files, lanes, &CancelFlag::default()).await?;
+            let wanted: Vec<BTreeSet<String>> =
+                components.iter().map(|names| names.iter().map(|name| name.to_string()).collect()).collect();
+            let mut all = Vec::new();
+            for mut parcel in weights.parcels(&wanted) {
+                let mut got = Tensors::new();
+                while weights.next(&mut parcel).await? {
+                    assert!(weights.in_flight.len() <= lanes);
+                    while let Some(part) = parcel.next_part() {
+                        let bytes = got.entry(part.entry.name.clone()).or_default();
+                        assert_eq!(part.offset, bytes.len() as u64);
+                        bytes.extend_from_slice(part.bytes);
+                    }
+                }
+                assert_eq!(parcel.received_bytes, parcel.total_bytes);
+                all.push(got);
+            }
+            weights.finish().await?;
+            Ok(all)
+        })
+    }
+
+    fn only(data: &Tensors, names: &[&str]) -> Tensors {
+        names.iter().map(|&name| (name.to_string(), data[name].clone())).collect()
+    }
+
+    #[test]
+    fn parcels_bring_each_component_its_tensors_whatever_the_chunks_and_the_order() {
+        let (file, data) =
+            file_of(&[("a", 1000), ("b", 5), ("c", 70_001), ("d", 16), ("e", 0), ("f", 2500), ("unused", 9000)]);
+        let folder = folder("parcels", &[("model.safetensors", &file)]);
+        // The first component lies behind the second, they share chunks, and one tensor belongs to both.
+        let components: [&[&str]; 3] = [&["f", "d", "b"], &["a", "c", "b", "e"], &["d"]];
+        for chunk_bytes in [64, 333, 1000, 4096, 1 << 20] {
+            for lanes in [1, 3, 8] {
+                let got = gather(&folder, chunk_bytes, lanes, &components).unwrap();
+                for (got, names) in got.iter().zip(components) {
+                    assert_eq!(*got, only(&data, names), "chunks of {chunk_bytes}, {lanes} at once");
+                }
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn parcels_come_from_several_files_that_an_index_ties_together() {
+        let (one, mut data) = file_of(&[("a", 5000), ("b", 77)]);
+        let (two, more) = file_of(&[("c", 3000), ("d", 1)]);
+        data.extend(more);
+        let index = br#"{"metadata":{},"weight_map":{"a":"m-1.safetensors","b":"m-1.safetensors","c":"m-2.safetensors","d":"m-2.safetensors"}}"#;
+        let files: [(&str, &[u8]); 3] = [("m-1.safetensors", &one), ("m-2.safetensors", &two), (INDEX, index)];
+        let sharded = folder("shards", &files);
+        let components: [&[&str]; 2] = [&["d", "a"], &["b", "c"]];
+        let got = gather(&sharded, 512, 3, &components).unwrap();
+        assert_eq!(got, components.map(|names| only(&data, names)));
+        std::fs::write(sharded.join("m-2.safetensors"), &one).unwrap();
+        let message = gather(&sharded, 512, 3, &components).unwrap_err().to_string();
+        assert!(message.contains("`a` is in two of its files"), "{message}");
+        std::fs::remove_file(sharded.join("m-2.safetensors")).unwrap();
+        let message = gather(&sharded, 512, 3, &components).unwrap_err().to_string();
+        assert!(message.contains("m-2.safetensors") && message.contains("no such file"), "{message}");
+        std::fs::remove_dir_all(sharded).unwrap();
+        let nothing = folder("no-weights", &[]);
+        assert!(gather(&nothing, 512, 3, &components).unwrap_err().to_string().contains("model.safetensors"));
+    }
+}

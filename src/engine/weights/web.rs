@@ -216,7 +216,8 @@ impl Shared {
 
     async fn keep_absence(&self, url: String) {
         self.forget(&url).await;
-        let manifest = Manifest { kept: Kept::Absent, ..self.new_manifest(url, None) };
+        let mut manifest = self.new_manifest(url, None);
+        manifest.kept = Kept::Absent;
         self.put(&manifest, None).await;
     }
 

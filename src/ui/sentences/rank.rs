@@ -2,10 +2,11 @@
 
 use leptos::prelude::*;
 
-use super::format;
-use super::session::Session;
-use super::state::Slot;
-use crate::protocol::Task;
+use crate::ui::format;
+use crate::ui::passages;
+use crate::ui::session::Session;
+use crate::ui::state::work::{Panel, Work};
+use crate::ui::work_status::WorkStatus;
 
 const SAMPLE_QUERY: &str = "How do I get my money back?";
 const SAMPLE_SENTENCES: &str = "Refunds are paid within five working days.
@@ -16,18 +17,15 @@ Please keep the receipt for your records.";
 
 /// The panel.
 #[component]
-pub fn Similarity() -> impl IntoView {
+pub fn Rank() -> impl IntoView {
     let session = expect_context::<Session>();
-    let comparison = session.state.comparison;
+    let comparison = session.state.sentences.comparison;
+    let work = session.state.work(Panel::Rank);
     let query = RwSignal::new(SAMPLE_QUERY.to_string());
     let sentences = RwSignal::new(SAMPLE_SENTENCES.to_string());
-    let lines = move || {
-        sentences.with(|text| {
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect::<Vec<_>>()
-        })
-    };
+    let lines = move || sentences.with(|text| passages::lines(text));
     let incomplete = move || query.with(|query| query.trim().is_empty()) || lines().is_empty();
-    let busy = move || comparison.with(|comparison| comparison.job.is_some() || comparison.waiting);
+    let busy = move || work.with(Work::is_busy);
     let compare = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         if incomplete() || busy() {
@@ -37,46 +35,42 @@ pub fn Similarity() -> impl IntoView {
             comparison.query = query.get_untracked().trim().to_string();
             comparison.sentences = untrack(lines);
         });
-        session.compare();
+        session.run(Panel::Rank);
     };
-    let status = move || {
-        if comparison.with(|comparison| comparison.waiting) {
-            "Waiting for the model…".into()
-        } else if busy() {
-            "Comparing…".into()
-        } else if session.state.slot(Task::TextEmbedding).with(|slot| matches!(slot, Slot::Failed { .. })) {
-            "The model could not be loaded.".into()
-        } else {
-            comparison.with(|comparison| match comparison.ranked.len() {
-                0 => String::new(),
-                count => format!("{count} sentences compared in {}", format::duration_ms(comparison.total_ms)),
-            })
-        }
+    let done = move || {
+        let (count, n_cut) = comparison.with(|comparison| (comparison.ranked.len(), comparison.n_cut));
+        let took = format::duration_ms(work.with(|work| work.total_ms));
+        format!("{count} sentences compared in {took}{}", format::cut(n_cut))
     };
     let model =
-        move || session.state.chosen(Task::TextEmbedding).map_or_else(|| "a small model".into(), |model| model.title);
+        move || session.state.chosen(Panel::Rank.task()).map_or_else(|| "a small model".into(), |model| model.title);
     view! {
-        <section class="similarity" aria-labelledby="text-title">
-            <h1 id="text-title">"Which sentence means the same?"</h1>
-            <p class="similarity__lead">
+        <section class="panel" aria-labelledby="rank-title">
+            <h1 id="rank-title">"Which sentence means the same?"</h1>
+            <p class="panel__lead">
                 {move || format!("Sentences are ranked by meaning, not by shared words, with {}, on your own device.", model())}
             </p>
-            <form class="similarity__form" on:submit=compare>
+            <form class="panel__form" on:submit=compare>
                 <label class="settings__field">
                     <span>"Query"</span>
                     <input type="text" prop:value=query on:input=move |event| query.set(event_target_value(&event)) />
                 </label>
                 <label class="settings__field">
                     <span>"Sentences, one a line"</span>
-                    <textarea rows="6" prop:value=sentences on:input=move |event| sentences.set(event_target_value(&event))></textarea>
+                    <textarea
+                        rows="6"
+                        prop:value=sentences
+                        on:input=move |event| sentences.set(event_target_value(&event))
+                        on:keydown=crate::ui::shortcuts::submit_on_ctrl_enter
+                    ></textarea>
                 </label>
-                <div class="similarity__go">
+                <div class="panel__go">
                     <button type="submit" class="button button--primary" aria-disabled=move || (incomplete() || busy()).to_string()>
                         "Compare"
                     </button>
-                    <p role="status">{status}</p>
                 </div>
             </form>
+            <WorkStatus panel=Panel::Rank doing="Comparing…" done=Signal::derive(done) unit="texts" />
             <ol class="ranking" aria-label="Ranking">
                 {move || {
                     comparison.with(|comparison| {

@@ -1,0 +1,231 @@
+//! Pictures and words in one space: labels held against pictures, and pictures found by words.
+
+use leptos::prelude::*;
+
+use super::passages;
+use super::pictures::{Card, Gathered, done_words};
+use super::session::Session;
+use super::shortcuts;
+use super::state::pictures::{self, Matching, Picture};
+use super::state::work::{Panel, Work};
+use super::tray::Tray;
+use super::vectors;
+use super::work_status::WorkStatus;
+
+const SAMPLE_LABELS: &str = "dog face\nred apple\nautomobile\nguitar\nhouse\ngrinning face";
+
+/// Labels shown for a picture.
+const N_SHOWN: usize = 5;
+
+/// The embedded model, which brings its own list of names.
+const EMBEDDED: &str = "clip-emoji";
+
+/// Labels against pictures.
+#[component]
+pub fn Labels() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let matching = state.matching;
+    let album = matching.album;
+    if matching.typed.with_untracked(String::is_empty) {
+        matching.typed.set(SAMPLE_LABELS.into());
+    }
+    view! {
+        <section class="panel" aria-labelledby="labels-title">
+            <h1 id="labels-title">"Which words fit the picture?"</h1>
+            <Lead />
+            <Tray panel=Panel::Match />
+            <TypedLabels />
+            <WorkStatus panel=Panel::Match doing="Comparing…" done=Signal::derive(move || done_words(&state.work(Panel::Match).get())) unit="pictures and texts" />
+            <Gathered panel=Panel::Match />
+            <ul class="cards" class=("cards--one", move || album.pictures.with(|pictures| pictures.len() == 1)) aria-label="Pictures">
+                <For each=move || album.pictures.get() key=|picture| picture.id let(picture)>
+                    <Labelled picture />
+                </For>
+            </ul>
+        </section>
+    }
+}
+
+/// What the chosen model can do, in its own card's words.
+#[component]
+fn Lead() -> impl IntoView {
+    let state = expect_context::<Session>().state;
+    let words = move || {
+        let model = state.chosen(Panel::Match.task())?;
+        Some(format!("{}: {}", model.title, model.summary))
+    };
+    view! { <p class="panel__lead">{words}</p> }
+}
+
+/// The visitor's own labels, or all names that came with the model.
+#[component]
+fn TypedLabels() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let matching = state.matching;
+    let work = state.work(Panel::Match);
+    let is_embedded = move || state.chosen(Panel::Match.task()).is_some_and(|model| model.id == EMBEDDED);
+    let by_names = move || matching.labels.get() == pictures::Labels::Names;
+    // Another model did not bring these names.
+    Effect::new(move || {
+        if !is_embedded() && by_names() {
+            session.use_labels(pictures::Labels::Typed);
+        }
+    });
+    let n_labels = move || matching.wanted().len();
+    let idle = move || n_labels() == 0 || matching.album.pictures.with(Vec::is_empty) || work.with(Work::is_busy);
+    let compare = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if !idle() {
+            session.run(Panel::Match);
+        }
+    };
+    // What is typed is compared when the hand rests.
+    let resting = StoredValue::new_local(None::<gloo_timers::callback::Timeout>);
+    let type_label = move |event| {
+        matching.typed.set(event_target_value(&event));
+        resting.set_value(Some(gloo_timers::callback::Timeout::new(500, move || session.labels_changed())));
+    };
+    let choose = move |event| {
+        let all = event_target_value(&event) == "names";
+        session.use_labels(if all { pictures::Labels::Names } else { pictures::Labels::Typed });
+    };
+    view! {
+        <form class="panel__form" on:submit=compare>
+            <Show when=is_embedded>
+                <label class="settings__field">
+                    <span>"Compare with"</span>
+                    <select on:change=choose prop:value=move || if by_names() { "names" } else { "typed" }>
+                        <option value="typed">"My own labels"</option>
+                        <option value="names">"All 1,652 names of emoji that it learned"</option>
+                    </select>
+                </label>
+            </Show>
+            <label class="settings__field" hidden=by_names>
+                <span>"Labels, one a line"</span>
+                <textarea rows="6" prop:value=matching.typed on:input=type_label on:keydown=shortcuts::submit_on_ctrl_enter></textarea>
+            </label>
+            <div class="panel__go">
+                <button type="submit" class="button button--primary" aria-disabled=move || idle().to_string()>"Compare"</button>
+                <p class="panel__note">
+                    {move || matching.album.pictures.with(Vec::is_empty).then_some("Bring a picture first: drop, paste, choose or take one.")}
+                </p>
+            </div>
+        </form>
+    }
+}
+
+#[component]
+fn Labelled(picture: Picture) -> impl IntoView {
+    let matching = expect_context::<Session>().state.matching;
+    let vector = picture.vector.clone();
+    let scores = Memo::new(move |_| {
+        let (Some(vector), Some(scale)) = (vector.get(), matching.scale.get()) else { return Vec::new() };
+        compete(&matching, &vector, scale)
+    });
+    view! { <Card panel=Panel::Match picture scores=Signal::derive(move || scores.get()) /> }
+}
+
+/// The labels that fit best; empty until each of them has its vector.
+fn compete(matching: &Matching, picture: &[f32], scale: f32) -> Vec<(String, f32)> {
+    let wanted = matching.wanted();
+    let scores: Option<Vec<f32>> = matching.texts.with(|texts| {
+        wanted.iter().map(|text| texts.get(text).map(|text| scale * vectors::dot(picture, text))).collect()
+    });
+    let Some(scores) = scores else { return Vec::new() };
+    let best = vectors::best(vectors::softmax(&scores), N_SHOWN);
+    best.into_iter().map(|(n, score)| (wanted[n].clone(), score)).collect()
+}
+
+/// Pictures found by words.
+#[component]
+pub fn Find() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let state = session.state;
+    let matching = state.matching;
+    let work = state.work(Panel::Match);
+    let query = RwSignal::new(matching.query.get_untracked());
+    let no_pictures = move || matching.album.pictures.with(Vec::is_empty);
+    let idle = move || query.with(|query| query.trim().is_empty()) || no_pictures() || work.with(Work::is_busy);
+    let search = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if !idle() {
+            matching.query.set(passages::lines(&query.get_untracked()).join(" "));
+            session.run(Panel::Match);
+        }
+    };
+    view! {
+        <section class="panel" aria-labelledby="find-title">
+            <h1 id="find-title">"Find pictures by words"</h1>
+            <Lead />
+            <Tray panel=Panel::Match />
+            <form class="panel__form" on:submit=search>
+                <label class="settings__field">
+                    <span>"What are you looking for?"</span>
+                    <input type="search" placeholder="something to eat" prop:value=query on:input=move |event| query.set(event_target_value(&event)) />
+                </label>
+                <div class="panel__go">
+                    <button type="submit" class="button button--primary" aria-disabled=move || idle().to_string()>"Search"</button>
+                    <p class="panel__note">
+                        {move || no_pictures().then_some("Bring pictures first. Each is read once; then a question costs one short text.")}
+                    </p>
+                </div>
+            </form>
+            <WorkStatus panel=Panel::Match doing="Looking…" done=Signal::derive(move || done_words(&work.get())) unit="pictures and texts" />
+            <Gathered panel=Panel::Match />
+            <Found />
+        </section>
+    }
+}
+
+/// The pictures, the best first once there is a question.
+#[component]
+fn Found() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let matching = session.state.matching;
+    let ranked = Memo::new(move |_| {
+        let pictures = matching.album.pictures.get();
+        let query = matching.query.get();
+        let text = matching.texts.with(|texts| texts.get(query.trim()).cloned());
+        let cosine = |picture: &Picture| Some(vectors::dot(picture.vector.get()?.as_slice(), text.as_ref()?));
+        let mut ranked: Vec<(u32, Option<f32>)> =
+            pictures.iter().map(|picture| (picture.id, cosine(picture))).collect();
+        ranked.sort_by(|a, b| b.1.unwrap_or(f32::NEG_INFINITY).total_cmp(&a.1.unwrap_or(f32::NEG_INFINITY)));
+        ranked
+    });
+    let picture = move |id: u32| {
+        matching.album.pictures.with(|pictures| pictures.iter().find(|picture| picture.id == id).cloned())
+    };
+    view! {
+        <ol class="finds" aria-label="Pictures, the best first">
+            {move || {
+                ranked
+                    .get()
+                    .into_iter()
+                    .enumerate()
+                    .filter_map(|(rank, (id, cosine))| {
+                        let Picture { name, url, size: (width, height), .. } = picture(id)?;
+                        let score = cosine.map(|cosine| {
+                            view! { <span class="ranking__score" title=format!("cosine {cosine:.4}")>{format!("{cosine:.2}")}</span> }
+                        });
+                        Some(view! {
+                            <li class="find" class=("find--best", rank == 0 && cosine.is_some())>
+                                <img src=url alt=name.clone() width=width height=height decoding="async" loading="lazy" />
+                                <p class="find__name"><span>{name.clone()}</span>{score}</p>
+                                <button
+                                    type="button"
+                                    class="button button--bare find__remove"
+                                    aria-label=format!("Remove {name}")
+                                    on:click=move |_| matching.album.remove(id)
+                                >
+                                    <super::icons::Glyph icon=super::icons::CLOSE />
+                                </button>
+                            </li>
+                        })
+                    })
+                    .collect_view()
+            }}
+        </ol>
+    }
+}

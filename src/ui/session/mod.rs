@@ -1,0 +1,220 @@
+//! What the visitor does, turned into calls of the [`Platform`], one file a subject. It holds what is no signal: the loaded
+//! pipelines, the jobs under way, the open microphone.
+
+mod album;
+mod loads;
+mod matching;
+mod pictures;
+mod sentences;
+mod speech;
+mod writing;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use js_sys::Array;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::platform::{Canceller, Pending, Pipeline, Platform};
+use super::settings;
+use super::state::work::{Panel, Phase, Work};
+use super::state::{Engine, Remedy, State};
+use crate::protocol::{FEATURES, Failure, Task};
+
+pub use album::{SAMPLES, named, sample_url};
+pub use sentences::GAP;
+pub use writing::contradiction;
+
+/// The visitor's hands. Copies share one page.
+#[derive(Clone, Copy)]
+pub struct Session {
+    /// What the page knows.
+    pub state: State,
+    inner: StoredValue<Rc<Inner>, LocalStorage>,
+}
+
+struct Inner {
+    platform: Platform,
+    pipelines: [RefCell<Option<Pipeline>>; Task::ALL.len()],
+    load: RefCell<[Option<Canceller>; Task::ALL.len()]>,
+    /// The files of models that were dropped or picked, by the names that these models go by.
+    files: RefCell<HashMap<String, Array>>,
+    work: RefCell<[Option<Canceller>; Panel::ALL.len()]>,
+    speech: speech::Hands,
+}
+
+impl Inner {
+    fn pipeline(&self, task: Task) -> &RefCell<Option<Pipeline>> {
+        &self.pipelines[task as usize]
+    }
+}
+
+impl Session {
+    /// A session over this engine.
+    pub fn new(state: State, platform: Platform) -> Self {
+        let inner = Rc::new(Inner {
+            platform,
+            pipelines: Default::default(),
+            load: RefCell::default(),
+            files: RefCell::default(),
+            work: RefCell::default(),
+            speech: speech::Hands::default(),
+        });
+        Self { state, inner: StoredValue::new_local(inner) }
+    }
+
+    fn inner(&self) -> Rc<Inner> {
+        self.inner.get_value()
+    }
+
+    /// Ask the engine, now that it listens, what this browser can do and what it keeps. A speech model that is kept is
+    /// loaded at once; one that is not is downloaded only when the visitor records or drops something, because the
+    /// first visit must not cost anyone a hundred megabytes unasked.
+    pub fn greet(self) {
+        let state = self.state;
+        let inner = self.inner();
+        // A new engine knows nothing of the settings.
+        inner.platform.enable_feature_fallbacks(state.settings.with_untracked(|settings| settings.fallbacks));
+        spawn_local(async move {
+            let known = inner.platform.cached(move |event| state.apply(event)).await.is_ok();
+            let chosen = untrack(|| state.chosen(Task::SpeechToText));
+            if known && chosen.is_some_and(|model| untrack(|| state.is_cached(&model.id))) {
+                self.load(Task::SpeechToText);
+            }
+            // A probe that fails is a finding too: the badge then says that nothing was found.
+            if inner.platform.backends(move |event| state.apply(event)).await.is_err() {
+                state.backends.set(Some(Vec::new()));
+            }
+        });
+    }
+
+    /// Drop the pipelines that went down with the GPU or the engine.
+    pub fn forget_pipelines(self) {
+        let inner = self.inner();
+        for pipeline in &inner.pipelines {
+            pipeline.take();
+        }
+        inner.speech.forget_stream();
+    }
+
+    /// Start the engine again after a crash.
+    pub fn restart(self) {
+        self.state.engine.set(Engine::Starting);
+        self.state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Restart));
+        self.inner().platform.restart();
+    }
+
+    // ---- work of the panels
+
+    /// Do what this panel asks for, from what its signals hold.
+    pub fn run(self, panel: Panel) {
+        self.state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Run(panel)));
+        match panel {
+            Panel::Rank => self.compare(),
+            Panel::Search => self.search(),
+            Panel::Gap => self.fill(),
+            Panel::Write => self.write(),
+            Panel::Pictures => self.name_pictures(),
+            Panel::Match => self.match_pictures(),
+        }
+    }
+
+    /// Stop what this panel asked for. What is finished stays.
+    pub fn cancel(self, panel: Panel) {
+        let work = self.state.work(panel);
+        if !work.with_untracked(Work::is_busy) {
+            return;
+        }
+        if let Some(canceller) = self.inner().work.borrow_mut()[panel as usize].take() {
+            canceller.cancel();
+        }
+        work.update(|work| work.end(Phase::Cancelled));
+    }
+
+    /// The model that this panel asks. Where it is not there it is loaded, and the panel waits for it.
+    fn model_for(self, panel: Panel) -> Option<Pipeline> {
+        let pipeline = self.loaded_as_chosen(panel.task());
+        if pipeline.is_none() {
+            self.state.work(panel).update(Work::wait);
+            self.load(panel.task());
+        }
+        pipeline
+    }
+
+    /// Begin work on so many inputs; gives the number of the run.
+    fn begin(self, panel: Panel, n_inputs: usize) -> u32 {
+        let work = self.state.work(panel);
+        work.update(|work| work.begin(n_inputs as u32));
+        work.with_untracked(|work| work.run)
+    }
+
+    /// Wait for one job of a run. `None` where it gives nothing, which has been said by then, or where the run has been
+    /// cancelled or replaced meanwhile.
+    async fn follow<T>(
+        self,
+        panel: Panel,
+        run: u32,
+        n_inputs: usize,
+        pending: Result<Pending<T>, Failure>,
+    ) -> Option<T> {
+        let work = self.state.work(panel);
+        let is_current = || work.with_untracked(|work| work.run == run && work.phase == Phase::Working);
+        let pending = match pending {
+            Ok(pending) => pending,
+            Err(failure) => {
+                work.update(|work| work.end(Phase::Failed));
+                self.state.alert(panel.task(), failure, Remedy::Run(panel));
+                return None;
+            }
+        };
+        work.update(|work| work.take_on(pending.canceller.job));
+        self.inner().work.borrow_mut()[panel as usize] = Some(pending.canceller.clone());
+        // `State::apply` has said why a job failed.
+        let result = pending.result().await.ok().filter(|_| is_current())?;
+        work.update(|work| work.put_by(n_inputs as u32));
+        Some(result)
+    }
+
+    /// The run has done all that was asked, in so many milliseconds.
+    fn finish(self, panel: Panel, total_ms: f64) {
+        self.state.work(panel).update(|work| {
+            work.end(Phase::Done);
+            work.total_ms = total_ms;
+        });
+    }
+
+    // ---- the rest
+
+    /// Try what belongs to no backend, once.
+    pub fn probe_rest(self) {
+        let (state, inner) = (self.state, self.inner());
+        if state.features.with_untracked(|features| !features.is_empty()) {
+            return;
+        }
+        spawn_local(async move {
+            let mut found = Vec::new();
+            for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
+                // A test that could not be made is left out of the table.
+                found.extend(inner.platform.test_feature_support(name).await);
+            }
+            state.features.set(found);
+        });
+    }
+
+    /// Keep the settings whenever they change.
+    pub fn keep_settings(self) {
+        let chosen = self.state.settings;
+        Effect::new(move || chosen.with(settings::save));
+        let fallbacks = Memo::new(move |_| chosen.with(|settings| settings.fallbacks));
+        let inner = self.inner();
+        Effect::new(move |before: Option<bool>| {
+            let allowed = fallbacks.get();
+            if before.is_some_and(|before| before != allowed) {
+                inner.platform.enable_feature_fallbacks(allowed);
+            }
+            allowed
+        });
+    }
+}

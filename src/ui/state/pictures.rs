@@ -1,0 +1,151 @@
+//! What the picture panels know: the pictures that were brought in, what they are named, and how texts fit them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use send_wrapper::SendWrapper;
+use web_sys::{Blob, Url};
+
+use crate::protocol::{LabelScore, PipelineId};
+
+/// A unit vector.
+pub type Vector = Arc<Vec<f32>>;
+
+/// A picture that this browser can read.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Tells pictures apart.
+    pub id: u32,
+    /// The file's name, or what else it can be called.
+    pub name: String,
+    /// An address of this page for the file: the browser draws it without a copy.
+    pub url: String,
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// The file itself.
+    pub file: SendWrapper<Blob>,
+    /// What the classifier said, the most probable first; empty until then.
+    pub labels: ArcRwSignal<Vec<LabelScore>>,
+    /// The picture as a vector, once that is made.
+    pub vector: ArcRwSignal<Option<Vector>>,
+}
+
+/// Pictures that were brought in, and the files that were refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Album {
+    /// In the order in which they came.
+    pub pictures: RwSignal<Vec<Picture>>,
+    /// Files that were refused, each with the reason.
+    pub refused: RwSignal<Vec<(String, String)>>,
+    /// Files that are still being read.
+    pub n_unread: RwSignal<usize>,
+}
+
+impl Album {
+    /// Take in a file that this browser can read.
+    pub fn add(&self, name: String, file: Blob, size: (u32, u32)) {
+        let Ok(url) = Url::create_object_url_with_blob(&file) else {
+            return self.refuse(name, "this browser gave no address for it".into());
+        };
+        self.pictures.update(|pictures| {
+            let id = pictures.iter().map(|picture| picture.id).max().unwrap_or(0) + 1;
+            let (labels, vector) = (ArcRwSignal::default(), ArcRwSignal::default());
+            pictures.push(Picture { id, name, url, size, file: SendWrapper::new(file), labels, vector });
+        });
+    }
+
+    /// Note that a file was refused.
+    pub fn refuse(&self, name: String, reason: String) {
+        self.refused.update(|refused| refused.push((name, reason)));
+    }
+
+    /// Away with one picture.
+    pub fn remove(&self, id: u32) {
+        self.pictures.update(|pictures| {
+            pictures.retain(|picture| {
+                if picture.id == id {
+                    free(&picture.url);
+                }
+                picture.id != id
+            });
+        });
+    }
+
+    /// Away with all.
+    pub fn clear(&self) {
+        self.pictures.update(|pictures| pictures.drain(..).for_each(|picture| free(&picture.url)));
+        self.refused.update(Vec::clear);
+    }
+
+    /// The pictures of which this holds.
+    pub fn which(&self, holds: impl Fn(&Picture) -> bool) -> Vec<Picture> {
+        self.pictures.with_untracked(|pictures| pictures.iter().filter(|picture| holds(picture)).cloned().collect())
+    }
+
+    /// Forget what a model said of them.
+    pub fn forget_answers(&self) {
+        self.pictures.with_untracked(|pictures| {
+            for picture in pictures {
+                picture.labels.set(Vec::new());
+                picture.vector.set(None);
+            }
+        });
+    }
+}
+
+fn free(url: &str) {
+    // An address that is gone already is as good as freed.
+    let _ = Url::revoke_object_url(url);
+}
+
+/// Which texts pictures are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Labels {
+    /// The visitor's own, one a line.
+    #[default]
+    Typed,
+    /// Every name that came with the model.
+    Names,
+}
+
+/// The signals of pictures against texts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Matching {
+    /// The pictures.
+    pub album: Album,
+    /// The visitor's labels, one a line.
+    pub typed: RwSignal<String>,
+    /// Which labels count.
+    pub labels: RwSignal<Labels>,
+    /// The names that came with the model, once they were asked for.
+    pub names: RwSignal<Arc<Vec<String>>>,
+    /// What pictures are searched for.
+    pub query: RwSignal<String>,
+    /// Vectors of texts.
+    pub texts: RwSignal<HashMap<String, Vector>>,
+    /// What the model multiplies a cosine with before texts compete; `None` until it is known.
+    pub scale: RwSignal<Option<f32>>,
+    /// The model that all vectors are from.
+    pub model: RwSignal<Option<PipelineId>>,
+}
+
+impl Matching {
+    /// The texts that pictures are held against now.
+    pub fn wanted(&self) -> Arc<Vec<String>> {
+        match self.labels.get() {
+            Labels::Names => self.names.get(),
+            Labels::Typed => Arc::new(self.typed.with(|typed| super::super::passages::lines(typed))),
+        }
+    }
+
+    /// Vectors of another model mean nothing to this one.
+    pub fn follow_model(&self, model: PipelineId) {
+        if self.model.get_untracked() != Some(model) {
+            self.model.set(Some(model));
+            self.album.forget_answers();
+            self.texts.update(HashMap::clear);
+            self.scale.set(None);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where the work of a panel stands: one text or picture, or many in pieces, asked of one model.
+
+use leptos::prelude::*;
+
+use crate::protocol::{Event, FailureKind, JobId, LoadPhase, Task};
+
+/// What asks a model something. Speech has its own, richer course: see [`super::speech`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Panel {
+    /// Sentences ranked by meaning.
+    Rank,
+    /// Passages of a long text found by meaning.
+    Search,
+    /// Words for a gap.
+    Gap,
+    /// Text to text.
+    Write,
+    /// Pictures named.
+    Pictures,
+    /// Pictures and texts compared.
+    Match,
+}
+
+impl Panel {
+    /// Every panel.
+    pub const ALL: [Panel; 6] = [Panel::Rank, Panel::Search, Panel::Gap, Panel::Write, Panel::Pictures, Panel::Match];
+
+    /// The task of the model that it asks.
+    pub fn task(self) -> Task {
+        match self {
+            Panel::Rank | Panel::Search => Task::TextEmbedding,
+            Panel::Gap => Task::FillMask,
+            Panel::Write => Task::TextToText,
+            Panel::Pictures => Task::ImageClassification,
+            Panel::Match => Task::ImageText,
+        }
+    }
+}
+
+/// Where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Nothing was asked yet.
+    #[default]
+    Idle,
+    /// What was asked is kept until the model is ready.
+    WaitingForModel,
+    /// The engine works on it.
+    Working,
+    /// All is answered.
+    Done,
+    /// The visitor stopped it; what was finished stays.
+    Cancelled,
+    /// It failed; the alerts say why.
+    Failed,
+}
+
+/// The work of a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Work {
+    /// Where it stands.
+    pub phase: Phase,
+    /// Counts up with each start: work that was begun earlier finds out that it is no longer wanted.
+    pub run: u32,
+    /// The job in hand.
+    pub job: Option<JobId>,
+    /// Inputs that were done before the job in hand.
+    before: u32,
+    /// Inputs of the job in hand that are done.
+    within: u32,
+    /// Inputs in all.
+    pub total: u32,
+    /// What is being done to bring the model onto another backend, while that goes on.
+    pub reload: Option<LoadPhase>,
+    /// Milliseconds that all of it took, once it is done.
+    pub total_ms: f64,
+}
+
+impl Work {
+    /// Whether something is under way that can be cancelled.
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::WaitingForModel | Phase::Working)
+    }
+
+    /// Inputs that are done.
+    pub fn done(&self) -> u32 {
+        (self.before + self.within).min(self.total)
+    }
+
+    /// Work on `total` inputs begins.
+    pub fn begin(&mut self, total: u32) {
+        *self = Work { phase: Phase::Working, run: self.run + 1, total, ..Work::default() };
+    }
+
+    /// What was asked waits for the model.
+    pub fn wait(&mut self) {
+        *self = Work { phase: Phase::WaitingForModel, run: self.run + 1, ..Work::default() };
+    }
+
+    /// It ends in `phase`.
+    pub fn end(&mut self, phase: Phase) {
+        (self.phase, self.job, self.reload) = (phase, None, None);
+    }
+
+    /// `job` is in hand now.
+    pub fn take_on(&mut self, job: JobId) {
+        self.job = Some(job);
+    }
+
+    /// The job in hand is done, with so many inputs.
+    pub fn put_by(&mut self, n_inputs: u32) {
+        (self.before, self.within, self.job) = (self.before + n_inputs, 0, None);
+    }
+
+    /// Take in what the engine said of the job in hand.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::LoadProgress { progress, .. } => self.reload = Some(progress.phase),
+            Event::Moved { .. } => self.reload = None,
+            Event::BatchProgress { done, .. } => (self.within, self.reload) = (*done, None),
+            Event::Failed { failure, .. } if failure.kind == FailureKind::Cancelled => self.end(Phase::Cancelled),
+            Event::Failed { .. } => self.end(Phase::Failed),
+            _ => {}
+        }
+    }
+}
+
+/// The work of every panel.
+#[derive(Debug, Clone, Copy)]
+pub struct Works([RwSignal<Work>; Panel::ALL.len()]);
+
+impl Default for Works {
+    fn default() -> Self {
+        Self(Panel::ALL.map(|_| RwSignal::default()))
+    }
+}
+
+impl Works {
+    /// Of this panel.
+    pub fn of(&self, panel: Panel) -> RwSignal<Work> {
+        self.0[panel as usize]
+    }
+
+    /// The panel whose job this is.
+    pub fn owner(&self, job: JobId) -> Option<Panel> {
+        Panel::ALL.into_iter().find(|panel| self.of(*panel).with_untracked(|work| work.job == Some(job)))
+    }
+}

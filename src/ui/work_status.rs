@@ -1,0 +1,70 @@
+//! Where a panel's work stands: a bar, a line that is announced, a position that is not, and the button that stops it.
+
+use leptos::prelude::*;
+
+use super::format;
+use super::icons::{self, Glyph};
+use super::session::Session;
+use super::state::Slot;
+use super::state::work::{Panel, Phase, Work};
+
+/// The line. Its space is kept while there is nothing to say.
+#[component]
+pub fn WorkStatus(
+    /// Whose.
+    panel: Panel,
+    /// What happens while it works: `Comparing…`.
+    doing: &'static str,
+    /// What was done, once it is.
+    #[prop(into)]
+    done: Signal<String>,
+    /// What is counted: `pictures`.
+    unit: &'static str,
+) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let work = session.state.work(panel);
+    let slot = session.state.slot(panel.task());
+    let busy = Memo::new(move |_| work.with(Work::is_busy));
+    // Announced, so it changes only when what happens changes.
+    let words = Memo::new(move |_| match work.with(|work| (work.phase, work.reload)) {
+        (Phase::Idle, _) => String::new(),
+        (Phase::WaitingForModel, _) => "Waiting for the model…".into(),
+        (Phase::Working, Some(_)) => "Its backend failed: the model is being loaded on the next one.".into(),
+        (Phase::Working, None) => doing.into(),
+        (Phase::Done, _) => done.get(),
+        (Phase::Cancelled, _) => "Stopped. What is finished stays.".into(),
+        (Phase::Failed, _) if slot.with(|slot| matches!(slot, Slot::Failed { .. })) => {
+            "The model could not be loaded.".into()
+        }
+        (Phase::Failed, _) => "Stopped by an error.".into(),
+    });
+    let share = move || {
+        work.with(|work| (work.total > 1).then(|| f64::from(work.done()) / f64::from(work.total)))
+            .filter(|_| work.with(|work| work.phase == Phase::Working))
+    };
+    let position = move || {
+        work.with(|work| {
+            (work.phase == Phase::Working && work.total > 1)
+                .then(|| format!("{} of {} {unit}", format::count(work.done()), format::count(work.total)))
+        })
+    };
+    view! {
+        <div class="work-status">
+            <div class="status__track">
+                <Show when=move || busy.get()>
+                    <progress aria-label="Progress" max="1" value=share></progress>
+                </Show>
+            </div>
+            <div class="work-status__line">
+                <p class="work-status__words" role="status">{words}</p>
+                <span class="work-status__position">{position}</span>
+                <Show when=move || busy.get()>
+                    <button type="button" class="button button--small" on:click=move |_| session.cancel(panel)>
+                        <Glyph icon=icons::STOP />
+                        "Stop"
+                    </button>
+                </Show>
+            </div>
+        </div>
+    }
+}
