@@ -6,6 +6,7 @@
 use super::op::Op;
 use super::tensor::{DType, TensorType};
 use super::weight_form::Role;
+use super::weights::PositionGrid;
 use super::weights::checkpoint::{Checkpoint, CheckpointDType};
 use super::{Error, Result};
 use std::cell::RefCell;
@@ -66,6 +67,8 @@ pub enum Layout {
         /// Kernel width.
         width: usize,
     },
+    /// A table of places, for pictures of another size; in f32.
+    Resampled(PositionGrid),
 }
 
 /// A tensor of a graph.
@@ -171,6 +174,11 @@ impl Recorder {
         Self { program: Rc::default(), checkpoint: None, options }
     }
 
+    /// Nothing recorded yet, over the same checkpoint: another component of the same model.
+    pub fn beside(&self) -> Self {
+        Self { program: Rc::default(), ..self.clone() }
+    }
+
     /// The ops that follow belong to a new graph.
     pub fn begin(&self, name: impl Into<String>) -> GraphId {
         let graphs = &mut self.program.borrow_mut().graphs;
@@ -236,6 +244,12 @@ impl Scope {
         self.recorder.checkpoint.as_ref().is_none_or(|checkpoint| checkpoint.get(&self.name(name)).is_some())
     }
 
+    /// The shape of a tensor, where the checkpoint has it.
+    pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let checkpoint = self.recorder.checkpoint.as_ref()?;
+        checkpoint.get(&self.name(name)).map(|entry| entry.shape.clone())
+    }
+
     /// A table of which single rows are looked up.
     pub fn matrix(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
         self.rows(&[name], n_rows, n_cols, Role::Lookup)
@@ -293,6 +307,38 @@ impl Scope {
         let tensor = self.check(name, &[n_out, n_in, width])?;
         let parts = vec![WeightPart { tensor, first: 0, layout: Layout::ChannelsLast { n_in, width } }];
         let ty = TensorType::new(self.held(Role::Filters, &parts, n_out, width * n_in), [n_out, width * n_in]);
+        Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
+    }
+
+    /// A tensor of several dimensions as a matrix with a row for each of the first: a patch convolution's kernel `[n, c, p, p]` as
+    /// `[n, c * p * p]`.
+    pub fn flattened(&self, name: &str, stored: &[usize]) -> Result<Tensor> {
+        let tensor = self.check(name, stored)?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
+        let (n_rows, n_cols) = (stored[0], stored[1..].iter().product());
+        let ty = TensorType::new(self.held(Role::Filters, &parts, n_rows, n_cols), [n_rows, n_cols]);
+        Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
+    }
+
+    /// Tensors whose last dimension is `n_cols` as rows, one below the other, in f32: class tokens `[1, 1, d]` and their like.
+    pub fn rows_f32(&self, named: &[(&str, &[usize])], n_cols: usize) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        let mut first = 0;
+        for (name, stored) in named {
+            let tensor = self.check(name, stored)?;
+            parts.push(WeightPart { tensor, first, layout: Layout::AsStored });
+            first += stored.iter().product::<usize>();
+        }
+        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+        let ty = TensorType::f32([first / n_cols, n_cols]);
+        Ok(self.recorder.slot(self.label(&names), ty, SlotKind::Weight(parts)))
+    }
+
+    /// A table of places, stored in the shape `stored` with `n_cols` elements a place, for pictures of another size.
+    pub fn resampled(&self, name: &str, stored: &[usize], n_cols: usize, grid: PositionGrid) -> Result<Tensor> {
+        let tensor = self.check(name, stored)?;
+        let parts = vec![WeightPart { tensor, first: 0, layout: Layout::Resampled(grid) }];
+        let ty = TensorType::f32([grid.n_before + grid.to * grid.to, n_cols]);
         Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
     }
 

@@ -4,11 +4,13 @@
 use super::embed::{self, EmbeddingModel};
 use super::generate::{self, TextModel};
 use super::graph::{Program, Recorder};
+use super::image_text::{self, ImageTextModel};
 use super::measure::Representative;
-use super::models::{bert_config, t5, whisper};
+use super::models::{bert_config, clip, t5, vit, whisper};
 use super::session::{Session, Watch};
 use super::speech;
 use super::transcribe::SpeechModel;
+use super::vision::{self, VisionModel};
 use super::weights::ModelFiles;
 use super::{CancelFlag, Error, Result};
 use crate::protocol::Task;
@@ -22,6 +24,10 @@ pub enum Model {
     Embedding(Box<EmbeddingModel>),
     /// Text to text.
     Text(Box<TextModel>),
+    /// Pictures to labels or vectors.
+    Vision(Box<VisionModel>),
+    /// Pictures and texts to vectors of one space.
+    ImageText(Box<ImageTextModel>),
 }
 
 impl Model {
@@ -32,6 +38,9 @@ impl Model {
             Model::Embedding(model) if model.mask_token().is_some() => Task::FillMask,
             Model::Embedding(_) => Task::TextEmbedding,
             Model::Text(_) => Task::TextToText,
+            Model::Vision(model) if model.has_labels() => Task::ImageClassification,
+            Model::Vision(_) => Task::ImageFeatures,
+            Model::ImageText(_) => Task::ImageText,
         }
     }
 
@@ -55,6 +64,8 @@ impl Model {
             Model::Speech(model) => model.session.memory_bytes(),
             Model::Embedding(model) => model.session.memory_bytes(),
             Model::Text(model) => model.session.memory_bytes(),
+            Model::Vision(model) => model.session.memory_bytes(),
+            Model::ImageText(model) => model.memory_bytes(),
         }
     }
 
@@ -64,6 +75,8 @@ impl Model {
             Model::Speech(model) => model.session.memory().peak,
             Model::Embedding(model) => model.session.memory().peak,
             Model::Text(model) => model.session.memory().peak,
+            Model::Vision(model) => model.session.memory().peak,
+            Model::ImageText(model) => model.text_session.memory().peak + model.picture_session.memory().peak,
         }
     }
 
@@ -74,6 +87,8 @@ impl Model {
             Model::Speech(model) => model.warm_up(software, &mut watch).await,
             Model::Embedding(model) => model.warm_up(&mut watch).await,
             Model::Text(model) => model.warm_up(&mut watch).await,
+            Model::Vision(model) => model.warm_up(&mut watch).await,
+            Model::ImageText(model) => model.warm_up(&mut watch).await,
         }
     }
 }
@@ -103,6 +118,10 @@ pub enum Outline {
     Bert(bert_config::Config),
     /// Text to text.
     T5(t5::Config),
+    /// Pictures to labels or vectors.
+    Vit(vit::Config),
+    /// Pictures and texts to vectors of one space.
+    Clip(clip::Config),
 }
 
 impl Outline {
@@ -114,6 +133,8 @@ impl Outline {
                 Ok(Outline::Bert(bert_config::Config::from_json(&config)?))
             }
             "t5" => Ok(Outline::T5(t5::Config::from_json(&config)?)),
+            known if vit::Config::MODEL_TYPES.contains(&known) => Ok(Outline::Vit(vit::Config::from_json(&config)?)),
+            "clip" => Ok(Outline::Clip(clip::Config::from_json(&config)?)),
             _ => Ok(Outline::Whisper(whisper::Config::from_json(&config)?)),
         }
     }
@@ -124,6 +145,8 @@ impl Outline {
             Outline::Whisper(config) => config,
             Outline::Bert(config) => config,
             Outline::T5(config) => config,
+            Outline::Vit(config) => config,
+            Outline::Clip(config) => config,
         }
     }
 
@@ -135,7 +158,8 @@ impl Outline {
 
 /// The known architecture that `config.json` names.
 fn architecture(config: &[u8]) -> Result<String> {
-    let known = || ["whisper", "t5"].into_iter().chain(bert_config::MODEL_TYPES.iter().copied());
+    let of_families = || bert_config::MODEL_TYPES.iter().copied().chain(vit::Config::MODEL_TYPES);
+    let known = || ["whisper", "t5", "clip"].into_iter().chain(of_families());
     match parse("config.json", config)?["model_type"].as_str() {
         Some(named) if known().any(|name| name == named) => Ok(named.into()),
         Some(other) => {
@@ -151,6 +175,8 @@ pub(super) enum Files {
     Speech(Box<speech::Files>),
     Embedding(embed::Files),
     Text(Box<generate::Files>),
+    Vision(Box<vision::Files>),
+    ImageText(Box<image_text::Files>),
 }
 
 /// A recorded model without its devices.
@@ -158,6 +184,8 @@ pub(super) enum Recorded {
     Speech(Box<speech::Recorded>),
     Embedding(embed::Recorded),
     Text(Box<generate::Recorded>),
+    Vision(Box<vision::Recorded>),
+    ImageText(Box<image_text::Recorded>),
 }
 
 impl Files {
@@ -168,6 +196,10 @@ impl Files {
                 Files::Embedding(embed::Files::read(files, &config).await?)
             }
             "t5" => Files::Text(Box::new(generate::Files::read(files, &config).await?)),
+            known if vit::Config::MODEL_TYPES.contains(&known) => {
+                Files::Vision(Box::new(vision::Files::read(files, &config).await?))
+            }
+            "clip" => Files::ImageText(Box::new(image_text::Files::read(files, &config).await?)),
             _ => Files::Speech(Box::new(speech::Files::read(files, &config).await?)),
         })
     }
@@ -186,6 +218,14 @@ impl Files {
                 let (recorded, components) = files.record(recorder)?;
                 (Recorded::Text(Box::new(recorded)), components)
             }
+            Files::Vision(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::Vision(Box::new(recorded)), components)
+            }
+            Files::ImageText(files) => {
+                let (recorded, components) = files.record(recorder)?;
+                (Recorded::ImageText(Box::new(recorded)), components)
+            }
         })
     }
 }
@@ -199,6 +239,8 @@ impl Recorded {
             Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
             Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
             Recorded::Text(recorded) => Model::Text(Box::new(recorded.on(next()?))),
+            Recorded::Vision(recorded) => Model::Vision(Box::new(recorded.on(next()?))),
+            Recorded::ImageText(recorded) => Model::ImageText(Box::new(recorded.on(next()?, next()?))),
         })
     }
 }

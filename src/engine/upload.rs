@@ -132,7 +132,7 @@ impl Place {
     /// Elements of the tensor of which whole multiples can be written.
     fn unit(&self, entry: &TensorEntry) -> usize {
         match (self.layout, self.dtype.narrow()) {
-            (Layout::ChannelsLast { .. }, _) => entry.elements(),
+            (Layout::ChannelsLast { .. } | Layout::Resampled(_), _) => entry.elements(),
             (Layout::AsStored, Some(_)) => PANEL * n_cols(entry),
             (Layout::AsStored, None) => 1,
         }
@@ -144,6 +144,11 @@ impl Place {
         if let Some(form) = self.dtype.narrow() {
             let offset = first / (PANEL * n_cols(entry)) * form.panel_bytes(n_cols(entry));
             return to.write(self.slot, offset, &quantized(entry, bytes, form)?);
+        }
+        if let Layout::Resampled(grid) = self.layout {
+            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
+            let resampled = grid.resample(&table, n_cols(entry));
+            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
         }
         let wanted = self.n_elements.saturating_sub(first) * entry.dtype.bytes();
         let bytes = reordered(entry, bytes, self.layout);

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub mod micro;
+pub mod pictures;
 
 use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
@@ -54,6 +55,11 @@ pub fn devices() -> Vec<Device> {
 }
 
 fn load_model(device: Device, id: &str, precision: Precision) -> Model {
+    load_from(device, folder_of(id), precision)
+}
+
+/// A model on a device, from a folder of its own.
+pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
         adapter: "test".into(),
@@ -63,10 +69,11 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
         measured: None,
         device,
     };
-    let files = ModelFiles::folder(folder_of(id), LoadHooks::default());
+    let name = folder.display().to_string();
+    let files = ModelFiles::folder(folder, LoadHooks::default());
     let loaded =
         pollster::block_on(load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()));
-    loaded.unwrap_or_else(|e| panic!("{id}: {e}")).model
+    loaded.unwrap_or_else(|e| panic!("{name}: {e}")).model
 }
 
 /// A Whisper on a device.

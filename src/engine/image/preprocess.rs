@@ -153,6 +153,19 @@ impl Preprocessor {
         }
     }
 
+    /// Sides of what [`Preprocessor::apply`] gives, for a model of square pictures.
+    ///
+    /// # Errors
+    /// As [`Preprocessor::size`], and where they differ.
+    pub fn side(&self) -> Result<usize> {
+        match self.size()? {
+            [height, width] if height == width => Ok(width),
+            [height, width] => {
+                Err(Error::Unsupported(format!("its pictures are {width} x {height}; only square ones are known")))
+            }
+        }
+    }
+
     /// The prepared picture, channels first: `[3, height, width]`.
     ///
     /// # Errors

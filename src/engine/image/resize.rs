@@ -1,7 +1,7 @@
 //! Resizing as Pillow does it (`src/libImaging/Resample.c`), to the last bit: the reference processors resize with it, and a model's
 //! answer depends on it.
 //!
-//! A pass along rows, then one along columns, each with the filter widened to the scale where pictures become smaller, in integers
+//! A pass along rows and one along columns, each with the filter widened to the scale where pictures become smaller, in integers
 //! with 22 bits behind the point, rounded to bytes after each pass. Only the part that a crop will keep is computed.
 
 use super::Pixels;
@@ -81,6 +81,15 @@ pub(super) struct Side {
 pub(super) fn resize(pixels: &Pixels, filter: Filter, across: &Side, down: &Side) -> Vec<u8> {
     let lines = Taps::along(down, pixels.height, filter);
     let columns = Taps::along(across, pixels.width, filter);
+    // Pillow 13 goes along columns first where that saves more than twice as much; older versions never do, and may differ by one in a byte.
+    let saved = |from: usize, to: usize| from as i64 - to as i64;
+    let saved_rows = saved(pixels.height, down.len);
+    if saved_rows > 0 && saved_rows > 2 * saved(pixels.width, across.len) {
+        let low = lines.down(&pixels.rgb, 3 * pixels.width, 0);
+        let mut out = Vec::with_capacity(3 * down.kept.len() * across.kept.len());
+        low.chunks_exact(3 * pixels.width).for_each(|row| columns.across(row, &mut out));
+        return out;
+    }
     // Rows that no kept row looks at need not be narrowed.
     let needed = lines.needed();
     let row_len = 3 * pixels.width;
@@ -214,6 +223,9 @@ mod tests {
             ((300, 200), (224, 224), Filter::Bicubic, "909a445dc84fadad"),
             ((300, 200), (224, 224), Filter::Box, "13264949d2974d66"),
             ((300, 200), (224, 224), Filter::Hamming, "8943e11c15c25a8c"),
+            ((40, 83), (32, 32), Filter::Bilinear, "ba970eea6ac13c8a"),
+            ((60, 200), (70, 50), Filter::Lanczos, "7cc6ceb8c7685d52"),
+            ((48, 81), (32, 48), Filter::Bicubic, "72212abb59b8721d"),
         ] {
             let bytes = resize(&noise(width, height), filter, &whole(to_width), &whole(to_height));
             let hash: String = Sha256::digest(&bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();

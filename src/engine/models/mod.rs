@@ -3,7 +3,10 @@
 pub mod bert;
 pub mod bert_config;
 pub mod cards;
+pub mod clip;
+mod pre_norm;
 pub mod t5;
+pub mod vit;
 pub mod whisper;
 
 pub use cards::{MODELS, ModelCard};

@@ -16,6 +16,7 @@ pub mod list;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 pub mod parcels;
+mod position_grid;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -27,6 +28,7 @@ pub use cache::ModelCache;
 pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
+pub use position_grid::PositionGrid;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};

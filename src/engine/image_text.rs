@@ -1,0 +1,238 @@
+//! Pictures and texts in one space: CLIP's two towers, each on a session of its own, and how well they fit.
+
+use super::graph::Recorder;
+use super::image::{Pixels, Preprocessor};
+use super::model::Component;
+use super::models::clip::{Config, PictureTower, TextBatch, TextTower};
+use super::session::{Session, Watch};
+use super::text::{EncodeOptions, Tokenizer};
+use super::vision::{PictureCount, Prepared, batch_for, check_numbers, softmax};
+use super::weights::ModelFiles;
+use super::{Error, Result};
+use crate::protocol::Matches;
+
+/// The small files.
+pub struct Files {
+    config: Config,
+    tokenizer: Tokenizer,
+    preprocessor: Preprocessor,
+}
+
+/// Recorded, without devices.
+pub struct Recorded {
+    texts: TextTower,
+    pictures: PictureTower,
+    tokenizer: Tokenizer,
+    preprocessor: Preprocessor,
+}
+
+impl Files {
+    /// Reads what lies beside `config.json`.
+    pub async fn read(files: &ModelFiles, config: &[u8]) -> Result<Self> {
+        let config = Config::from_json(config)?;
+        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
+        let preprocessor = Preprocessor::from_json(&files.read_required("preprocessor_config.json").await?)?;
+        let (expected, got) = (config.vision_config.image_size, preprocessor.side()?);
+        if expected != got {
+            let what = format!("its pictures are prepared with {got} pixels a side, but it takes {expected}");
+            return Err(Error::Unsupported(what));
+        }
+        Ok(Self { config, tokenizer, preprocessor })
+    }
+
+    /// Records the graphs of both towers: the texts' component first, which is smaller and needed first.
+    pub fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+        let Files { config, tokenizer, preprocessor } = self;
+        let texts = TextTower::record(recorder, &config)?;
+        let for_pictures = recorder.beside();
+        let pictures = PictureTower::record(&for_pictures, &config)?;
+        let components = vec![
+            Component { name: "text", program: recorder.finish() },
+            Component { name: "pictures", program: for_pictures.finish() },
+        ];
+        Ok((Recorded { texts, pictures, tokenizer, preprocessor }, components))
+    }
+}
+
+impl Recorded {
+    /// The model on the sessions of its two components, in their order.
+    pub fn on(self, text_session: Session, picture_session: Session) -> ImageTextModel {
+        let Recorded { texts, pictures, tokenizer, preprocessor } = self;
+        ImageTextModel { text_session, picture_session, texts, pictures, tokenizer, preprocessor, scale: None }
+    }
+}
+
+/// An image-text model that is loaded and ready.
+pub struct ImageTextModel {
+    /// The text tower's graphs on a device.
+    pub text_session: Session,
+    /// The picture tower's graphs on a device.
+    pub picture_session: Session,
+    texts: TextTower,
+    pictures: PictureTower,
+    tokenizer: Tokenizer,
+    preprocessor: Preprocessor,
+    /// What cosines are multiplied with, once it was read.
+    scale: Option<f32>,
+}
+
+impl ImageTextModel {
+    /// Bytes in its devices' memory.
+    pub fn memory_bytes(&self) -> u64 {
+        self.text_session.memory_bytes() + self.picture_session.memory_bytes()
+    }
+
+    /// The first run.
+    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
+        self.embed_texts(&["warm up".to_string()], watch).await?;
+        self.logit_scale(watch).await?;
+        let one = PictureCount { total: 1, at_once: Some(1) };
+        self.embed_pictures(one, async |_| Ok(grey.clone()), watch).await.map(|_| ())
+    }
+
+    /// The ids of a text, cut where it is too long, its end-of-text token kept.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the tokenizer refuses it.
+    pub fn token_ids(&self, text: &str) -> Result<Vec<u32>> {
+        let max_length = Some(self.texts.config.max_position_embeddings);
+        self.tokenizer.encode(text, EncodeOptions { add_special_tokens: true, max_length })
+    }
+
+    /// How many of these texts are too long to be read whole.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the tokenizer refuses one.
+    pub fn n_cut(&self, texts: &[String]) -> Result<usize> {
+        let whole = EncodeOptions { add_special_tokens: true, max_length: None };
+        let lengths = texts.iter().map(|text| Ok(self.tokenizer.encode(text, whole)?.len()));
+        Ok(lengths
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .filter(|n| *n > self.texts.config.max_position_embeddings)
+            .count())
+    }
+
+    /// A unit vector for each text.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the tokenizer refuses one.
+    pub async fn embed_texts(&mut self, texts: &[String], watch: &mut Watch<'_>) -> Result<Vec<Vec<f32>>> {
+        let ids = texts.iter().map(|text| self.token_ids(text)).collect::<Result<Vec<_>>>()?;
+        // Texts of like length go together, so that little is padding.
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&i| ids[i].len());
+        let mut vectors = vec![Vec::new(); ids.len()];
+        let mut rest = &order[..];
+        while !rest.is_empty() {
+            watch.progress(1.0 - rest.len() as f32 / order.len() as f32)?;
+            let batch = self.text_batch_for(rest, &ids)?;
+            let (now, later) = rest.split_at(rest.len().min(batch.n_texts));
+            // Padding behind the end is never looked at.
+            let mut all = vec![0u32; batch.n_texts * batch.seq_len];
+            let mut pooled = vec![0u32; batch.n_texts];
+            for (row, &i) in now.iter().enumerate() {
+                all[row * batch.seq_len..][..ids[i].len()].copy_from_slice(&ids[i]);
+                pooled[row] = (row * batch.seq_len + self.texts.config.pooled_position(&ids[i])) as u32;
+            }
+            self.text_session.write(batch.ids, 0, bytemuck::cast_slice(&all))?;
+            self.text_session.write(batch.pooled, 0, bytemuck::cast_slice(&pooled))?;
+            let pending = self.text_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
+            for (&i, vector) in now.iter().zip(unit_rows(&pending.wait().await?.remove(0), batch.n_texts)?) {
+                vectors[i] = vector;
+            }
+            rest = later;
+        }
+        Ok(vectors)
+    }
+
+    /// A unit vector for each picture. `picture` gives picture number 0, 1, ... when its turn comes.
+    ///
+    /// # Errors
+    /// What `picture` returns.
+    pub async fn embed_pictures(
+        &mut self,
+        count: PictureCount,
+        picture: impl AsyncFnMut(usize) -> Result<Pixels>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut pictures =
+            Prepared { preprocessor: &self.preprocessor, patch: self.pictures.config.patch_size, next: picture };
+        let mut rows = Vec::with_capacity(count.total);
+        while rows.len() < count.total {
+            watch.progress(rows.len() as f32 / count.total as f32)?;
+            let wanted = (count.total - rows.len()).min(count.at_once.unwrap_or(usize::MAX).max(1));
+            let sizes = self.pictures.batches.iter().map(|batch| batch.n_pictures);
+            let batch = batch_for(wanted, sizes).and_then(|idx| self.pictures.batches.get(idx));
+            let batch = batch.ok_or_else(|| Error::Internal("a model of pictures has no graph".into()))?;
+            let n = wanted.min(batch.n_pictures);
+            let patches = pictures.take(rows.len()..rows.len() + n, watch).await?;
+            self.picture_session.write(batch.patches, 0, bytemuck::cast_slice(&patches))?;
+            let pending = self.picture_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
+            rows.extend(unit_rows(&pending.wait().await?.remove(0), batch.n_pictures)?.into_iter().take(n));
+        }
+        watch.progress(1.0)?;
+        Ok(rows)
+    }
+
+    /// How well each picture fits each text: the probabilities of the texts for each picture (`logits_per_image.softmax(-1)` of the
+    /// reference), and both kinds of vectors.
+    ///
+    /// # Errors
+    /// What `picture` returns.
+    pub async fn scores(
+        &mut self,
+        count: PictureCount,
+        picture: impl AsyncFnMut(usize) -> Result<Pixels>,
+        texts: &[String],
+        watch: &mut Watch<'_>,
+    ) -> Result<Matches> {
+        // Progress counts pictures.
+        let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
+        let text_embeddings = self.embed_texts(texts, &mut quiet).await?;
+        let scale = self.logit_scale(&mut quiet).await?;
+        let image_embeddings = self.embed_pictures(count, picture, watch).await?;
+        let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let of_picture =
+            |picture: &Vec<f32>| softmax(text_embeddings.iter().map(|text| f64::from(scale) * cosine(picture, text)));
+        let scores = image_embeddings.iter().map(of_picture).collect();
+        Ok(Matches { scores, image_embeddings, text_embeddings })
+    }
+
+    /// What cosines are multiplied with.
+    ///
+    /// # Errors
+    /// [`Error::Numerics`] where it is no number.
+    pub async fn logit_scale(&mut self, watch: &mut Watch<'_>) -> Result<f32> {
+        if let Some(scale) = self.scale {
+            return Ok(scale);
+        }
+        let (graph, slot) = (self.texts.scale_graph, self.texts.logit_scale);
+        let pending = self.text_session.submit(&[(graph, 1)], &[slot], watch).await?;
+        let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
+        let scale = values.first().map_or(f32::NAN, |log| log.exp());
+        check_numbers(&[scale])?;
+        self.scale = Some(scale);
+        Ok(scale)
+    }
+
+    /// The shape for the next texts, whose lengths are ascending: the one with the least positions for each text that it takes.
+    fn text_batch_for(&self, rest: &[usize], ids: &[Vec<u32>]) -> Result<TextBatch> {
+        let fits = |batch: &&TextBatch| rest.iter().take(batch.n_texts).all(|&i| ids[i].len() <= batch.seq_len);
+        let positions = |batch: &&TextBatch| (batch.n_texts * batch.seq_len).div_ceil(rest.len().min(batch.n_texts));
+        let best = self.texts.batches.iter().filter(fits).min_by_key(positions);
+        best.cloned().ok_or_else(|| Error::Internal("no shape holds the next text".into()))
+    }
+}
+
+/// The rows of a result, scaled to length one.
+fn unit_rows(bytes: &[u8], n_rows: usize) -> Result<Vec<Vec<f32>>> {
+    let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    check_numbers(&values)?;
+    let unit = |row: &[f32]| {
+        let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
+    };
+    Ok(values.chunks_exact(values.len() / n_rows).map(unit).collect())
+}
