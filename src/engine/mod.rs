@@ -32,6 +32,7 @@ pub mod ops;
 mod picture_runs;
 pub mod plain;
 pub mod probes;
+pub mod quality;
 pub mod remember;
 pub mod sentence;
 pub mod session;
