@@ -162,3 +162,24 @@ fn a_cancelled_batch_ends_between_two_runs() {
     assert!(matches!(ended, Err(rill::engine::Error::Cancelled)), "{ended:?}");
     assert_eq!(n_told, 3);
 }
+
+/// A folder of a test's own with the files of a golden model, but for some that have another name.
+fn renamed(name: &str, from: &str, to: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&folder).expect("a folder below target");
+    for file in ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"] {
+        let target = folder.join(if file == from { to } else { file });
+        std::fs::copy(self::folder("bert").join(file), target).expect("a golden file");
+    }
+    folder
+}
+
+#[test]
+fn weights_of_another_kind_are_named_with_a_way_out() {
+    let folder = renamed("only-pytorch", "model.safetensors", "pytorch_model.bin");
+    let loading =
+        std::panic::catch_unwind(|| models::load_embedding(models::processor(), folder.to_str().expect("letters")));
+    let message = *loading.err().expect("no model").downcast::<String>().expect("a message");
+    assert!(message.contains("`pytorch_model.bin` alone; expected `model.safetensors`"), "{message}");
+    assert!(message.contains("refs/pr"), "{message}");
+}

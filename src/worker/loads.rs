@@ -1,17 +1,17 @@
 //! Loads: from a request to a pipeline, with progress by file and phase, down the ladder where a backend fails; and what this
 //! browser keeps of models.
 
-use super::{Rung, Worker};
+use super::{File, Rung, Worker};
 use crate::engine::ladder::{Choice, Wish, name_of};
 use crate::engine::load::{LoadOptions, LoadStep, Loaded, load};
 use crate::engine::memory::MemoryOptions;
 use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
-use crate::engine::weights::{LoadHooks, ModelFiles};
+use crate::engine::weights::{LoadHooks, ModelFiles, Reference};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
     BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    LoadTimings, MemoryLevel, PipelineId, PipelineInfo,
+    LoadTimings, MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Source,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -30,14 +30,21 @@ pub(super) struct Placed {
 }
 
 impl Worker {
-    pub(super) async fn load(&self, job: JobId, request: &LoadRequest, cancel: &CancelFlag) -> Result<PipelineInfo> {
+    pub(super) async fn load(
+        &self,
+        job: JobId,
+        request: LoadRequest,
+        files: Vec<File>,
+        cancel: &CancelFlag,
+    ) -> Result<PipelineInfo> {
+        let asked = Asked::read(request, files)?;
         let mut tried = Vec::new();
-        let placed = self.place(job, request, &mut tried, None, cancel).await?;
+        let placed = self.place(job, &asked, &mut tried, None, cancel).await?;
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
-        let info = describe(id, card(request)?, &placed);
+        let info = describe(id, &asked, &placed);
         let loaded = super::Loaded {
-            request: request.clone(),
+            asked,
             model: async_lock::Mutex::new(Some(placed.model)),
             choice: placed.choice.into(),
             info: info.clone().into(),
@@ -52,12 +59,12 @@ impl Worker {
     pub(super) async fn place(
         &self,
         job: JobId,
-        request: &LoadRequest,
+        asked: &Asked,
         tried: &mut Vec<Rung>,
         after: Option<(Choice, Error)>,
         cancel: &CancelFlag,
     ) -> Result<Placed> {
-        let card = card(request)?;
+        let request = &asked.request;
         let progress = Rc::new(Progress::new(job, self.emit.clone()));
         progress.step(LoadStep::Phase(LoadPhase::Prepare));
         let hooks = LoadHooks {
@@ -71,7 +78,7 @@ impl Worker {
                 move |error: Error| emit(Event::Notice { job, failure: error.to_failure() })
             }),
         };
-        let files = self.files(card, request, hooks).await?;
+        let files = self.files(asked, hooks).await?;
         // A model that was asked for by its backend's name is not loaded elsewhere; one that runs is worth saving anywhere.
         let may_fall = self.fallbacks.get() && (request.backend == BackendChoice::Auto || after.is_some());
         let wish = Wish {
@@ -84,8 +91,8 @@ impl Worker {
         let mut choice = match after {
             Some((failed, error)) => self.ladder.next(&failed, &error, tried, &wish).await.ok_or(error)?,
             None if request.backend == BackendChoice::Auto => {
-                let outline = forget_damaged(card, Outline::read(&files).await).await?;
-                let name = format!("{} {}", card.id, outline.fingerprint());
+                let outline = forget_damaged(asked, Outline::read(&files).await).await?;
+                let name = format!("{} {}", asked.id, outline.fingerprint());
                 self.ladder.choose(&Wish { model: Some((&name, outline.piece())), ..wish }).await?
             }
             None => self.ladder.choose(&wish).await?,
@@ -110,7 +117,7 @@ impl Worker {
                     self.say_fallback(job, message);
                     choice = next;
                 }
-                Err(error) => return forget_damaged(card, Err(error)).await,
+                Err(error) => return forget_damaged(asked, Err(error)).await,
             }
         }
     }
@@ -122,35 +129,81 @@ impl Worker {
     }
 
     #[cfg(target_arch = "wasm32")]
-    async fn files(&self, card: &ModelCard, request: &LoadRequest, hooks: LoadHooks) -> Result<ModelFiles> {
+    async fn files(&self, asked: &Asked, hooks: LoadHooks) -> Result<ModelFiles> {
+        if asked.request.source == Source::Files {
+            return ModelFiles::dropped(&asked.files, &asked.id, asked.request.chunk_bytes, hooks);
+        }
         let source = crate::engine::weights::WebSource {
-            model: card.id.into(),
-            hub_id: card.hub_id.into(),
-            source: request.source.clone(),
+            model: asked.id.clone(),
+            hub_id: asked.hub_id.clone(),
+            source: asked.request.source.clone(),
             app_url: self.app_url.clone(),
-            chunk_bytes: request.chunk_bytes,
+            chunk_bytes: asked.request.chunk_bytes,
         };
         ModelFiles::new(source, hooks).await
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    async fn files(&self, card: &ModelCard, _request: &LoadRequest, hooks: LoadHooks) -> Result<ModelFiles> {
-        Ok(ModelFiles::folder(std::path::Path::new(&self.app_url).join(card.id), hooks))
+    async fn files(&self, asked: &Asked, hooks: LoadHooks) -> Result<ModelFiles> {
+        if !asked.files.is_empty() {
+            return Err(Error::Unsupported("outside a browser models are loaded from folders".into()));
+        }
+        Ok(ModelFiles::folder(std::path::Path::new(&self.app_url).join(&asked.id), hooks))
     }
 }
 
-/// The card of the model that is asked for.
-pub(super) fn card(request: &LoadRequest) -> Result<&'static ModelCard> {
-    ModelCard::find(&request.model)
-        .ok_or_else(|| Error::Unsupported(format!("there is no model called `{}`", request.model)))
+/// The model that is asked for: one of the list, or whatever a visitor names or drops.
+pub(super) struct Asked {
+    request: LoadRequest,
+    /// What came with the request, for [`Source::Files`].
+    files: Vec<File>,
+    /// What it is called here: its folder's name, `owner/name`, or an address.
+    id: String,
+    /// `owner/name` on the model hub, also with `@revision`; empty where it is not there.
+    hub_id: String,
+    card: Option<&'static ModelCard>,
+}
+
+impl Asked {
+    fn read(request: LoadRequest, files: Vec<File>) -> Result<Self> {
+        let card = ModelCard::find(&request.model).filter(|_| request.source != Source::Files);
+        let (id, hub_id) = match card {
+            Some(card) => (card.id.into(), card.hub_id.into()),
+            None if request.source == Source::Files => (request.model.clone(), String::new()),
+            None => match Reference::parse(&request.model)? {
+                Reference::Hub(repository) => (repository.to_string(), repository.to_string()),
+                Reference::Address(address) => (address, String::new()),
+            },
+        };
+        Ok(Self { request, files, id, hub_id, card })
+    }
+
+    /// What the page shows of it.
+    fn info(&self, model: &Model) -> ModelInfo {
+        if let Some(card) = self.card {
+            return card.info();
+        }
+        let from = if self.hub_id.is_empty() { "From an address or files of yours." } else { "From the model hub." };
+        ModelInfo {
+            id: self.id.clone(),
+            title: self.id.rsplit('/').next().unwrap_or(&self.id).into(),
+            summary: from.into(),
+            task: model.task(),
+            multilingual: matches!(model, Model::Speech(model) if model.languages().len() > 1),
+            size_bytes: 0,
+            licence: "see its repository".into(),
+            hub_id: self.hub_id.clone(),
+            default: false,
+        }
+    }
 }
 
 /// What the page is told of a model on its device.
-pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> PipelineInfo {
+pub(super) fn describe(id: PipelineId, asked: &Asked, placed: &Placed) -> PipelineInfo {
     let Placed { model, choice, timings, level, peak_bytes } = placed;
     PipelineInfo {
         id,
-        model: card.info(),
+        model: asked.info(model),
         backend: choice.backend,
         precision: choice.precision,
         adapter: choice.adapter.clone(),
@@ -179,10 +232,10 @@ pub(super) fn describe(id: PipelineId, card: &ModelCard, placed: &Placed) -> Pip
 }
 
 /// Passes a result on; files that turned out to be damaged are not kept, since they would fail every time.
-async fn forget_damaged<T>(card: &ModelCard, result: Result<T>) -> Result<T> {
+async fn forget_damaged<T>(asked: &Asked, result: Result<T>) -> Result<T> {
     if result.as_ref().is_err_and(|error| error.to_failure().kind == FailureKind::Model) {
         // What the store says to this changes nothing.
-        let _ = cached(Some(card.id)).await;
+        let _ = cached(Some(&asked.id)).await;
     }
     result
 }

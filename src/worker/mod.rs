@@ -24,8 +24,8 @@ use crate::engine::session::Watch;
 use crate::engine::transcribe::{SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Transcription};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, Command, Event, JobId, LoadRequest, PipelineId, PipelineInfo, Precision, RunProgress, RunStage,
-    Timings, TranscribeOptions, Transcript,
+    BackendChoice, Command, Event, JobId, PipelineId, PipelineInfo, Precision, RunProgress, RunStage, Timings,
+    TranscribeOptions, Transcript,
 };
 use live::LiveRecording;
 use std::cell::{Cell, RefCell};
@@ -51,7 +51,7 @@ pub struct Worker {
 
 /// A loaded model and what it runs on.
 struct Loaded {
-    request: LoadRequest,
+    asked: loads::Asked,
     /// `None` while it is on its way to another backend, or if that was stopped; the next job then brings it back.
     model: async_lock::Mutex<Option<Model>>,
     choice: RefCell<Choice>,
@@ -124,7 +124,7 @@ impl Worker {
             }
             Command::Load { job, request } => {
                 let cancel = self.begin(job);
-                let loaded = self.load(job, &request, &cancel).await;
+                let loaded = self.load(job, request, attachment.files(), &cancel).await;
                 (job, loaded.map(|pipeline| Event::Loaded { job, pipeline }))
             }
             Command::Transcribe { job, pipeline, options } => {

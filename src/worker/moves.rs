@@ -1,7 +1,7 @@
 //! A model that goes on elsewhere: its backend failed in the middle of a job, so it is loaded on the next rung and the job goes
 //! on there. What the job has done so far stays with the job.
 
-use super::loads::{Placed, card, describe};
+use super::loads::{Placed, describe};
 use super::{Loaded, Worker};
 use crate::engine::ladder::name_of;
 use crate::engine::model::Model;
@@ -19,7 +19,7 @@ impl Worker {
     ) -> Result<&'a mut Model> {
         if place.is_none() {
             let mut tried = loaded.tried.borrow().clone();
-            let placed = self.place(job, &loaded.request, &mut tried, None, cancel).await?;
+            let placed = self.place(job, &loaded.asked, &mut tried, None, cancel).await?;
             self.settle(job, loaded, place, placed, tried, "the model was loaded again".into());
         }
         place.as_mut().ok_or_else(|| Error::Internal("a model that was just loaded is not there".into()))
@@ -43,7 +43,7 @@ impl Worker {
         let reason = format!("{} failed in the middle of the work: {error}", name_of(failed.backend));
         // Its memory is needed where it goes, which may be the same device.
         *place = None;
-        let placed = self.place(job, &loaded.request, &mut tried, Some((failed, error)), cancel).await?;
+        let placed = self.place(job, &loaded.asked, &mut tried, Some((failed, error)), cancel).await?;
         let message =
             format!("{reason}. It goes on from the last finished window with {}.", name_of(placed.choice.backend));
         self.say_fallback(job, message);
@@ -61,9 +61,8 @@ impl Worker {
         tried: Vec<super::Rung>,
         reason: String,
     ) {
-        let Ok(card) = card(&loaded.request) else { return };
         let id = loaded.info.borrow().id;
-        let info = describe(id, card, &placed);
+        let info = describe(id, &loaded.asked, &placed);
         *loaded.info.borrow_mut() = info.clone();
         *loaded.choice.borrow_mut() = placed.choice;
         *loaded.tried.borrow_mut() = tried;

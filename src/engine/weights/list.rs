@@ -46,7 +46,7 @@ impl FileList {
         Some(Self { files: list.files.into_iter().map(|entry| (entry.name, checked(entry.file))).collect() })
     }
 
-    /// Reads the hub's answer to `/api/models/<id>/tree/main`. It gives the SHA-256 of large files only.
+    /// Reads the hub's answer to `/api/models/<id>/tree/<revision>?recursive=true`: folders and files with their whole paths. It gives the SHA-256 of large files only.
     pub fn from_hub(json: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Item {

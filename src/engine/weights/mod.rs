@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod chunks;
 #[cfg(target_arch = "wasm32")]
 mod download;
+mod dropped;
 #[cfg(target_arch = "wasm32")]
 mod fetch;
 pub mod files;
@@ -17,6 +18,7 @@ pub mod list;
 mod native;
 pub mod parcels;
 mod position_grid;
+pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -29,6 +31,7 @@ pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
 pub use position_grid::PositionGrid;
+pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};

@@ -269,13 +269,29 @@ async fn files_of(files: &ModelFiles) -> Result<Vec<String>> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let Some(json) = files.read(INDEX).await? else { return Err(files.missing(WEIGHTS)) };
+    let Some(json) = files.read(INDEX).await? else { return Err(no_weights(files).await?) };
     let index: Index = serde_json::from_slice(&json).map_err(|error| Error::Corrupt {
         file: INDEX.into(),
         reason: format!("it names no files of weights ({error})"),
     })?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     Ok(names.into_iter().collect())
+}
+
+/// Other programs' files of weights.
+const OTHERS: [&str; 4] = ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];
+
+/// What to say where there are no weights: which ones there are instead, and what to do about it.
+async fn no_weights(files: &ModelFiles) -> Result<Error> {
+    for other in OTHERS {
+        if files.chunks(other).await?.is_some() {
+            return Ok(Error::Unsupported(format!(
+                "its weights are in `{other}` alone; expected `{WEIGHTS}`. Many repositories on the hub have it at another \
+                 revision (`owner/name@refs/pr/7`); otherwise convert it with `save_pretrained` of Hugging Face's transformers"
+            )));
+        }
+    }
+    Ok(files.missing(WEIGHTS))
 }
 
 #[cfg(test)]

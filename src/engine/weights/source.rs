@@ -3,18 +3,16 @@
 use web_sys::Url;
 
 use super::list::LIST_NAME;
+use super::reference::{HubRepository, Reference};
 use crate::engine::{Error, Result};
 use crate::protocol::Source;
-
-/// The hub of [`Source::Hub`].
-const HUB: &str = "https://huggingface.co";
 
 /// Which model's files, and where to look for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSource {
-    /// Model id: the folder's name.
+    /// Model id: the folder's name, or the address of the folder itself.
     pub model: String,
-    /// `owner/name` on the model hub.
+    /// `owner/name` on the model hub, also with `@revision`; empty for a model that is not there.
     pub hub_id: String,
     /// Where to look.
     pub source: Source,
@@ -37,16 +35,19 @@ pub(super) struct Place {
 impl WebSource {
     /// The places in the order in which they are tried.
     pub(super) fn places(&self) -> Result<Vec<Place>> {
+        if let Ok(Reference::Address(address)) = Reference::parse(&self.model) {
+            return Ok(vec![place(&format!("{address}/"))]);
+        }
         let own = || self.folder_in("models/");
-        let hub = || Place {
-            folder: format!("{HUB}/{}/resolve/main/", self.hub_id),
-            list: format!("{HUB}/api/models/{}/tree/main", self.hub_id),
+        let hub = HubRepository::parse(&self.hub_id).map(|repository| Place {
+            folder: repository.folder(),
+            list: repository.list(),
             is_hub: true,
-        };
+        });
         Ok(match &self.source {
             Source::Own => vec![own()?],
-            Source::Hub => vec![hub()],
-            Source::Auto => vec![own()?, hub()],
+            Source::Hub => vec![hub.ok_or_else(|| Error::Input(format!("`{}` is not on the model hub", self.model)))?],
+            Source::Auto => std::iter::once(own()?).chain(hub).collect(),
             Source::Files => return Err(Error::Input("no files came with the request".into())),
             Source::Url(base) => vec![self.folder_in(&format!("{}/", base.trim().trim_end_matches('/')))?],
         })
@@ -55,7 +56,11 @@ impl WebSource {
     fn folder_in(&self, base: &str) -> Result<Place> {
         let url = Url::new_with_base(base, &self.app_url)
             .map_err(|_| Error::Input(format!("`{base}` is not an address that models can be loaded from")))?;
-        let folder = format!("{}{}/", url.href(), self.model);
-        Ok(Place { list: format!("{folder}{LIST_NAME}"), folder, is_hub: false })
+        Ok(place(&format!("{}{}/", url.href(), self.model)))
     }
+}
+
+/// A model's folder on a server that is not the hub.
+fn place(folder: &str) -> Place {
+    Place { folder: folder.into(), list: format!("{folder}{LIST_NAME}"), is_hub: false }
 }

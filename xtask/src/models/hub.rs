@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use ureq::Agent;
 use ureq::http::{HeaderMap, Response};
 
@@ -60,7 +60,7 @@ impl Hub {
 
     /// Downloads a model's files into `folder`, which may hold parts of an earlier attempt. Gives the manifest's `source`.
     pub fn fetch(&self, model: &Model, folder: &Path) -> Result<String> {
-        self.check_reachable()?;
+        self.check_has(model)?;
         for file in model.hub_files {
             let target = folder.join(file);
             fs::create_dir_all(target.parent().unwrap_or(folder))
@@ -72,12 +72,17 @@ impl Hub {
 
     /// What `fetch` would download, for people.
     pub fn describe(&self, model: &Model) -> Result<String> {
-        self.check_reachable()?;
+        self.check_has(model)?;
         let mut bytes = 0;
         for file in model.hub_files {
             bytes += self.remote(model, file)?.size.unwrap_or(0);
         }
         Ok(format!("{}, {} files, {}", model.hub_id, model.hub_files.len(), report::megabytes(bytes)))
+    }
+
+    fn check_has(&self, model: &Model) -> Result<()> {
+        ensure!(!model.hub_id.is_empty(), "it is made from a package");
+        self.check_reachable()
     }
 
     fn check_reachable(&self) -> Result<()> {

