@@ -1,7 +1,7 @@
 // How fast the built page transcribes in Chromium, through window.rill like any program:
 //
 //   node bench.mjs [--json FILE] [--model ID] [--clip FILE] [--runs N] [--precision f32|f16] [--gpu]
-//                  [--browser-args "--flag --flag"] [--url http://localhost:8080/]
+//                  [--browser-args="--flag --flag"] [--url http://localhost:8080/]
 //
 // One load over the network and one out of the browser's own store, one warm-up run, then N runs, of which the medians
 // are shown. Without `--gpu` Chromium computes on the processor (SwiftShader); with it, on the machine's GPU, and

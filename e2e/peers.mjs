@@ -4,7 +4,7 @@
 //   node peers.mjs [--task speech,embed,classify,match,generate|all] [--backend wasm,webgpu] [--browsers chromium,firefox]
 //                  [--threads 1,2] [--batches 1,8,32] [--runs 5] [--model ID,...] [--contenders rill:f32,transformers.js:q8,...]
 //                  [--precisions] [--inputs N] [--clip FILE] [--language en] [--models DIR] [--json FILE]
-//                  [--gpu] [--browser-args "--flag --flag"]
+//                  [--gpu] [--browser-args="--flag --flag"]
 //
 // `--precisions` sets Rill against itself in all of its precisions: speed, memory, and how near the results stay.
 // Everything is timed from what a program has (files of pictures, text, samples) to what it wants. Needs the built page
@@ -215,15 +215,17 @@ const tasks = given.task === 'all' ? Object.keys(TASKS) : list(given.task);
 const unknown = tasks.find((task) => !TASKS[task]);
 if (unknown) throw new Error(`${unknown} is no task here: ${Object.keys(TASKS).join(', ')} or all`);
 const chosen = given.precisions ? PRECISIONS : given.contenders && list(given.contenders);
+const numbers = (text, usual) => (text ? list(text).map(Number) : usual);
+const cores = os.availableParallelism();
 const races = list(given.backend).flatMap((backend) =>
   tasks.map((task) => ({
     task,
     backend,
     all: contenders(task, backend, chosen),
     models: given.model ? list(given.model) : TASKS[task].models,
-    batches: given.batches && TASKS[task].batches.length > 1 ? list(given.batches).map(Number) : TASKS[task].batches,
+    batches: TASKS[task].batches.length > 1 ? numbers(given.batches, TASKS[task].batches) : TASKS[task].batches,
     // A GPU's work does not depend on threads.
-    threads: given.threads ? list(given.threads).map(Number) : backend === 'webgpu' ? [os.availableParallelism()] : [1, os.availableParallelism()],
+    threads: numbers(given.threads, backend === 'webgpu' ? [cores] : [1, cores]),
   })),
 );
 checkFiles(races);
@@ -254,7 +256,7 @@ const server = await serve(folders, (address) => {
 
 const report = {
   date: new Date().toISOString(),
-  processor: `${os.cpus()[0]?.model ?? 'unknown'}, ${os.availableParallelism()} cores`,
+  processor: `${os.cpus()[0]?.model ?? 'unknown'}, ${cores} cores`,
   ...(clip && { clip: path.basename(clip), audio_s }),
   results: [],
   failures: [],

@@ -15,6 +15,9 @@ const MAIN_JOB = 'main-job.spec.mjs';
 const MAIN_JOB_FIREFOX = 'main-job.firefox.spec.mjs';
 const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
 
+/** The panels of texts and pictures: nothing in them knows a backend, so they run on the fastest one here. */
+const PANELS = ['search', 'gap', 'write', 'pictures', 'match', 'models'].map((name) => `${name}.spec.mjs`);
+
 const wasm = { has: { backend: 'wasm', threads: true } };
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */
 const webgpu = { has: { backend: 'webgpu', threads: true, byHand: 'GPU (WebGPU)' } };
@@ -22,10 +25,10 @@ const webgpu = { has: { backend: 'webgpu', threads: true, byHand: 'GPU (WebGPU)'
 const lean = [
   {
     name: 'chromium',
-    testIgnore: [MAIN_JOB, /\.(webkit|firefox)\.spec\.mjs/],
+    testIgnore: [MAIN_JOB, ...PANELS, /\.(webkit|firefox)\.spec\.mjs/],
     use: chromium({ microphone: sample('jfk') }),
   },
-  { name: 'chromium-wasm', testMatch: MAIN_JOB, use: { ...chromium({ webgpu: 'none' }), ...wasm } },
+  { name: 'chromium-wasm', testMatch: [MAIN_JOB, ...PANELS], use: { ...chromium({ webgpu: 'none' }), ...wasm } },
   { name: 'firefox', testMatch: MAIN_JOB_FIREFOX, use: wasm },
   { name: 'firefox-webgpu', testMatch: MAIN_JOB_FIREFOX, use: { ...webgpu, firefoxSwitches: { webgpu: true } } },
   { name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },

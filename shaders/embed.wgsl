@@ -6,7 +6,7 @@ override HAS_EXTRA: bool = false;
 override HAS_STATE: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
-// binding 2: the table, by weight_f16.wgsl or weight_f32.wgsl
+// binding 2: the table, by a file weight_*.wgsl
 @group(0) @binding(3) var<storage, read> positions: array<f32>;
 @group(0) @binding(4) var<storage, read> extra: array<f32>;
 @group(0) @binding(5) var<storage, read> state: DecodeState;
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let n_cols = params.n_cols;
     let place = min(position, max(params.n_positions, 1u) - 1u) * n_cols;
     for (var c = lid; c < n_cols; c += 64u) {
-        var v = w1((id - params.first_id) * n_cols + c);
+        var v = w1(id - params.first_id, c);
         if (HAS_POSITIONS) { v += positions[place + c]; }
         if (HAS_EXTRA) { v += extra[c]; }
         y[row * n_cols + c] = v;

@@ -8,7 +8,7 @@ override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<x_t>>;
-// binding 2: w, by weight_f16.wgsl or weight_f32.wgsl
+// binding 2: w, by a file weight_*.wgsl
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<y_t>;
@@ -54,20 +54,20 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
     let x2 = start_of(m + 2u);
     let x3 = start_of(m + 3u);
     let last = params.n_out - 1u;
-    let w0 = min(n, last) * params.n_cols;
-    let w1_ = min(n + 1u, last) * params.n_cols;
-    let w2 = min(n + 2u, last) * params.n_cols;
-    let w3 = min(n + 3u, last) * params.n_cols;
+    let w0_row = min(n, last);
+    let w1_row = min(n + 1u, last);
+    let w2_row = min(n + 2u, last);
+    let w3_row = min(n + 3u, last);
     var a0 = vec4<f32>();
     var a1 = vec4<f32>();
     var a2 = vec4<f32>();
     var a3 = vec4<f32>();
     if (VECTORED) {
         for (var k = 0u; k < params.n_cols; k += 8u) {
-            let p = w8((w0 + k) >> 3u);
-            let q = w8((w1_ + k) >> 3u);
-            let r = w8((w2 + k) >> 3u);
-            let s = w8((w3 + k) >> 3u);
+            let p = w8(w0_row, k >> 3u);
+            let q = w8(w1_row, k >> 3u);
+            let r = w8(w2_row, k >> 3u);
+            let s = w8(w3_row, k >> 3u);
             let at = i32(k);
             var lo = x4(x0 + at);
             var hi = x4(x0 + at + 4);
@@ -88,7 +88,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
         }
     } else {
         for (var k = 0u; k < params.n_cols; k++) {
-            let four = vec4<f32>(w1(w0 + k), w1(w1_ + k), w1(w2 + k), w1(w3 + k));
+            let four = vec4<f32>(w1(w0_row, k), w1(w1_row, k), w1(w2_row, k), w1(w3_row, k));
             let at = i32(k);
             a0 += x1(x0 + at) * four;
             a1 += x1(x1_ + at) * four;

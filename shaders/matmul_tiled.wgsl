@@ -8,7 +8,7 @@ override HAS_BIAS: bool = false;
 override HAS_RESIDUAL: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<x_t>>;
-// binding 2: w, by weight_f16.wgsl or weight_f32.wgsl
+// binding 2: w, by a file weight_*.wgsl
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read_write> y: array<y_t>;
@@ -61,7 +61,7 @@ fn main(
             let n = n0 + (idx >> 1u);
             let k = k0 + 8u * (idx & 1u);
             var eight = Eight();
-            if (n < params.n_out && k < params.n_cols) { eight = w8((n * params.n_cols + k) >> 3u); }
+            if (n < params.n_out && k < params.n_cols) { eight = w8(n, k >> 3u); }
             let at = (idx >> 1u) * PITCH + 2u * (idx & 1u);
             w_tile[at] = eight.lo;
             w_tile[at + 1u] = eight.hi;

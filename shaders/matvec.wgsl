@@ -10,7 +10,7 @@ override HAS_NORM: bool = false;
 override HAS_NORM_BIAS: bool = false; // without one the mean is taken to be zero
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<x_t>;
-// binding 2: w, by weight_f16.wgsl or weight_f32.wgsl
+// binding 2: w, by a file weight_*.wgsl, and what a thread multiplies at a time, by a file product_*.wgsl
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read> residual: array<f32>;
 @group(0) @binding(5) var<storage, read> norm_weight: array<f32>;
@@ -78,14 +78,11 @@ fn main(
     let w_row = min(n, params.n_out - 1u); // Threads past the end compute along and store nothing.
     var sum = 0.0;
     if (VECTORED) {
-        let n8 = params.n_cols / 8u;
-        for (var k8 = lane; k8 < n8; k8 += LANES) {
-            let eight = w8(w_row * n8 + k8);
-            sum += dot(eight.lo, row[2u * k8]) + dot(eight.hi, row[2u * k8 + 1u]);
-        }
+        let n_steps = params.n_cols / STEP;
+        for (var s = lane; s < n_steps; s += LANES) { sum += product(w_row, s); }
     } else {
         for (var k = lane; k < params.n_cols; k += LANES) {
-            sum += w1(w_row * params.n_cols + k) * row_at(k);
+            sum += w1(w_row, k) * row_at(k);
         }
     }
     if (LANES > 1u) {

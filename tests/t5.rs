@@ -5,18 +5,13 @@
 mod models;
 
 use models::{devices, open_gpu, processor, read_floats};
-use rill::engine::generate::{Files, TextEvent, TextModel};
-use rill::engine::graph::{RecordOptions, Recorder, WeightForm};
+use rill::engine::generate::{TextEvent, TextModel};
 use rill::engine::ops::decode_state::DecodeState;
-use rill::engine::session::{Device, Session, Watch};
-use rill::engine::tensor::DType;
-use rill::engine::upload::Uploader;
-use rill::engine::weights::{LoadHooks, ModelFiles, TensorStream};
+use rill::engine::session::{Device, Watch};
 use rill::engine::{CancelFlag, Error};
-use rill::protocol::{FinishReason, GenerateOptions, Generation};
+use rill::protocol::{FinishReason, GenerateOptions, Generation, Precision};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::path::PathBuf;
 
 const MODELS: [&str; 2] = ["t5-v1_0-tiny", "t5-numbers"];
 
@@ -32,36 +27,13 @@ fn ids(value: &Value) -> Vec<u32> {
     value.as_array().into_iter().flatten().filter_map(Value::as_u64).map(|id| id as u32).collect()
 }
 
-fn folder(model: &str) -> PathBuf {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    root.join(if model == "t5-v1_0-tiny" { "tests/golden" } else { "public/models" }).join(model)
-}
-
 fn load(device: &Device, model: &str) -> TextModel {
-    load_as(device, model, RecordOptions { activation: DType::F32, weights: device.weights() })
+    load_as(device, model, Precision::F32)
 }
 
-fn load_as(device: &Device, model: &str, options: RecordOptions) -> TextModel {
-    let loaded: rill::engine::Result<TextModel> = pollster::block_on(async {
-        let files = ModelFiles::folder(folder(model), LoadHooks::default());
-        let small = Files::read(&files, &files.read_required("config.json").await?).await?;
-        let mut stream = files.open("model.safetensors").await?;
-        let mut tensors = TensorStream::new("model.safetensors", stream.total_bytes());
-        while let Some(chunk) = stream.next_chunk().await? {
-            tensors.push(chunk)?;
-        }
-        let checkpoint = tensors.checkpoint().expect("the file is whole").clone();
-        let (recorded, mut components) = small.record(&Recorder::new(checkpoint, options))?;
-        let program = components.remove(0).program;
-        let mut uploader = Uploader::new(&program);
-        let mut session = Session::compile(device, program, &mut |_, _| ()).await?;
-        while let Some(part) = tensors.next_part() {
-            uploader.part(&part, &mut session)?;
-        }
-        uploader.finish()?;
-        Ok(recorded.on(session))
-    });
-    loaded.unwrap_or_else(|e| panic!("{model}: {e}"))
+fn load_as(device: &Device, model: &str, precision: Precision) -> TextModel {
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/t5-v1_0-tiny");
+    models::load_text_as(device.clone(), if model == "t5-v1_0-tiny" { tiny } else { model }, precision)
 }
 
 fn try_generate(
@@ -96,9 +68,9 @@ fn assert_near(what: &str, got: f32, expected: &Value, tolerance: f32) {
 }
 
 /// The encoder's rows and the decoder's logits for given tokens. `tolerance` is for the encoder; logits reach forty.
-fn numbers_agree(device: &Device, model_name: &str, options: RecordOptions, tolerance: f32) {
+fn numbers_agree(device: &Device, model_name: &str, precision: Precision, tolerance: f32) {
     let golden = golden();
-    let mut model = load_as(device, model_name, options);
+    let mut model = load_as(device, model_name, precision);
     for item in items(&golden, model_name) {
         let text = item["text"].as_str().expect("a text").to_string();
         // What the tokenizer makes of it is checked by the encoder's output: it is different for every token.
@@ -142,11 +114,9 @@ const F32: f32 = 2e-4;
 #[test]
 fn numbers_are_the_references() {
     for device in devices() {
-        let options = RecordOptions { activation: DType::F32, weights: device.weights() };
-        MODELS.iter().for_each(|model| numbers_agree(&device, model, options, F32));
+        MODELS.iter().for_each(|model| numbers_agree(&device, model, Precision::F32, F32));
     }
-    let plain = RecordOptions { activation: DType::F32, weights: WeightForm::F32 };
-    numbers_agree(&Device::Plain, "t5-v1_0-tiny", plain, F32);
+    numbers_agree(&Device::Plain, "t5-v1_0-tiny", Precision::F32, F32);
 }
 
 /// Half precision between the layers: eleven bits, in sums over 256.
@@ -157,9 +127,9 @@ fn numbers_in_half_precision_are_near() {
         eprintln!("skipped: this adapter has no f16");
         return;
     }
-    let options = RecordOptions { activation: DType::F16, weights: WeightForm::AsStored };
-    numbers_agree(&Device::Gpu(gpu.clone()), "t5-numbers", options, 3e-2);
-    let mut model = load_as(&Device::Gpu(gpu), "t5-numbers", options);
+    let device = Device::Gpu(gpu);
+    numbers_agree(&device, "t5-numbers", Precision::F16, 3e-2);
+    let mut model = load_as(&device, "t5-numbers", Precision::F16);
     for item in items(&golden(), "t5-numbers") {
         let text = item["text"].as_str().expect("a text");
         let (tokens, _) = expected(&ids(&item["greedy"]));
@@ -211,8 +181,7 @@ fn beams_find_the_references_texts() {
 
 #[test]
 fn eight_bit_weights_give_the_same_texts() {
-    let options = RecordOptions { activation: DType::F32, weights: WeightForm::Int8 };
-    let mut model = load_as(&processor(), "t5-numbers", options);
+    let mut model = load_as(&processor(), "t5-numbers", Precision::Int8);
     // The others' best tokens are as near to each other as the weights' rounding.
     for item in items(&golden(), "t5-numbers").iter().take(5) {
         let text = item["text"].as_str().expect("a text");
@@ -331,14 +300,4 @@ fn texts_end_at_the_limit_and_what_cannot_be_done_is_refused() {
         try_generate(&mut model, &[], &plain, &CancelFlag::default(), &mut |_| ()).expect("nothing to do").is_empty()
     );
     assert!(!generate(&mut model, "", &plain).tokens.is_empty(), "an empty text is a text");
-}
-
-#[test]
-fn the_first_run_gives_numbers() {
-    for device in devices() {
-        let mut model = load(&device, "t5-v1_0-tiny");
-        let cancel = CancelFlag::default();
-        let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
-        pollster::block_on(model.warm_up(&mut watch)).expect("it runs");
-    }
 }

@@ -12,7 +12,7 @@ use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::SpeechModel;
 use rill::engine::webnn::Context;
 use rill::engine::{CancelFlag, Error};
-use rill::protocol::FailureKind;
+use rill::protocol::{FailureKind, GenerateOptions, Precision};
 use serde_json::Value;
 use std::rc::Rc;
 
@@ -97,6 +97,28 @@ fn minilm_gives_the_references_vectors_by_the_interpreter() {
     let expected = sentence["embedding"].as_array().expect("an embedding");
     let cosine: f64 = got.iter().zip(expected).map(|(g, e)| f64::from(*g) * e.as_f64().unwrap_or(0.0)).sum();
     assert!((cosine - 1.0).abs() < 1e-5, "cosine {cosine}");
+}
+
+/// Greedily and by beams, whose keys lie anywhere in the cache.
+#[test]
+fn t5_writes_what_the_definitions_do() {
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/t5-v1_0-tiny");
+    let texts = |device: Device| {
+        let mut model = models::load_text_as(device, tiny, Precision::F32);
+        let write = |num_beams: u32| {
+            let options = GenerateOptions { max_tokens: Some(5), num_beams, ..Default::default() };
+            let cancel = CancelFlag::default();
+            let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+            let (texts, mut on_text) = (["A text.".to_string()], |_| ());
+            let written = pollster::block_on(model.generate(&texts, &options, &mut watch, &mut on_text));
+            written.expect("a text is written").0.remove(0).tokens
+        };
+        [1, 3].map(write)
+    };
+    let (context, _) = open(CHROMIUM_LIMITS);
+    let expected = texts(Device::Plain);
+    assert_ne!(expected[0], expected[1], "beams find another text");
+    assert_eq!(texts(Device::WebNn(context)), expected);
 }
 
 #[test]

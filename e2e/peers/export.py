@@ -4,8 +4,9 @@
 
     export.py [--out DIR] [--dtypes fp32,fp16,q8] MODEL_FOLDER...
 
-`DIR/<model>/` gets the repository itself, which Rill reads, and `onnx/`: `model`, or `encoder_model` and `decoder_model_merged`; a CLIP also its
-towers, `text_model` and `vision_model`. Every file is run by ONNX Runtime and compared with transformers on the way.
+`DIR/<model>/` gets the repository itself, which Rill reads, and `onnx/`: `model`, or `encoder_model` and
+`decoder_model_merged`; a CLIP also its towers, `text_model` and `vision_model`. Every file is run by ONNX Runtime and compared
+with transformers on the way.
 How to set it up: README.md in this folder.
 """
 

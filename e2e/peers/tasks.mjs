@@ -1,6 +1,6 @@
 // What the contenders are asked: for each task the models, the inputs, what is counted, and when two results agree.
 
-import { prompts, texts } from './inputs.mjs';
+import { prompts, texts } from './words.mjs';
 import { pictures } from './pictures.mjs';
 
 /** Lower case, no punctuation: what counts of a transcript. */

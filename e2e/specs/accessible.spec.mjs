@@ -13,12 +13,12 @@ async function violations(page) {
   return violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.target.join(' ')) }));
 }
 
-/** Axe at every width in light and dark, and whether anything is wider than the window. */
-async function check(page, what) {
+/** Axe at these widths in light and dark, and whether anything is wider than the window. */
+async function check(page, what, widths = WIDTHS) {
   for (const colorScheme of ['light', 'dark']) {
     // Without motion: colours on their way from one scheme to the other belong to neither.
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    for (const width of WIDTHS) {
+    for (const width of widths) {
       await page.setViewportSize({ width, height: 800 });
       const where = `${what}, ${colorScheme}, ${width} px`;
       expect.soft(await violations(page), where).toEqual([]);
@@ -43,9 +43,23 @@ test('the speech page has no barriers: at first, with an error, and with everyth
   await check(rill.page, 'with everything open');
 });
 
-test('the text page and the help have no barriers', async ({ rill }) => {
-  await rill.open('./#/text');
-  await check(rill.page, 'text');
+const VIEWS = ['sentences', 'sentences/search', 'sentences/gap', 'write', 'pictures', 'match', 'match/search'];
+
+test('the other tasks have no barriers', async ({ rill }) => {
+  test.setTimeout(300_000);
+  await rill.open();
+  for (const view of VIEWS) {
+    await rill.page.evaluate((view) => (location.hash = `/${view}`), view);
+    await expect(rill.page.getByRole('heading', { level: 1 })).toBeVisible();
+    for (const fold of await rill.page.locator('details:not([open]) > summary').all()) {
+      if (await fold.isVisible()) await fold.click();
+    }
+    await check(rill.page, view, [360, 1440]);
+  }
+});
+
+test('the help has no barriers', async ({ rill }) => {
+  await rill.open('./#/sentences');
   await rill.page.getByRole('button', { name: 'Help and keyboard shortcuts' }).click();
   await expect(rill.page.getByRole('dialog', { name: 'Help' })).toBeVisible();
   await check(rill.page, 'help');
@@ -54,7 +68,7 @@ test('the text page and the help have no barriers', async ({ rill }) => {
 test('Tab goes through the page in the order in which it is read', async ({ rill }) => {
   await rill.open();
   const names = [];
-  for (let i = 0; i < 11; i++) {
+  for (let i = 0; i < 15; i++) {
     await rill.page.keyboard.press('Tab');
     names.push(
       await rill.page.evaluate(() => {
@@ -68,19 +82,23 @@ test('Tab goes through the page in the order in which it is read', async ({ rill
     'Skip to the work area',
     'Rill',
     'Speech',
-    'Text',
+    'Sentences',
+    'Write',
+    'Pictures',
+    'Match',
     'Colours: as the system',
     'Help and keyboard shortcuts',
     'Record',
     'Choose a file',
     expect.stringContaining('Whisper tiny'),
     'Load now',
+    'Another model',
     'Settings',
   ]);
 });
 
 test('the skip link leads to the work area of the page that is open', async ({ rill }) => {
-  await rill.open('./#/text');
+  await rill.open('./#/sentences');
   await rill.page.keyboard.press('Tab');
   await rill.page.keyboard.press('Enter');
   await expect(rill.page.locator('main')).toBeFocused();
@@ -109,7 +127,7 @@ test('single keys record, stop, choose a model and help, and leave typing alone'
   await expect(rill.record).toBeVisible();
   await expect(rill.status).toContainText('Done', LOAD);
 
-  await rill.page.getByRole('link', { name: 'Text', exact: true }).click();
+  await rill.page.getByRole('link', { name: 'Sentences', exact: true }).click();
   await rill.query.fill('');
   await rill.query.pressSequentially('r /?');
   await expect(rill.query).toHaveValue('r /?');

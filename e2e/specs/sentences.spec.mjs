@@ -3,7 +3,7 @@
 import { LOAD, expect, test } from '../support/rill.mjs';
 
 test('sentences are ranked by meaning, the nearest first', async ({ rill }) => {
-  await rill.open('./#/text');
+  await rill.open('./#/sentences');
   await rill.query.fill('Where can I see animals from Africa?');
   await rill.sentences.fill('The train to the coast leaves at nine.\n\nLions and giraffes live in our zoo.\nBread is made of flour.');
   await rill.compare.click();
@@ -21,20 +21,26 @@ test('sentences are ranked by meaning, the nearest first', async ({ rill }) => {
 });
 
 test('without a question there is nothing to compare', async ({ rill }) => {
-  await rill.open('./#/text');
+  await rill.open('./#/sentences');
   await rill.query.fill('  ');
   await expect(rill.compare).toHaveAttribute('aria-disabled', 'true');
   await rill.query.press('Enter');
   await expect(rill.page.getByRole('button', { name: 'Cancel loading' })).toBeHidden();
 });
 
-test('tabs are addresses: links, reload and the back button work', async ({ rill }) => {
+test('tabs and their views are addresses: links, reload and the back button work', async ({ rill }) => {
+  // The address that this tab once had still leads to it.
   await rill.open('./#/text');
-  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Which sentence means the same?');
+  const heading = rill.page.getByRole('heading', { level: 1 });
+  await expect(heading).toHaveText('Which sentence means the same?');
+  await rill.page.getByRole('link', { name: 'Search a text' }).click();
+  await expect(heading).toHaveText('Search a text by meaning');
   await rill.page.getByRole('link', { name: 'Speech' }).click();
-  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Speech to text');
+  await expect(heading).toHaveText('Speech to text');
   await rill.page.goBack();
-  await expect(rill.page.getByRole('link', { name: 'Text', exact: true })).toHaveAttribute('aria-current', 'page');
+  await expect(rill.page.getByRole('link', { name: 'Sentences', exact: true })).toHaveAttribute('aria-current', 'page');
+  await expect(rill.page.getByRole('link', { name: 'Search a text' })).toHaveAttribute('aria-current', 'page');
   await rill.page.reload();
-  await expect(rill.query).toBeVisible();
+  await expect(heading).toHaveText('Search a text by meaning');
+  await expect(rill.page).toHaveTitle('Search a text · Rill');
 });

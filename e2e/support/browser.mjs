@@ -46,10 +46,11 @@ const COMMON = [
 /**
  * Chromium's switches.
  * - `webgpu`: `software` (no GPU is needed), `hardware`, or `none`.
+ * - `camera`: there is one, which shows a moving test picture.
  * - `microphone`: a WAV file that is heard once from the moment that the microphone is opened; `denied`: there is one
  *   and the visitor says no; `none`: there is none.
  */
-export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
+export function switches({ webgpu = 'software', microphone = 'none', camera = false } = {}) {
   const gpu = {
     software: ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
     hardware: ['--enable-unsafe-webgpu', '--enable-features=Vulkan', '--ignore-gpu-blocklist'],
@@ -60,7 +61,7 @@ export function switches({ webgpu = 'software', microphone = 'none' } = {}) {
     none: ['--use-fake-ui-for-media-stream'],
     denied: [fake],
   }[microphone] ?? ['--use-fake-ui-for-media-stream', fake, `--use-file-for-fake-audio-capture=${microphone}%noloop`];
-  return [...COMMON, ...gpu, ...mic];
+  return [...COMMON, ...gpu, ...mic, ...(camera && !mic.includes(fake) ? [fake] : [])];
 }
 
 /** What Playwright needs to drive Chromium with its switches. */

@@ -37,7 +37,7 @@ export class RillPage {
     this.stop = page.getByRole('button', { name: 'Stop', exact: true });
     this.level = page.getByRole('meter', { name: 'Microphone level' });
     this.clock = page.locator('.level__clock');
-    this.filePicker = page.locator('input[type=file]');
+    this.filePicker = page.locator('.recorder input[type=file]');
     this.capability = page.locator('.capability__line');
     this.badge = page.locator('.badge__words');
 
@@ -55,7 +55,11 @@ export class RillPage {
     this.copy = this.transcript.getByRole('button', { name: /^Cop/ });
     this.saveMenu = this.transcript.locator('details.menu');
 
-    this.alert = page.getByRole('alert');
+    this.alert = page.locator('.alert').filter({ visible: true });
+    /** What the panel that is showing says of its work. */
+    this.work = page.locator('.work-status__words').filter({ visible: true });
+    this.stopWork = page.getByRole('button', { name: 'Stop', exact: true });
+    this.cards = page.locator('.card').filter({ visible: true });
     this.query = page.getByLabel('Query');
     this.sentences = page.getByLabel('Sentences, one a line');
     this.compare = page.getByRole('button', { name: 'Compare' });
@@ -87,20 +91,41 @@ export class RillPage {
     await this.filePicker.setInputFiles(file);
   }
 
-  /** Drop a file onto the page. */
-  async drop({ name, mimeType, buffer }) {
-    const transfer = await this.page.evaluateHandle(
-      ([name, type, base64]) => {
-        const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-        const transfer = new DataTransfer();
-        transfer.items.add(new File([bytes], name, { type }));
-        return transfer;
-      },
-      [name, mimeType, buffer.toString('base64')],
-    );
+  /** Drop files onto the page. */
+  async drop(...files) {
+    const transfer = await this.transfer(files);
     for (const event of ['dragover', 'drop']) {
       await this.page.locator('main').dispatchEvent(event, { dataTransfer: transfer });
     }
+  }
+
+  /** Paste files, as from the clipboard. */
+  async paste(...files) {
+    await this.page.evaluate(
+      (clipboardData) => document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true })),
+      await this.transfer(files),
+    );
+  }
+
+  /** Files as the browser hands them over. */
+  transfer(files) {
+    return this.page.evaluateHandle(
+      (files) => {
+        const transfer = new DataTransfer();
+        for (const { name, mimeType, base64 } of files) {
+          const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+          transfer.items.add(new File([bytes], name, { type: mimeType }));
+        }
+        return transfer;
+      },
+      files.map(({ name, mimeType, buffer }) => ({ name, mimeType, base64: buffer.toString('base64') })),
+    );
+  }
+
+  /** The bars of a picture's card, or of a list of that name: words and scores. */
+  async bars(within) {
+    const bars = await within.locator('.bars__bar').all();
+    return Promise.all(bars.map(async (bar) => [await bar.locator('.bars__words').textContent(), await bar.locator('.bars__score').textContent()]));
   }
 
   /** The words of the finished segments. */

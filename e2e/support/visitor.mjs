@@ -49,7 +49,7 @@ class InPlaywright extends Visitor {
   }
 
   choose(file) {
-    return this.page.locator('input[type=file]').setInputFiles(file);
+    return this.page.locator('.recorder input[type=file]').setInputFiles(file);
   }
 
   press(name) {
@@ -83,7 +83,7 @@ class InWebDriver extends Visitor {
   }
 
   choose(file) {
-    return this.driver.type('input[type=file]', file);
+    return this.driver.type('.recorder input[type=file]', file);
   }
 
   press(name) {

@@ -33,7 +33,7 @@ mod linear_matmul;
 mod linear_matvec;
 #[cfg(test)]
 mod linear_tests;
-pub mod linear_weight;
+mod linear_weight;
 pub mod log_mel;
 mod math;
 mod max_parts;
@@ -41,6 +41,7 @@ pub mod mel_scale;
 pub mod memory;
 pub mod picture_tokens;
 pub mod pool;
+pub mod quantize;
 pub mod row_at;
 mod sample_cutoff;
 mod sample_pick;

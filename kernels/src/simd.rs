@@ -10,7 +10,7 @@ mod lanes;
 #[path = "simd/plain.rs"]
 mod lanes;
 
-pub use lanes::{F32x4, dot_i8, transpose, widen_f16_scaled, widen_i8};
+pub use lanes::{F32x4, dot_i4, dot_i8, transpose, widen_f16_scaled, widen_i8};
 
 /// What [`widen_f16_scaled`] leaves to be multiplied in: exponents of f16 are biased by 15, of f32 by 127.
 pub const F16_SCALE: f32 = f32::from_bits((127 + 112) << 23);
@@ -50,6 +50,12 @@ pub fn store8(eight: Eight, to: &mut [f32; 8]) {
 pub fn widen_f16(from: &[u16; 8]) -> Eight {
     let scale = F32x4::splat(F16_SCALE);
     widen_f16_scaled(from).map(|v| v * scale)
+}
+
+/// Eight unsigned integers of four bits as floats: the low halves of eight bytes, or the high ones.
+#[inline(always)]
+pub fn widen_i4(from: &[u8; 8], high: bool) -> Eight {
+    widen_i8(&from.map(|pair| (if high { pair >> 4 } else { pair & 15 }) as i8))
 }
 
 /// Widens one f16 number, as [`widen_f16`].

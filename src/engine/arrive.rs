@@ -15,7 +15,7 @@ use crate::protocol::{ComponentProgress, Precision};
 use sha2::{Digest, Sha256};
 
 /// The form in which slots are kept; another number makes those of before worthless.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes that are read from what is kept with one call.
 const READ_BYTES: usize = 4 << 20;

@@ -134,7 +134,7 @@ impl TextModel {
     }
 
     /// The first run: drivers finish pipelines only when they are used. What comes out must be numbers.
-    pub async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
         self.run_encoder(&[self.t5.config.eos_token_id], watch).await?;
         let begin = DecodeState { limit: 3, ..self.begin(&GenerateOptions::default()) };
         self.session.write(self.t5.state, 0, bytemuck::bytes_of(&begin))?;

@@ -5,12 +5,14 @@
 
 use super::op::Op;
 use super::tensor::{DType, TensorType};
+use super::weight_form::Role;
 use super::weights::PositionGrid;
 use super::weights::checkpoint::{Checkpoint, CheckpointDType};
 use super::{Error, Result};
-use rill_kernels::linear_weight::GROUP;
 use std::cell::RefCell;
 use std::rc::Rc;
+
+pub use super::weight_form::WeightForm;
 
 /// Names a slot of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,17 +152,6 @@ pub struct RecordOptions {
     pub weights: WeightForm,
 }
 
-/// In what form a device holds weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeightForm {
-    /// All f32.
-    F32,
-    /// f16 where the checkpoint has f16.
-    AsStored,
-    /// The matrices of linear maps in int8, the rest as stored: what is looked up row by row or normalises is small or sensitive.
-    Int8,
-}
-
 /// Writes a [`Program`] down.
 #[derive(Debug, Clone)]
 pub struct Recorder {
@@ -259,30 +250,29 @@ impl Scope {
         checkpoint.get(&self.name(name)).map(|entry| entry.shape.clone())
     }
 
-    /// A matrix, in the checkpoint's own width.
+    /// A table of which single rows are looked up.
     pub fn matrix(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
-        self.rows(&[name], n_rows, n_cols, |width| width)
+        self.rows(&[name], n_rows, n_cols, Role::Lookup)
+    }
+
+    /// A table that is looked up and, as a linear map, also gives the logits.
+    pub fn tied_table(&self, name: &str, n_rows: usize, n_cols: usize) -> Result<Tensor> {
+        self.rows(&[name], n_rows, n_cols, Role::Tied)
     }
 
     /// Matrices of a linear map, of `n_rows` rows each, one below the other.
     pub fn stacked(&self, names: &[impl AsRef<str>], n_rows: usize, n_cols: usize) -> Result<Tensor> {
-        let quantize = self.recorder.options.weights == WeightForm::Int8 && n_cols.is_multiple_of(GROUP);
-        self.rows(names, n_rows, n_cols, |width| if quantize { DType::Q8 } else { width })
+        self.rows(names, n_rows, n_cols, Role::Inner)
     }
 
-    fn rows(
-        &self,
-        names: &[impl AsRef<str>],
-        n_rows: usize,
-        n_cols: usize,
-        dtype: impl Fn(DType) -> DType,
-    ) -> Result<Tensor> {
+    fn rows(&self, names: &[impl AsRef<str>], n_rows: usize, n_cols: usize, role: Role) -> Result<Tensor> {
         let mut parts = Vec::new();
         for (idx, name) in names.iter().enumerate() {
             let tensor = self.check(name.as_ref(), &[n_rows, n_cols])?;
             parts.push(WeightPart { tensor, first: idx * n_rows * n_cols, layout: Layout::AsStored });
         }
-        let ty = TensorType::new(dtype(self.width(&parts)), [names.len() * n_rows, n_cols]);
+        let dtype = self.held(role, &parts, n_rows, n_cols);
+        let ty = TensorType::new(dtype, [names.len() * n_rows, n_cols]);
         Ok(self.recorder.slot(self.label(names), ty, SlotKind::Weight(parts)))
     }
 
@@ -316,7 +306,7 @@ impl Scope {
     pub fn conv_matrix(&self, name: &str, n_out: usize, n_in: usize, width: usize) -> Result<Tensor> {
         let tensor = self.check(name, &[n_out, n_in, width])?;
         let parts = vec![WeightPart { tensor, first: 0, layout: Layout::ChannelsLast { n_in, width } }];
-        let ty = TensorType::new(self.width(&parts), [n_out, width * n_in]);
+        let ty = TensorType::new(self.held(Role::Filters, &parts, n_out, width * n_in), [n_out, width * n_in]);
         Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
     }
 
@@ -325,7 +315,8 @@ impl Scope {
     pub fn flattened(&self, name: &str, stored: &[usize]) -> Result<Tensor> {
         let tensor = self.check(name, stored)?;
         let parts = vec![WeightPart { tensor, first: 0, layout: Layout::AsStored }];
-        let ty = TensorType::new(self.width(&parts), [stored[0], stored[1..].iter().product()]);
+        let (n_rows, n_cols) = (stored[0], stored[1..].iter().product());
+        let ty = TensorType::new(self.held(Role::Filters, &parts, n_rows, n_cols), [n_rows, n_cols]);
         Ok(self.recorder.slot(self.label(&[name]), ty, SlotKind::Weight(parts)))
     }
 
@@ -380,15 +371,16 @@ impl Scope {
         }
     }
 
-    /// f16 where every part is f16 and may stay so.
-    fn width(&self, parts: &[WeightPart]) -> DType {
+    /// The type in which a matrix of these parts is held.
+    fn held(&self, role: Role, parts: &[WeightPart], n_rows: usize, n_cols: usize) -> DType {
         // Published checkpoints are f16 where they can be.
         let f16 = |p: &WeightPart| {
             let entry = self.recorder.checkpoint.as_ref().map(|checkpoint| checkpoint.get(&p.tensor));
             entry.is_none_or(|entry| entry.is_some_and(|e| e.dtype == CheckpointDType::F16))
         };
-        let widened = self.recorder.options.weights == WeightForm::F32;
-        if !widened && parts.iter().all(f16) { DType::F16 } else { DType::F32 }
+        let stored = if parts.iter().all(f16) { DType::F16 } else { DType::F32 };
+        let name = parts.first().map_or("", |part| &part.tensor);
+        self.recorder.options.weights.holds(role, name, stored, n_rows, n_cols, parts.len())
     }
 }
 

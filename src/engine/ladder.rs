@@ -67,8 +67,12 @@ impl Choice {
     /// How a program is recorded for this device.
     pub fn record_options(&self) -> RecordOptions {
         let activation = if self.precision == Precision::F16 { DType::F16 } else { DType::F32 };
-        let quantized = self.precision == Precision::Int8;
-        RecordOptions { activation, weights: if quantized { WeightForm::Int8 } else { self.device.weights() } }
+        let weights = match self.precision {
+            Precision::Int8 => WeightForm::Int8,
+            Precision::Int4 => WeightForm::Int4,
+            Precision::F32 | Precision::F16 => self.device.weights(),
+        };
+        RecordOptions { activation, weights }
     }
 
     fn because(mut self, why: impl std::fmt::Display) -> Self {
@@ -211,9 +215,8 @@ impl Ladder {
             BackendChoice::WebGpu => {
                 let gpu = self.gpu().await?;
                 let f16 = match wish.precision {
-                    Precision::F32 => Ok(String::new()),
+                    Precision::F32 | Precision::Int8 | Precision::Int4 => Ok(String::new()),
                     Precision::F16 => gpu.probe_f16().await,
-                    Precision::Int8 | Precision::Int4 => Err(NO_INT8.into()),
                 };
                 let (precision, reason) = match f16 {
                     Ok(_) => (wish.precision, String::new()),
@@ -245,7 +248,7 @@ impl Ladder {
                     device: Device::Cpu(cpu),
                     backend: BackendChoice::Wasm,
                     software: true,
-                    precision: if wish.precision == Precision::Int8 { Precision::Int8 } else { Precision::F32 },
+                    precision: if wish.precision == Precision::F16 { Precision::F32 } else { wish.precision },
                     reason: String::new(),
                     measured: None,
                 })
@@ -290,9 +293,6 @@ impl Ladder {
         Ok(choice)
     }
 }
-
-/// What a GPU says to int8.
-const NO_INT8: &str = "weights of 8 bits run on the processor alone";
 
 /// Measures each, the processor first: its figure is the one that a software adapter has to beat, and it tells soon.
 async fn measure_all(open: &[Choice], model: &dyn Representative) -> Vec<Measurement> {

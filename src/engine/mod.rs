@@ -43,6 +43,7 @@ pub mod upload;
 pub mod vision;
 pub mod wasm_features;
 pub mod webnn;
+pub mod weight_form;
 pub mod weights;
 pub mod window;
 pub mod word_errors;

@@ -54,7 +54,7 @@ impl Device {
 impl Device {
     /// Whether it has kernels for quantised weights.
     pub fn quantizes(&self) -> bool {
-        matches!(self, Device::Cpu(_))
+        matches!(self, Device::Cpu(_) | Device::Gpu(_))
     }
 }
 

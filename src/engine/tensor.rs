@@ -1,7 +1,7 @@
 //! What a tensor is: element type and shape. Where its bytes live is each backend's own matter.
 
 use half::f16;
-use rill_kernels::linear_weight;
+use rill_kernels::quantize::{Narrow, PANEL};
 
 /// Element types that kernels read and write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,35 +10,44 @@ pub enum DType {
     F32,
     /// 16-bit float; on the processor it is held as f32.
     F16,
-    /// Weights of a linear map as int8 in groups of 32 with a scale each (`rill_kernels::linear_weight`); the definitions hold what
-    /// they stand for as f32.
+    /// A weight in int8 (`rill_kernels::quantize`); the definitions hold what it stands for as f32.
     Q8,
+    /// A weight in int4, likewise.
+    Q4,
     /// Token ids, positions, lengths.
     U32,
 }
 
 impl DType {
-    /// Bytes of one element; of a quantised one without its share of the scale.
-    pub fn size(self) -> usize {
+    /// How a quantised weight is held; `None` for all other types.
+    pub fn narrow(self) -> Option<Narrow> {
         match self {
-            DType::F32 | DType::U32 => 4,
-            DType::F16 => 2,
-            DType::Q8 => 1,
+            DType::Q8 => Some(Narrow::Int8),
+            DType::Q4 => Some(Narrow::Int4),
+            DType::F32 | DType::F16 | DType::U32 => None,
         }
     }
 
     /// Whether it holds weights in few bits.
     pub fn is_quantized(self) -> bool {
-        self == DType::Q8
+        self.narrow().is_some()
     }
 
-    /// The type's name in WGSL. Panics on quantised weights, which no shader reads.
+    /// Bytes of one element; of a quantised one, of what it stands for.
+    pub fn size(self) -> usize {
+        match self {
+            DType::F32 | DType::U32 | DType::Q8 | DType::Q4 => 4,
+            DType::F16 => 2,
+        }
+    }
+
+    /// The type's name in WGSL. Panics on quantised weights, which shaders read by files of their own and no other way.
     pub fn wgsl(self) -> &'static str {
         match self {
             DType::F32 => "f32",
             DType::F16 => "f16",
             DType::U32 => "u32",
-            DType::Q8 => panic!("the ladder gives int8 to the processor alone"),
+            DType::Q8 | DType::Q4 => panic!("quantised weights have no element type"),
         }
     }
 }
@@ -75,9 +84,14 @@ impl TensorType {
 
     /// How many bytes, unpadded.
     pub fn n_bytes(&self) -> usize {
-        match self.dtype {
-            DType::Q8 => linear_weight::i8_bytes(self.n_rows(), self.n_cols()),
-            dtype => self.n_elements() * dtype.size(),
+        self.bytes_of_rows(self.n_rows())
+    }
+
+    /// How many bytes the first so many rows take; of quantised ones, whole panels.
+    pub fn bytes_of_rows(&self, n_rows: usize) -> usize {
+        match self.dtype.narrow() {
+            Some(form) => form.n_bytes(n_rows, self.n_cols()),
+            None => n_rows * self.n_cols() * self.dtype.size(),
         }
     }
 
@@ -116,7 +130,7 @@ impl HostTensor {
         let n = ty.n_elements();
         let data = match ty.dtype {
             DType::U32 => HostData::U32(vec![0; n]),
-            DType::F32 | DType::F16 | DType::Q8 => HostData::F32(vec![0.0; n]),
+            DType::F32 | DType::F16 | DType::Q8 | DType::Q4 => HostData::F32(vec![0.0; n]),
         };
         Self { ty, data }
     }
@@ -157,9 +171,9 @@ impl HostTensor {
     pub fn to_bytes(&self) -> Vec<u8> {
         match (&self.data, self.ty.dtype) {
             (HostData::F32(v), DType::F16) => bytemuck::pod_collect_to_vec::<f16, u8>(&to_f16(v)),
-            (HostData::F32(v), DType::Q8) => {
+            (HostData::F32(v), dtype) if let Some(form) = dtype.narrow() => {
                 let mut bytes = vec![0; self.ty.n_bytes()];
-                linear_weight::quantize(v, self.ty.n_cols(), &mut bytes);
+                form.quantize(v, self.ty.n_cols(), &mut bytes);
                 bytes
             }
             (HostData::F32(v), _) => bytemuck::pod_collect_to_vec(v),
@@ -167,7 +181,7 @@ impl HostTensor {
         }
     }
 
-    /// Overwrites elements from `offset_bytes` on with bytes as a GPU holds them; quantised weights are written whole.
+    /// Overwrites elements from `offset_bytes` on with bytes as a GPU holds them; quantised ones are whole panels.
     pub fn write_bytes(&mut self, offset_bytes: usize, bytes: &[u8]) {
         let first = offset_bytes / self.ty.dtype.size();
         match (&mut self.data, self.ty.dtype) {
@@ -176,7 +190,11 @@ impl HostTensor {
                     *to = f16::from_le_bytes([from[0], from[1]]).to_f32();
                 }
             }
-            (HostData::F32(v), DType::Q8) => linear_weight::dequantize(bytes, v),
+            (HostData::F32(v), dtype) if let Some(form) = dtype.narrow() => {
+                let n_cols = self.ty.n_cols();
+                let first_row = offset_bytes / form.panel_bytes(n_cols) * PANEL;
+                form.dequantize(bytes, n_cols, &mut v[first_row * n_cols..]);
+            }
             (HostData::F32(v), _) => {
                 for (to, from) in v[first..].iter_mut().zip(bytes.chunks_exact(4)) {
                     *to = f32::from_le_bytes([from[0], from[1], from[2], from[3]]);

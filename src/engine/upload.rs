@@ -8,7 +8,7 @@ use super::weights::checkpoint::{CheckpointDType, TensorEntry};
 use super::weights::stream::TensorPart;
 use super::{Error, Result};
 use half::{bf16, f16};
-use rill_kernels::linear_weight::{GROUP, i8_bytes, quantize};
+use rill_kernels::quantize::{Narrow, PANEL};
 use std::collections::HashMap;
 
 /// What takes the bytes of slots.
@@ -63,8 +63,10 @@ struct Place {
 #[derive(Debug)]
 pub struct Uploader {
     places: HashMap<String, Vec<Place>>,
-    /// Bytes of a tensor that has to be reordered or quantised and is not complete yet.
+    /// Bytes of a tensor that are still too few to be written: to be reordered it has to be complete, quantised are whole panels.
     gathered: Vec<u8>,
+    /// The tensor's element that they begin with.
+    first: usize,
 }
 
 impl Uploader {
@@ -79,7 +81,7 @@ impl Uploader {
                 places.entry(part.tensor.clone()).or_default().push(place);
             }
         }
-        Self { places, gathered: Vec::new() }
+        Self { places, gathered: Vec::new(), first: 0 }
     }
 
     /// The tensors that are wanted and have not come.
@@ -90,37 +92,29 @@ impl Uploader {
     /// Writes a part of a tensor wherever it belongs; tensors that nobody wants are passed over.
     pub fn part(&mut self, part: &TensorPart, to: &mut impl SlotSink) -> Result<()> {
         let Some(places) = self.places.get(&part.entry.name) else { return Ok(()) };
-        // What is reordered or quantised is so as a whole.
-        let is_gathered = places.iter().any(|place| place.layout != Layout::AsStored || place.dtype == DType::Q8);
-        let (first, bytes) = if is_gathered {
-            self.gathered.extend_from_slice(part.bytes);
-            if !part.is_last() {
-                return Ok(());
+        let (entry, size) = (part.entry, part.entry.dtype.bytes());
+        let unit = places.iter().map(|place| place.unit(entry)).max().unwrap_or(1);
+        if unit == 1 {
+            for place in places {
+                place.write(entry, part.offset as usize / size, part.bytes, to)?;
             }
-            (0, self.gathered.as_slice())
         } else {
-            (part.offset as usize / part.entry.dtype.bytes(), part.bytes)
-        };
-        for place in places {
-            if let Layout::Resampled(grid) = place.layout {
-                let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(part.entry, bytes, DType::F32)?);
-                let resampled = grid.resample(&table, part.entry.shape.last().copied().unwrap_or(1));
-                to.write(place.slot, place.first * DType::F32.size(), bytemuck::cast_slice(&resampled))?;
-                continue;
+            self.gathered.extend_from_slice(part.bytes);
+            let whole = match part.is_last() {
+                true => self.gathered.len(),
+                false => self.gathered.len() / (unit * size) * (unit * size),
+            };
+            if whole > 0 {
+                for place in places {
+                    place.write(entry, self.first, &self.gathered[..whole], to)?;
+                }
+                self.gathered.drain(..whole);
+                self.first += whole / size;
             }
-            let bytes = reordered(part.entry, bytes, place.layout);
-            let wanted = place.n_elements.saturating_sub(place.first + first) * part.entry.dtype.bytes();
-            let bytes = &bytes[..wanted.min(bytes.len())];
-            if place.dtype == DType::Q8 {
-                write_quantized(part.entry, bytes, place, to)?;
-                continue;
-            }
-            let bytes = converted(part.entry, bytes, place.dtype)?;
-            to.write(place.slot, (place.first + first) * place.dtype.size(), &bytes)?;
         }
-        self.gathered.clear();
         if part.is_last() {
-            self.places.remove(&part.entry.name);
+            self.first = 0;
+            self.places.remove(&entry.name);
         }
         Ok(())
     }
@@ -134,15 +128,59 @@ impl Uploader {
     }
 }
 
-/// Writes a whole tensor as int8: its quants among the slot's quants, its scales among the scales behind them.
-fn write_quantized(entry: &TensorEntry, bytes: &[u8], place: &Place, to: &mut impl SlotSink) -> Result<()> {
-    let wide: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
-    let n_cols = entry.shape.last().copied().unwrap_or(GROUP);
-    let mut quantized = vec![0; i8_bytes(wide.len() / n_cols, n_cols)];
-    quantize(&wide, n_cols, &mut quantized);
-    let (quants, scales) = quantized.split_at(wide.len());
-    to.write(place.slot, place.first, quants)?;
-    to.write(place.slot, place.n_elements + place.first / GROUP * 2, scales)
+impl Place {
+    /// Elements of the tensor of which whole multiples can be written.
+    fn unit(&self, entry: &TensorEntry) -> usize {
+        match (self.layout, self.dtype.narrow()) {
+            (Layout::ChannelsLast { .. } | Layout::Resampled(_), _) => entry.elements(),
+            (Layout::AsStored, Some(_)) => PANEL * n_cols(entry),
+            (Layout::AsStored, None) => 1,
+        }
+    }
+
+    /// Writes the tensor's elements from `first` on.
+    fn write(&self, entry: &TensorEntry, first: usize, bytes: &[u8], to: &mut impl SlotSink) -> Result<()> {
+        let first = self.first + first;
+        if let Layout::Resampled(grid) = self.layout {
+            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
+            let resampled = grid.resample(&table, n_cols(entry));
+            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
+        }
+        if let Some(form) = self.dtype.narrow() {
+            let offset = first / (PANEL * n_cols(entry)) * form.panel_bytes(n_cols(entry));
+            return to.write(self.slot, offset, &quantized(entry, bytes, form)?);
+        }
+        if let Layout::Resampled(grid) = self.layout {
+            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
+            let resampled = grid.resample(&table, n_cols(entry));
+            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
+        }
+        let wanted = self.n_elements.saturating_sub(first) * entry.dtype.bytes();
+        let bytes = reordered(entry, bytes, self.layout);
+        let bytes = converted(entry, &bytes[..wanted.min(bytes.len())], self.dtype)?;
+        to.write(self.slot, first * self.dtype.size(), &bytes)
+    }
+}
+
+fn n_cols(entry: &TensorEntry) -> usize {
+    entry.shape.last().copied().unwrap_or(1)
+}
+
+/// Rows of a tensor as every device holds them in a narrow form: `bytes` are some of its rows as the checkpoint has them, a multiple
+/// of eight unless they are its last.
+pub fn quantized(entry: &TensorEntry, bytes: &[u8], form: Narrow) -> Result<Vec<u8>> {
+    let n_cols = n_cols(entry);
+    let mut narrow = Vec::new();
+    // A panel at a time: widened, a large matrix would take more memory than the rest of the load.
+    let (mut wide, mut panel) = (Vec::new(), vec![0; form.panel_bytes(n_cols)]);
+    for rows in bytes.chunks(PANEL * n_cols * entry.dtype.bytes()) {
+        wide.clear();
+        let floats = converted(entry, rows, DType::F32)?;
+        wide.extend(floats.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        form.quantize(&wide, n_cols, &mut panel);
+        narrow.extend_from_slice(&panel);
+    }
+    Ok(narrow)
 }
 
 /// The bytes in the slot's order of elements.
@@ -171,6 +209,19 @@ fn converted<'a>(entry: &TensorEntry, bytes: &'a [u8], dtype: DType) -> Result<s
         (CheckpointDType::BF16, DType::F32) => {
             pairs().flat_map(|b| bf16::from_le_bytes(b).to_f32().to_le_bytes()).collect::<Vec<u8>>().into()
         }
+        (CheckpointDType::F32, DType::F16) => bytes
+            .chunks_exact(4)
+            .flat_map(|b| halved(f32::from_le_bytes([b[0], b[1], b[2], b[3]])))
+            .collect::<Vec<u8>>()
+            .into(),
+        (CheckpointDType::BF16, DType::F16) => {
+            pairs().flat_map(|b| halved(bf16::from_le_bytes(b).to_f32())).collect::<Vec<u8>>().into()
+        }
         (from, to) => return Err(Error::Internal(format!("`{}` is {from:?}, its slot {to:?}", entry.name))),
     })
+}
+
+/// Rounded to f16; what is too large becomes its largest number.
+fn halved(v: f32) -> [u8; 2] {
+    f16::from_f32(v.clamp(f16::MIN.to_f32(), f16::MAX.to_f32())).to_le_bytes()
 }

@@ -6,10 +6,10 @@ use leptos::prelude::*;
 use super::icons::{self, Glyph};
 use super::shortcuts::KEYS;
 
-const NOTES: [(&str, &str); 5] = [
+const NOTES: [(&str, &str); 6] = [
     (
         "Privacy",
-        "Recordings and texts never leave this device. Once a model is loaded the page makes no request and keeps working offline.",
+        "Recordings, texts and pictures never leave this device. Once a model is loaded the page makes no request and keeps working offline.",
     ),
     (
         "WebGPU",
@@ -18,6 +18,10 @@ const NOTES: [(&str, &str); 5] = [
     (
         "Which backend",
         "Before a model is loaded for the first time, a piece of it is run on every backend that works here, and the fastest gets it. If that fails later, the next one goes on from the last finished window.",
+    ),
+    (
+        "Another model",
+        "Any repository of Whisper, BERT, T5, ViT, DINOv2 or CLIP loads as it is: by its name on the model hub, by an address, or by dropping its files on the page.",
     ),
     ("f16 and f32", "Numbers of 16 or 32 bits. 16 bits need half the memory; the text is almost always the same."),
     ("For programs", "window.rill offers the same models to scripts: see rill.d.ts beside this page."),

@@ -27,7 +27,7 @@ pub fn WorkStatus(
     let busy = Memo::new(move |_| work.with(Work::is_busy));
     // Announced, so it changes only when what happens changes.
     let words = Memo::new(move |_| match work.with(|work| (work.phase, work.reload)) {
-        (Phase::Idle, _) => String::new(),
+        (Phase::Idle, _) => cost(session, panel).unwrap_or_default(),
         (Phase::WaitingForModel, _) => "Waiting for the model…".into(),
         (Phase::Working, Some(_)) => "Its backend failed: the model is being loaded on the next one.".into(),
         (Phase::Working, None) => doing.into(),
@@ -67,4 +67,13 @@ pub fn WorkStatus(
             </div>
         </div>
     }
+}
+
+/// What a first use costs, said before it is asked for.
+fn cost(session: Session, panel: Panel) -> Option<String> {
+    let (state, task) = (session.state, panel.task());
+    let model = state.chosen(task)?;
+    let is_absent = state.slot(task).with(|slot| matches!(slot, Slot::Empty | Slot::Failed { .. }));
+    let needed = is_absent && model.size_bytes > 0 && !state.is_cached(&model.id);
+    needed.then(|| format!("The first use downloads {} once.", format::bytes(model.size_bytes)))
 }

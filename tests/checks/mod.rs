@@ -23,7 +23,9 @@ macro_rules! every_check {
         $test!(linear_agrees_for_awkward_sizes);
         $test!(linear_has_every_activation);
         $test!(linear_normalises_rows_with_outliers);
-        $test!(linear_reads_weights_of_eight_bits_on_the_processor);
+        $test!(linear_reads_weights_of_eight_and_four_bits);
+        $test!(embed_reads_a_quantised_table);
+        $test!(a_wrong_scale_is_noticed);
         $test!(conv1d_pads_and_strides);
         $test!(layer_norm_survives_outliers);
         $test!(attention_ignores_what_is_padding);
@@ -54,8 +56,8 @@ pub(crate) use every_check;
 
 /// f32 arithmetic in another order.
 const F32: Tolerance = Tolerance { abs: 2e-5, rel: 2e-5 };
-/// Few rows times weights of eight bits: x is rounded to sixteen bits, by groups.
-const Q8: Tolerance = Tolerance { abs: 2e-4, rel: 2e-4 };
+/// Few rows times quantised weights on the processor: x is rounded to sixteen bits, by groups.
+const NARROW: Tolerance = Tolerance { abs: 2e-4, rel: 2e-4 };
 /// Results stored as f16, which has eleven bits.
 const F16: Tolerance = Tolerance { abs: 2e-3, rel: 2e-3 };
 
@@ -72,7 +74,8 @@ fn kept(tensor: Tensor) -> Result<Vec<Tensor>> {
 
 /// `x . w` with everything around it that the parameters ask for.
 async fn linear(device: &Device, [m, k, n]: [usize; 3], weight: DType, dressed: bool) -> Result<()> {
-    let tolerance = if weight == DType::Q8 && m <= 8 { Q8 } else { F32 };
+    let rounds_x = weight.narrow().is_some() && m <= 4 && matches!(device, Device::Cpu(_));
+    let tolerance = if rounds_x { NARROW } else { F32 };
     check(device, 1, tolerance, |r| {
         let x = at(r, "x", [m, k], 1);
         let w = floats(r, "w", weight, &[n, k], &noise(n * k, 2));
@@ -126,11 +129,57 @@ pub async fn linear_has_every_activation(device: &Device) -> Result<()> {
 }
 
 /// The definition holds what the quantised weights stand for, so the two agree as closely as with any others.
-pub async fn linear_reads_weights_of_eight_bits_on_the_processor(device: &Device) -> Result<()> {
-    if let Device::Cpu(_) = device {
-        linear(device, [1, 64, 33], DType::Q8, true).await?;
-        linear(device, [8, 384, 70], DType::Q8, false).await?;
-        linear(device, [65, 384, 70], DType::Q8, true).await?;
+pub async fn linear_reads_weights_of_eight_and_four_bits(device: &Device) -> Result<()> {
+    for weight in [DType::Q8, DType::Q4] {
+        for (k, n) in [(32, 1), (64, 7), (96, 65), (384, 70)] {
+            linear(device, [1, k, n], weight, true).await?;
+            linear(device, [8, k, n], weight, false).await?;
+            linear(device, [9, k, n], weight, false).await?;
+            linear(device, [65, k, n], weight, true).await?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn embed_reads_a_quantised_table(device: &Device) -> Result<()> {
+    for weight in [DType::Q8, DType::Q4] {
+        check(device, 1, F32, |r| {
+            let ids = r.constant("ids", TensorType::u32([6]), &[3u32, 0, 64, 7, 8, 63]);
+            let table = floats(r, "table", weight, &[65, 96], &noise(65 * 96, 1));
+            kept(ids.embed(
+                &table,
+                &at(r, "positions", [6, 96], 2),
+                None,
+                Positions::Sequence { seq_len: 6, first: 0 },
+            )?)
+        })
+        .await
+        .map_err(|e| named(e, format!("embed {weight:?}")))?;
+    }
+    Ok(())
+}
+
+/// The last scale of the last row twice as large, on the device alone.
+pub async fn a_wrong_scale_is_noticed(device: &Device) -> Result<()> {
+    for (weight, behind) in [(DType::Q8, 2), (DType::Q4, 18)] {
+        for m in [1, 9] {
+            let is_second = std::cell::Cell::new(false);
+            let checked = check(device, 1, NARROW, |r| {
+                let ty = TensorType::new(weight, [8, 64]);
+                let values = rill::engine::tensor::HostData::F32(noise(8 * 64, 2));
+                let mut bytes = rill::engine::tensor::HostTensor { ty: ty.clone(), data: values }.to_bytes();
+                if is_second.replace(true) {
+                    let high = bytes.len() - behind + 1;
+                    bytes[high] += 4; // The lowest bit of an f16's exponent.
+                }
+                let x = at(r, "x", [m, 64], 1);
+                kept(x.linear(&r.constant("w", ty, &bytes), LinearOptions::default())?)
+            });
+            match checked.await {
+                Err(Error::Numerics { .. }) => {}
+                other => return Err(Error::Internal(format!("{weight:?}, {m} rows: {other:?}"))),
+            }
+        }
     }
     Ok(())
 }
@@ -633,7 +682,8 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
 
 /// Tables of 50 KB, for devices that bind 8 KB at most: they are spread over several buffers, one dispatch each.
 pub async fn split_weights_agree(device: &Device) -> Result<()> {
-    for (weight, rows) in [(DType::F16, 1), (DType::F32, 1), (DType::F16, 9)] {
+    let narrow = [(DType::Q8, 1), (DType::Q8, 9), (DType::Q4, 1), (DType::Q4, 9)];
+    for (weight, rows) in [(DType::F16, 1), (DType::F32, 1), (DType::F16, 9)].into_iter().chain(narrow) {
         linear(device, [rows, 64, 201], weight, rows == 1).await?;
     }
     check(device, 1, F32, |r| {

@@ -5,6 +5,7 @@ pub mod micro;
 pub mod pictures;
 
 use rill::engine::cpu::Cpu;
+use rill::engine::generate::TextModel;
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
@@ -99,6 +100,14 @@ pub fn load_embedding_as(device: Device, id: &str, precision: Precision) -> Embe
     match load_model(device, id, precision) {
         Model::Embedding(model) => *model,
         _ => panic!("{id} is no sentence encoder"),
+    }
+}
+
+/// A text-to-text model on a device with weights of a precision; `id` may be a folder too.
+pub fn load_text_as(device: Device, id: &str, precision: Precision) -> TextModel {
+    match load_model(device, id, precision) {
+        Model::Text(model) => *model,
+        _ => panic!("{id} writes no text"),
     }
 }
 

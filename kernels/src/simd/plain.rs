@@ -113,3 +113,10 @@ pub fn dot_i8(a: &[i8; 32], b: &[i16; 32]) -> F32x4 {
     let product = |i: usize| i32::from(a[i]) * i32::from(b[i]);
     F32x4(from_fn(|lane| (0..8).map(|i| product(4 * i + lane)).sum::<i32>() as f32))
 }
+
+/// As [`dot_i8`] of unsigned integers of four bits: the low halves of the bytes are the first sixteen.
+#[inline(always)]
+pub fn dot_i4(a: &[u8; 16], b: &[i16; 32]) -> F32x4 {
+    let quants: [i8; 32] = from_fn(|i| if i < 16 { (a[i] & 15) as i8 } else { (a[i - 16] >> 4) as i8 });
+    dot_i8(&quants, b)
+}

@@ -142,3 +142,23 @@ pub fn dot_i8(a: &[i8; 32], b: &[i16; 32]) -> F32x4 {
     }
     F32x4(f32x4_convert_i32x4(sum))
 }
+
+/// As [`dot_i8`] of unsigned integers of four bits: the low halves of the bytes are the first sixteen.
+#[inline(always)]
+pub fn dot_i4(a: &[u8; 16], b: &[i16; 32]) -> F32x4 {
+    // SAFETY: the array is 16 bytes that may be read, at any alignment.
+    let pairs = unsafe { v128_load(a.as_ptr().cast()) };
+    let (low, high) = (v128_and(pairs, u8x16_splat(15)), u8x16_shr(pairs, 4));
+    let quants = [
+        u16x8_extend_low_u8x16(low),
+        u16x8_extend_high_u8x16(low),
+        u16x8_extend_low_u8x16(high),
+        u16x8_extend_high_u8x16(high),
+    ];
+    let mut sum = i32x4_splat(0);
+    for (quants, b) in quants.into_iter().zip(b.as_chunks::<8>().0) {
+        // SAFETY: 16 bytes that may be read, at any alignment.
+        sum = i32x4_add(sum, i32x4_dot_i16x8(quants, unsafe { v128_load(b.as_ptr().cast()) }));
+    }
+    F32x4(f32x4_convert_i32x4(sum))
+}

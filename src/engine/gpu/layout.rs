@@ -6,8 +6,10 @@ use crate::engine::arena::Arena;
 use crate::engine::graph::{Graph, Node, Program, Slot, SlotId, SlotKind, Value};
 use crate::engine::memory::{MemoryUse, Purpose};
 use crate::engine::op::{GpuCaps, Kernel, Signature};
+use crate::engine::tensor::TensorType;
 use crate::engine::window::{self, Piece, Segment, Streaming};
 use crate::engine::{Error, Result};
+use rill_kernels::quantize::PANEL;
 use std::ops::Range;
 
 /// Where everything lies.
@@ -184,7 +186,7 @@ impl Layout {
         for (rows, bytes) in if n_bytes <= limit {
             vec![(0..n_rows, 0..n_bytes)]
         } else if program.may_divide(id) {
-            row_parts(n_rows, n_bytes, limit)
+            row_parts(&slot.ty, limit)
         } else {
             let (needed_bytes, limit_bytes) = (n_bytes as u64, limit as u64);
             return Err(Error::OutOfMemory { label: slot.label.clone(), needed_bytes, limit_bytes });
@@ -249,13 +251,14 @@ impl Layout {
 }
 
 /// Rows and bytes of each part of a slot that is larger than `limit`.
-fn row_parts(n_rows: usize, n_bytes: usize, limit: usize) -> Vec<(Range<usize>, Range<usize>)> {
-    let row_bytes = n_bytes / n_rows;
-    // Parts begin at multiples of four rows, so that their first byte is one that a GPU can copy to.
-    let rows_per_part = (limit / row_bytes / 4 * 4).max(1);
+fn row_parts(ty: &TensorType, limit: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    // Parts begin at multiples of eight rows: there a panel of quantised weights begins, and any other row at a byte that a GPU can
+    // copy to.
+    let n_rows = ty.n_rows();
+    let rows_per_part = (limit / ty.bytes_of_rows(PANEL)).max(1) * PANEL;
     let part = |start: usize| {
         let end = (start + rows_per_part).min(n_rows);
-        (start..end, start * row_bytes..end * row_bytes)
+        (start..end, ty.bytes_of_rows(start)..ty.bytes_of_rows(end))
     };
     (0..n_rows).step_by(rows_per_part).map(part).collect()
 }

@@ -75,8 +75,8 @@ impl OperandType {
 impl From<&TensorType> for OperandType {
     fn from(ty: &TensorType) -> Self {
         let element = match ty.dtype {
-            // Quantised weights stay with the processor's own kernels; here they are what they stand for.
-            DType::F32 | DType::Q8 => Element::F32,
+            // Quantised weights are for our own kernels; here they are what they stand for.
+            DType::F32 | DType::Q8 | DType::Q4 => Element::F32,
             DType::F16 => Element::F16,
             DType::U32 => Element::I32,
         };

@@ -199,7 +199,7 @@ fn record_mask_head(root: &Scope, body: &Scope, config: &Config, rows: &Tensor, 
     let norm = LayerNorm::load(root, names.norm, d, config.layer_norm_eps)?;
     // Nearly all checkpoints tie the output to the table of the input, and store it once.
     let table = match !config.tied && root.has(names.decoder) {
-        true => root.matrix(names.decoder, v, d)?,
+        true => root.stacked(&[names.decoder], v, d)?,
         false => body.scope("embeddings").matrix("word_embeddings.weight", v, d)?,
     };
     let bias = names.bias.iter().find(|name| root.has(name));

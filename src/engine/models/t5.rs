@@ -235,7 +235,9 @@ impl T5 {
 fn token_table(weights: &Scope, config: &Config) -> Result<Tensor> {
     let names = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
     let name = names.into_iter().find(|name| weights.has(name)).unwrap_or(names[0]);
-    weights.matrix(name, config.vocab_size, config.d_model)
+    let is_tied = !weights.has("lm_head.weight");
+    let (vocab, d) = (config.vocab_size, config.d_model);
+    if is_tied { weights.tied_table(name, vocab, d) } else { weights.matrix(name, vocab, d) }
 }
 
 /// The biases of a stack's attention by distance, up to `n - 1` either way; its first layer has them for all.
@@ -515,7 +517,7 @@ impl Representative for Config {
         let at = DecodeState { position: MEASURED_TOKENS as u32 / 2, n_rows: 1, ..bytemuck::Zeroable::zeroed() };
 
         let n_logits = self.vocab_size.min(MEASURED_VOCAB);
-        let table = weights.matrix("shared.weight", n_logits, d)?;
+        let table = weights.tied_table("shared.weight", n_logits, d)?;
         let logits = recorder.state("logits", TensorType::f32([1, n_logits]));
         let choose = recorder.begin("logits");
         row.linear(&table, LinearOptions::default())?.store_in(&logits)?;

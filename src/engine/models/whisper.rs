@@ -204,7 +204,7 @@ impl Representative for Config {
         let at = DecodeState { position: MEASURED_TOKENS as u32 / 2, n_rows: 1, ..bytemuck::Zeroable::zeroed() };
 
         let n_logits = self.vocab_size.min(MEASURED_VOCAB);
-        let table = weights.matrix("decoder.embed_tokens.weight", n_logits, d)?;
+        let table = weights.tied_table("decoder.embed_tokens.weight", n_logits, d)?;
         let norm = LayerNorm::load(&weights, "decoder.layer_norm", d, EPS)?;
         let logits = recorder.state("logits", TensorType::f32([1, n_logits]));
         let choose = recorder.begin("logits");
@@ -295,7 +295,7 @@ impl Decoder {
             (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config)).collect::<Result<_>>()?;
         Ok(Self {
             layers,
-            table: weights.matrix("embed_tokens.weight", vocab, d)?,
+            table: weights.tied_table("embed_tokens.weight", vocab, d)?,
             positions: weights.matrix_f32("embed_positions.weight", config.max_target_positions, d)?,
             norm: LayerNorm::load(weights, "layer_norm", d, EPS)?,
             flags: recorder.constant("suppression", TensorType::u32([vocab]), &suppression(tokens, vocab)),

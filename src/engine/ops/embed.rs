@@ -9,7 +9,7 @@ use super::linear::{expect_shape, weight_file};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::{DType, TensorType};
+use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, embed};
 
@@ -111,7 +111,7 @@ impl Op for Embed {
             seq_len: self.seq_len as u32,
             first: self.first as u32,
             n_rows: self.n_rows as u32,
-            f16: u32::from(table.dtype == DType::F16),
+            vocab: table.n_rows() as u32,
         };
         Call::new(rill_kernels::Kernel::Embed, params)
     }

@@ -194,6 +194,7 @@ impl Linear {
         Kernel::new("matvec", params, [gx, gy, x.n_rows() as u32])
             .shared("reduce")
             .shared(weight_file(signature.input(WEIGHT)))
+            .shared(product_file(signature.input(WEIGHT)))
             .shared("activation")
             .alias("x_t", x.dtype)
             .alias("y_t", signature.output().dtype)
@@ -300,7 +301,21 @@ fn gated(b: &mut Lowering, x: Operand, gate: Operand) -> Result<Operand> {
 
 /// The file that reads the weight at binding 2 in its own width.
 pub(super) fn weight_file(weight: &TensorType) -> &'static str {
-    if weight.dtype == DType::F16 { "weight_f16" } else { "weight_f32" }
+    match weight.dtype {
+        DType::F16 => "weight_f16",
+        DType::Q8 => "weight_q8",
+        DType::Q4 => "weight_q4",
+        DType::F32 | DType::U32 => "weight_f32",
+    }
+}
+
+/// The file by which the matrix-vector kernel reads it.
+fn product_file(weight: &TensorType) -> &'static str {
+    match weight.dtype {
+        DType::Q8 => "product_q8",
+        DType::Q4 => "product_q4",
+        DType::F32 | DType::F16 | DType::U32 => "product_eight",
+    }
 }
 
 /// Whether rows of `k` elements begin at a multiple of eight, so that eight are read at once.

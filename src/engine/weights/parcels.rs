@@ -190,9 +190,10 @@ impl Weights {
     }
 
     async fn take(&mut self, key: Key) -> Result<Vec<u8>> {
-        if let Some((_, chunk)) = self.last.take_if(|(last, _)| *last == key) {
-            return Ok(chunk);
+        if let Some((_, chunk)) = self.last.as_ref().filter(|(last, _)| *last == key) {
+            return Ok(chunk.clone());
         }
+        self.last = None;
         let first = &mut self.shards[key.0].first;
         let chunk = match first.iter().position(|(idx, _)| *idx == key.1) {
             Some(place) => first.swap_remove(place).1,

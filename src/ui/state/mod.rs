@@ -272,13 +272,15 @@ impl State {
                 self.tell(*job, event);
             }
             Event::DeviceLost { reason } => {
+                let lost =
+                    Task::ALL.into_iter().find(|task| self.slot(*task).with_untracked(|slot| *slot != Slot::Empty));
                 self.forget_pipelines();
                 let failure = Failure {
                     kind: FailureKind::DeviceLost,
                     message: format!("The GPU went away: {reason}"),
-                    hint: "Load the model again; your recording and text are kept.".into(),
+                    hint: "Load the model again; what you made and what was written are kept.".into(),
                 };
-                self.alert(None, failure, Remedy::Load(Task::SpeechToText));
+                self.alert(None, failure, Remedy::Load(lost.unwrap_or(Task::SpeechToText)));
             }
             _ => {
                 if let Some(job) = event.job() {

@@ -75,3 +75,20 @@ for name, (model, processor, processor_type) in models.items():
 json.dump(golden, open("golden.json", "w"), indent=1)
 for name in models:
     print(name, os.path.getsize(f"{name}/model.safetensors"), golden[name]["logits"][0])
+
+# The model that ships with the page, with its pictures prepared by Pillow (its own golden.json has torchvision's).
+folder = "../../../public/models/clip-emoji"
+own = json.load(open("../clip-emoji/golden.json"))
+model = tf.CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+processor = CLIPImageProcessorPil(**{k: v for k, v in json.load(open(f"{folder}/preprocessor_config.json")).items() if not k.endswith("_type")})
+pixels = torch.from_numpy(np.stack([processor(Image.open(f"{folder}/{name}")).pixel_values[0] for name in own["images"]]))
+longest = max(map(len, own["input_ids"]))
+ids = torch.tensor([row + [2047] * (longest - len(row)) for row in own["input_ids"]])
+mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in own["input_ids"]])
+with torch.no_grad():
+    out = model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
+rounded = lambda rows: [[round(float(v), 6) for v in row] for row in rows]
+json.dump(dict(
+    prepared=[dict(first=p.flatten()[:8].tolist(), sum=float(p.double().sum())) for p in pixels],
+    image_embeds=rounded(out.image_embeds), text_embeds=rounded(out.text_embeds), logits_per_image=out.logits_per_image.tolist(),
+), open("clip-emoji.json", "w"))

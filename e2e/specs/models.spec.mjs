@@ -1,0 +1,49 @@
+// Models that are on no list: from files, by an address, in the wrong tab, of a kind that is not known.
+
+import { model } from '../support/files.mjs';
+import { LOAD, expect, test } from '../support/rill.mjs';
+
+const config = (changes) => Buffer.from(JSON.stringify(changes));
+
+test('files of a model are loaded, and one that belongs to another tab is told where it went', async ({ rill }) => {
+  await rill.open('./#/write');
+  await rill.drop(...model('bert/bert'));
+  const alert = await rill.expectAlert('a model that fills gaps in sentences');
+  await alert.getByRole('button', { name: 'Open Sentences' }).click();
+  await expect(rill.page.getByRole('heading', { level: 1 })).toHaveText('Which word is missing?');
+  await expect(rill.ready).toBeVisible(LOAD);
+  await expect(rill.page.getByRole('radio', { name: /Your files 1/ })).toBeChecked();
+});
+
+test('what is no known model is said clearly, and the page goes on', async ({ rill }) => {
+  await rill.open('./#/write');
+  await rill.drop(...model('bert/bert', { 'config.json': config({ model_type: 'mamba' }) }));
+  await rill.expectAlert('mamba', 'known are');
+  await rill.drop(...model('bert/bert').filter(({ name }) => name !== 'model.safetensors'));
+  await rill.expectAlert('no whole model', 'model.safetensors is missing');
+
+  await rill.page.locator('summary', { hasText: 'Another model' }).click();
+  const address = rill.page.getByLabel('From the model hub, or an address');
+  await address.fill('flan');
+  await rill.page.getByRole('button', { name: 'Load it' }).click();
+  await expect(rill.page.getByText('Write owner/name as on the model hub')).toBeVisible();
+  await expect(address).toHaveAttribute('aria-invalid', 'true');
+});
+
+test('a repository of the hub is loaded by its name, and offered again on the next visit', async ({ rill }) => {
+  const files = Object.fromEntries(model('bert/bert').map(({ name, buffer }) => [name, buffer]));
+  await rill.page.route('**/someone/small-bert/**', (route) => {
+    const name = new URL(route.request().url()).pathname.split('/').at(-1);
+    const headers = { 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' };
+    return files[name] ? route.fulfill({ body: files[name], headers }) : route.fulfill({ status: 404, headers });
+  });
+  await rill.open('./#/sentences/gap');
+  await rill.page.locator('summary', { hasText: 'Another model' }).click();
+  await rill.page.getByLabel('From the model hub, or an address').fill('https://huggingface.co/someone/small-bert/tree/main');
+  await rill.page.keyboard.press('Enter');
+  await expect(rill.ready).toContainText('small-bert', LOAD);
+  rill.outside.length = 0;
+
+  await rill.page.reload();
+  await expect(rill.page.getByRole('radio', { name: /small-bert/ })).toBeChecked();
+});

@@ -1,0 +1,102 @@
+//! What a narrower precision costs on the processor: words of Whisper base that come out wrong, on the clips of the folder that
+//! RILL_SPEECH names, after its `manifest.json`. MiniLM's figures are in `minilm.rs`.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod models;
+
+use models::{load_speech_as, processor};
+use rill::engine::CancelFlag;
+use rill::engine::session::Watch;
+use rill::engine::transcribe::SpeechModel;
+use rill::engine::word_errors::WordErrors;
+use rill::protocol::{Precision, TranscribeOptions};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// A clip and what is said in it.
+struct Clip {
+    id: String,
+    language: String,
+    text: String,
+    samples: Vec<f32>,
+}
+
+fn clips() -> Option<Vec<Clip>> {
+    let Some(folder) = std::env::var_os("RILL_SPEECH").map(PathBuf::from) else {
+        eprintln!("skipped: RILL_SPEECH names no folder of clips");
+        return None;
+    };
+    let manifest = std::fs::read(folder.join("manifest.json")).expect("the folder has a manifest.json");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("manifest.json is JSON");
+    let word = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_string();
+    let clip = |item: &Value| {
+        let wav = std::fs::read(folder.join(word(item, "file"))).expect("the manifest's clips are there");
+        let samples = rill::audio::wav::decode(&wav).expect("the clip is WAV").samples;
+        Clip { id: word(item, "id"), language: word(item, "language"), text: word(item, "text"), samples }
+    };
+    Some(manifest["items"].as_array().expect("a list of items").iter().map(clip).collect())
+}
+
+fn transcribe(model: &mut SpeechModel, clip: &Clip) -> String {
+    let language = if clip.language.is_empty() { "en".to_string() } else { clip.language.clone() };
+    let options = TranscribeOptions {
+        language: Some(language),
+        timestamps: clip.samples.len() > 480_000,
+        temperatures: vec![0.0],
+        ..Default::default()
+    };
+    let mut job = model.begin(options).expect("the options fit the model");
+    let cancel = CancelFlag::default();
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+    pollster::block_on(model.transcribe(&clip.samples, &mut job, &mut watch, &mut |_| ())).expect("it is transcribed");
+    job.segments.iter().map(|segment| segment.text.as_str()).collect()
+}
+
+/// Errors in English and in other languages, in a hundred words. Prints a line of figures.
+fn word_error_rates(id: &str, precision: Precision, clips: &[Clip]) -> [f64; 2] {
+    let mut model = load_speech_as(processor(), id, precision);
+    let mut errors = [WordErrors::default(); 2];
+    let mut wrong = String::new();
+    let start = std::time::Instant::now();
+    for clip in clips {
+        let of_clip = WordErrors::between(&clip.text, &transcribe(&mut model, clip));
+        errors[usize::from(!["en", ""].contains(&clip.language.as_str()))] += of_clip;
+        if of_clip.n_errors > 0 {
+            wrong += &format!(" {} {}", clip.id, of_clip.n_errors);
+        }
+    }
+    let [english, other] = errors;
+    println!(
+        "{id} {precision:?}: {:.2} % ({} of {} words), other languages {} of {}, {:.1} MB, {:.1} s;{wrong}",
+        english.percent(),
+        english.n_errors,
+        english.n_words,
+        other.n_errors,
+        other.n_words,
+        model.session.memory_bytes() as f64 / 1e6,
+        start.elapsed().as_secs_f64(),
+    );
+    errors.map(|errors| errors.percent())
+}
+
+#[test]
+fn base_loses_hardly_a_word_in_eight_bits_and_few_in_four() {
+    let Some(clips) = clips() else { return };
+    let [wide, _] = word_error_rates("whisper-base", Precision::F32, &clips);
+    let [int8, _] = word_error_rates("whisper-base", Precision::Int8, &clips);
+    let [int4, _] = word_error_rates("whisper-base", Precision::Int4, &clips);
+    assert!(int8 <= wide + 0.2, "int8 {int8:.2} %, f32 {wide:.2} %");
+    assert!(int4 <= wide + 1.0, "int4 {int4:.2} %, f32 {wide:.2} %");
+}
+
+/// The smallest model is the most sensitive one; it has no bar to meet, but is not to fall apart.
+#[test]
+fn tiny_en_stays_of_use_in_four_bits() {
+    let Some(mut clips) = clips() else { return };
+    clips.retain(|clip| ["en", ""].contains(&clip.language.as_str()));
+    let [wide, _] = word_error_rates("whisper-tiny.en", Precision::F32, &clips);
+    let [int8, _] = word_error_rates("whisper-tiny.en", Precision::Int8, &clips);
+    let [int4, _] = word_error_rates("whisper-tiny.en", Precision::Int4, &clips);
+    assert!(int8 <= wide + 0.5, "int8 {int8:.2} %, f32 {wide:.2} %");
+    assert!(int4 <= wide + 3.0, "int4 {int4:.2} %, f32 {wide:.2} %");
+}
