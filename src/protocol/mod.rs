@@ -7,12 +7,14 @@
 mod load;
 mod picture;
 mod probe;
+mod quality;
 mod run;
 mod text;
 
 pub use load::*;
 pub use picture::*;
 pub use probe::*;
+pub use quality::*;
 pub use run::*;
 pub use text::*;
 

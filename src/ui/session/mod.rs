@@ -117,6 +117,7 @@ impl Session {
             Panel::Gap => self.fill(),
             Panel::Write => self.write(),
             Panel::Pictures => self.name_pictures(),
+            Panel::Alike => self.compare_pictures(),
             Panel::Match => self.match_pictures(),
         }
     }
