@@ -3,10 +3,11 @@
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
 use super::model::Component;
-use super::models::clip::{Config, PictureTower, TextBatch, TextTower};
+use super::models::clip::{Config, PictureBatch, PictureTower, TextBatch, TextTower};
+use super::picture_runs::{PictureCount, PictureGraph, PictureRuns, check_numbers};
 use super::session::{Session, Watch};
 use super::text::{EncodeOptions, Tokenizer};
-use super::vision::{PictureCount, Prepared, batch_for, check_numbers, softmax};
+use super::vision::softmax;
 use super::weights::ModelFiles;
 use super::{Error, Result};
 use crate::protocol::Matches;
@@ -58,7 +59,16 @@ impl Recorded {
     /// The model on the sessions of its two components, in their order.
     pub fn on(self, text_session: Session, picture_session: Session) -> ImageTextModel {
         let Recorded { texts, pictures, tokenizer, preprocessor } = self;
-        ImageTextModel { text_session, picture_session, texts, pictures, tokenizer, preprocessor, scale: None }
+        ImageTextModel {
+            text_session,
+            picture_session,
+            texts,
+            pictures,
+            tokenizer,
+            preprocessor,
+            scale: None,
+            ms_per_picture: None,
+        }
     }
 }
 
@@ -74,6 +84,7 @@ pub struct ImageTextModel {
     preprocessor: Preprocessor,
     /// What cosines are multiplied with, once it was read.
     scale: Option<f32>,
+    ms_per_picture: Option<f64>,
 }
 
 impl ImageTextModel {
@@ -139,8 +150,10 @@ impl ImageTextModel {
             self.text_session.write(batch.ids, 0, bytemuck::cast_slice(&all))?;
             self.text_session.write(batch.pooled, 0, bytemuck::cast_slice(&pooled))?;
             let pending = self.text_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
-            for (&i, vector) in now.iter().zip(unit_rows(&pending.wait().await?.remove(0), batch.n_texts)?) {
-                vectors[i] = vector;
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
+            check_numbers(&values)?;
+            for (&i, row) in now.iter().zip(values.chunks_exact(values.len() / batch.n_texts)) {
+                vectors[i] = unit(row);
             }
             rest = later;
         }
@@ -157,23 +170,19 @@ impl ImageTextModel {
         picture: impl AsyncFnMut(usize) -> Result<Pixels>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>> {
-        let mut pictures =
-            Prepared { preprocessor: &self.preprocessor, patch: self.pictures.config.patch_size, next: picture };
-        let mut rows = Vec::with_capacity(count.total);
-        while rows.len() < count.total {
-            watch.progress(rows.len() as f32 / count.total as f32)?;
-            let wanted = (count.total - rows.len()).min(count.at_once.unwrap_or(usize::MAX).max(1));
-            let sizes = self.pictures.batches.iter().map(|batch| batch.n_pictures);
-            let batch = batch_for(wanted, sizes).and_then(|idx| self.pictures.batches.get(idx));
-            let batch = batch.ok_or_else(|| Error::Internal("a model of pictures has no graph".into()))?;
-            let n = wanted.min(batch.n_pictures);
-            let patches = pictures.take(rows.len()..rows.len() + n, watch).await?;
-            self.picture_session.write(batch.patches, 0, bytemuck::cast_slice(&patches))?;
-            let pending = self.picture_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
-            rows.extend(unit_rows(&pending.wait().await?.remove(0), batch.n_pictures)?.into_iter().take(n));
-        }
-        watch.progress(1.0)?;
-        Ok(rows)
+        let graph = |batch: &PictureBatch| {
+            let PictureBatch { n_pictures, graph, patches, embeddings } = *batch;
+            PictureGraph { n_pictures, graph, patches, result: embeddings }
+        };
+        let mut runs = PictureRuns {
+            session: &mut self.picture_session,
+            preprocessor: &self.preprocessor,
+            patch: self.pictures.config.patch_size,
+            graphs: self.pictures.batches.iter().map(graph).collect(),
+            ms_per_picture: &mut self.ms_per_picture,
+        };
+        let rows = runs.run(count, picture, watch).await?;
+        Ok(rows.iter().map(|row| unit(row)).collect())
     }
 
     /// How well each picture fits each text: the probabilities of the texts for each picture (`logits_per_image.softmax(-1)` of the
@@ -226,13 +235,8 @@ impl ImageTextModel {
     }
 }
 
-/// The rows of a result, scaled to length one.
-fn unit_rows(bytes: &[u8], n_rows: usize) -> Result<Vec<Vec<f32>>> {
-    let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-    check_numbers(&values)?;
-    let unit = |row: &[f32]| {
-        let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
-    };
-    Ok(values.chunks_exact(values.len() / n_rows).map(unit).collect())
+/// A vector scaled to length one.
+fn unit(row: &[f32]) -> Vec<f32> {
+    let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
 }

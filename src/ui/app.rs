@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::alerts::Alerts;
+use super::alike::Alike;
 use super::client::{Client, News};
 use super::help::Help;
 use super::ladder_panel::LadderPanel;
@@ -23,7 +24,7 @@ use super::top_bar::{TopBar, Views};
 use super::transcript::TranscriptPanel;
 use super::write::Write;
 use super::{files_in, js_api, settings, shortcuts};
-use crate::protocol::{Event, Task};
+use crate::protocol::Event;
 
 /// Put the page into the document.
 pub fn mount() {
@@ -127,7 +128,8 @@ fn panel(view: View) -> AnyView {
         View::Search => view! { <Search /> {alerts} }.into_any(),
         View::Gap => view! { <Gap /> {alerts} }.into_any(),
         View::Write => view! { <Write /> {alerts} }.into_any(),
-        View::Pictures => view! { <Pictures /> {alerts} <Alerts task=Task::ImageFeatures /> }.into_any(),
+        View::Pictures => view! { <Pictures /> {alerts} }.into_any(),
+        View::Alike => view! { <Alike /> {alerts} }.into_any(),
         View::Labels => view! { <Labels /> {alerts} }.into_any(),
         View::Find => view! { <Find /> {alerts} }.into_any(),
     }

@@ -75,6 +75,7 @@ fn take(session: Session, view: View, files: Vec<File>) {
             first.into_iter().for_each(|file| session.open_text(file));
         }
         View::Write => first.into_iter().for_each(|file| session.open_prompt(file)),
+        View::Alike => session.add_pictures(Panel::Alike, files),
         View::Pictures => session.add_pictures(Panel::Pictures, files),
         View::Labels | View::Find => session.add_pictures(Panel::Match, files),
     }

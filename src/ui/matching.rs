@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::alike::Ranked;
 use super::passages;
 use super::pictures::{Card, Gathered, done_words};
 use super::session::Session;
@@ -182,50 +183,10 @@ pub fn Find() -> impl IntoView {
 /// The pictures, the best first once there is a question.
 #[component]
 fn Found() -> impl IntoView {
-    let session = expect_context::<Session>();
-    let matching = session.state.matching;
-    let ranked = Memo::new(move |_| {
-        let pictures = matching.album.pictures.get();
+    let matching = expect_context::<Session>().state.matching;
+    let text = Signal::derive(move || {
         let query = matching.query.get();
-        let text = matching.texts.with(|texts| texts.get(query.trim()).cloned());
-        let cosine = |picture: &Picture| Some(vectors::dot(picture.vector.get()?.as_slice(), text.as_ref()?));
-        let mut ranked: Vec<(u32, Option<f32>)> =
-            pictures.iter().map(|picture| (picture.id, cosine(picture))).collect();
-        ranked.sort_by(|a, b| b.1.unwrap_or(f32::NEG_INFINITY).total_cmp(&a.1.unwrap_or(f32::NEG_INFINITY)));
-        ranked
+        matching.texts.with(|texts| texts.get(query.trim()).cloned())
     });
-    let picture = move |id: u32| {
-        matching.album.pictures.with(|pictures| pictures.iter().find(|picture| picture.id == id).cloned())
-    };
-    view! {
-        <ol class="finds" aria-label="Pictures, the best first">
-            {move || {
-                ranked
-                    .get()
-                    .into_iter()
-                    .enumerate()
-                    .filter_map(|(rank, (id, cosine))| {
-                        let Picture { name, url, size: (width, height), .. } = picture(id)?;
-                        let score = cosine.map(|cosine| {
-                            view! { <span class="ranking__score" title=format!("cosine {cosine:.4}")>{format!("{cosine:.2}")}</span> }
-                        });
-                        Some(view! {
-                            <li class="find" class=("find--best", rank == 0 && cosine.is_some())>
-                                <img src=url alt=name.clone() width=width height=height decoding="async" loading="lazy" />
-                                <p class="find__name"><span>{name.clone()}</span>{score}</p>
-                                <button
-                                    type="button"
-                                    class="button button--bare find__remove"
-                                    aria-label=format!("Remove {name}")
-                                    on:click=move |_| matching.album.remove(id)
-                                >
-                                    <super::icons::Glyph icon=super::icons::CLOSE />
-                                </button>
-                            </li>
-                        })
-                    })
-                    .collect_view()
-            }}
-        </ol>
-    }
+    view! { <Ranked panel=Panel::Match with=text label="Pictures, the best first" /> }
 }

@@ -16,6 +16,8 @@ pub mod vectors;
 #[cfg(target_arch = "wasm32")]
 mod alerts;
 #[cfg(target_arch = "wasm32")]
+mod alike;
+#[cfg(target_arch = "wasm32")]
 mod app;
 #[cfg(target_arch = "wasm32")]
 mod bars;
@@ -53,6 +55,8 @@ mod other_model;
 mod pictures;
 #[cfg(target_arch = "wasm32")]
 pub mod platform;
+#[cfg(target_arch = "wasm32")]
+mod precision_cost;
 #[cfg(target_arch = "wasm32")]
 mod recorder;
 #[cfg(target_arch = "wasm32")]

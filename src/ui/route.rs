@@ -42,7 +42,7 @@ impl Tab {
             Tab::Speech => &[View::Speech],
             Tab::Sentences => &[View::Rank, View::Search, View::Gap],
             Tab::Write => &[View::Write],
-            Tab::Pictures => &[View::Pictures],
+            Tab::Pictures => &[View::Pictures, View::Alike],
             Tab::Match => &[View::Labels, View::Find],
         }
     }
@@ -63,6 +63,8 @@ pub enum View {
     Write,
     /// Pictures named.
     Pictures,
+    /// Pictures compared with each other.
+    Alike,
     /// Labels held against pictures.
     Labels,
     /// Pictures found by words.
@@ -71,8 +73,17 @@ pub enum View {
 
 impl View {
     /// Every view.
-    pub const ALL: [View; 8] =
-        [View::Speech, View::Rank, View::Search, View::Gap, View::Write, View::Pictures, View::Labels, View::Find];
+    pub const ALL: [View; 9] = [
+        View::Speech,
+        View::Rank,
+        View::Search,
+        View::Gap,
+        View::Write,
+        View::Pictures,
+        View::Alike,
+        View::Labels,
+        View::Find,
+    ];
 
     /// The address.
     pub fn href(self) -> &'static str {
@@ -83,6 +94,7 @@ impl View {
             View::Gap => "#/sentences/gap",
             View::Write => "#/write",
             View::Pictures => "#/pictures",
+            View::Alike => "#/pictures/alike",
             View::Labels => "#/match",
             View::Find => "#/match/search",
         }
@@ -97,6 +109,7 @@ impl View {
             View::Gap => "Fill a gap",
             View::Write => "Text to text",
             View::Pictures => "Name",
+            View::Alike => "Find alike",
             View::Labels => "Labels",
             View::Find => "Picture search",
         }
@@ -116,6 +129,7 @@ impl View {
             View::Gap => Some(Panel::Gap),
             View::Write => Some(Panel::Write),
             View::Pictures => Some(Panel::Pictures),
+            View::Alike => Some(Panel::Alike),
             View::Labels | View::Find => Some(Panel::Match),
         }
     }
@@ -127,11 +141,7 @@ impl View {
 
     /// Where a task's models are used.
     pub fn of_task(task: Task) -> View {
-        match task {
-            // Vectors of pictures alone have no view of their own: programs use them.
-            Task::ImageFeatures => View::Pictures,
-            _ => View::ALL.into_iter().find(|view| view.task() == task).unwrap_or(View::Speech),
-        }
+        View::ALL.into_iter().find(|view| view.task() == task).unwrap_or(View::Speech)
     }
 }
 

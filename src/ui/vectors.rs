@@ -5,6 +5,12 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// The cosine of the angle between two vectors of any length; 0 where one has none.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
+}
+
 /// The numbers of the `count` highest scores with these scores, the highest first.
 pub fn best(scores: impl IntoIterator<Item = f32>, count: usize) -> Vec<(usize, f32)> {
     let mut scores: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
@@ -49,6 +55,12 @@ mod tests {
         assert_eq!(scale_of(&[0.5, 0.5], &[0.2, 0.2]), None);
         assert_eq!(scale_of(&[1.0, 0.0], &[0.9, -0.9]), None);
         assert_eq!(scale_of(&[], &[]), None);
+    }
+
+    #[test]
+    fn a_cosine_knows_no_length() {
+        assert_eq!(cosine(&[3.0, 0.0], &[0.5, 0.0]), 1.0);
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 0.0]), 0.0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::engine::weights::{LoadHooks, ModelFiles, Reference};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
     BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    LoadTimings, MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Source,
+    LoadTimings, MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Precision, Source,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -153,6 +153,7 @@ impl Worker {
 }
 
 /// The model that is asked for: one of the list, or whatever a visitor names or drops.
+#[derive(Clone)]
 pub(super) struct Asked {
     request: LoadRequest,
     /// What came with the request, for [`Source::Files`].
@@ -165,6 +166,18 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The same model in f32 on a backend, however it was asked for.
+    pub(super) fn in_f32_on(&self, backend: BackendChoice) -> Self {
+        let request = LoadRequest {
+            backend,
+            precision: Precision::F32,
+            memory_level: MemoryLevel::Share,
+            memory_budget_mb: None,
+            ..self.request.clone()
+        };
+        Self { request, ..self.clone() }
+    }
+
     fn read(request: LoadRequest, files: Vec<File>) -> Result<Self> {
         let card = ModelCard::find(&request.model).filter(|_| request.source != Source::Files);
         let (id, hub_id) = match card {

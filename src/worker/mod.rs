@@ -8,6 +8,7 @@ mod live;
 mod loads;
 mod moves;
 mod pictures;
+mod quality;
 mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
@@ -147,6 +148,10 @@ impl Worker {
             Command::FillMask { job, pipeline, texts, top_k } => {
                 let cancel = self.begin(job);
                 (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+            }
+            Command::MeasureQuality { job, pipeline } => {
+                let cancel = self.begin(job);
+                (job, self.measure_quality(job, pipeline, &attachment.samples(), &cancel).await)
             }
             Command::Generate { job, pipeline, texts, options } => {
                 let cancel = self.begin(job);

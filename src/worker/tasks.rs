@@ -12,7 +12,7 @@ use crate::protocol::{Event, GenerateOptions, JobId, PipelineId};
 
 impl Worker {
     /// Runs `work` on a model that is this job's alone; on the next backend again where one fails.
-    async fn on_model<T>(
+    pub(super) async fn on_model<T>(
         &self,
         job: JobId,
         pipeline: PipelineId,

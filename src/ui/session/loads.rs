@@ -144,7 +144,7 @@ impl Session {
         for panel in Panel::ALL.into_iter().filter(|panel| panel.task() == task) {
             if self.state.work(panel).with_untracked(|work| work.phase == Phase::WaitingForModel) {
                 self.run(panel);
-            } else if matches!(panel, Panel::Pictures | Panel::Match) {
+            } else if matches!(panel, Panel::Pictures | Panel::Alike | Panel::Match) {
                 // Another model has its own view of the pictures that are there.
                 self.ask_about(panel);
             }

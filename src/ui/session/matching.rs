@@ -12,11 +12,11 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use super::Session;
-use super::pictures::{PICTURES_AT_ONCE, files};
+use super::pictures::files;
 use super::sentences::TEXTS_AT_ONCE;
 use crate::protocol::{Failure, FailureKind};
 use crate::ui::platform::Pipeline;
-use crate::ui::state::pictures::{Labels, Picture};
+use crate::ui::state::pictures::Labels;
 use crate::ui::state::work::Panel;
 use crate::ui::state::{Remedy, now_ms};
 use crate::ui::vectors;
@@ -49,7 +49,7 @@ impl Session {
                 }
                 asked.extend(pictures.iter().map(|picture| picture.id));
                 state.work(Panel::Match).update(|work| work.total += (pictures.len() + texts.len()) as u32);
-                if self.look_at(run, &pipeline, &pictures).await.is_none()
+                if self.see(Panel::Match, run, &pipeline, &pictures).await.is_none()
                     || self.read_texts(run, &pipeline, &texts).await.is_none()
                 {
                     return;
@@ -71,18 +71,6 @@ impl Session {
             let texts = wanted.iter().chain(Some(&query)).filter(|text| !text.is_empty() && !known.contains_key(*text));
             texts.filter(|text| new.insert(text.as_str())).cloned().collect()
         })
-    }
-
-    async fn look_at(self, run: u32, pipeline: &Pipeline, pictures: &[Picture]) -> Option<()> {
-        let state = self.state;
-        for pictures in pictures.chunks(PICTURES_AT_ONCE) {
-            let pending = pipeline.embed_pictures(files(pictures), None, move |event| state.apply(event));
-            let embedded = self.follow(Panel::Match, run, pictures.len(), pending).await?;
-            for (picture, vector) in pictures.iter().zip(embedded.embeddings) {
-                picture.vector.set(Some(Arc::new(vector)));
-            }
-        }
-        Some(())
     }
 
     async fn read_texts(self, run: u32, pipeline: &Pipeline, texts: &[String]) -> Option<()> {

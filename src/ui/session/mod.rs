@@ -2,6 +2,7 @@
 //! pipelines, the jobs under way, the open microphone.
 
 mod album;
+pub mod cost;
 mod loads;
 mod matching;
 mod pictures;
@@ -117,6 +118,7 @@ impl Session {
             Panel::Gap => self.fill(),
             Panel::Write => self.write(),
             Panel::Pictures => self.name_pictures(),
+            Panel::Alike => self.compare_pictures(),
             Panel::Match => self.match_pictures(),
         }
     }

@@ -13,7 +13,7 @@ use super::models::stranger;
 use super::settings::Settings;
 use crate::protocol::{
     BackendReport, CachedModel, Event, Failure, FailureKind, FeatureReport, JobId, LoadProgress, LoadRequest,
-    ModelInfo, PipelineId, PipelineInfo, Task,
+    ModelInfo, PipelineInfo, Task,
 };
 use pictures::{Album, Matching};
 use sentences::Sentences;
@@ -125,10 +125,10 @@ pub struct State {
     pub sentences: Sentences,
     /// Text to text.
     pub writing: Writing,
-    /// Pictures that are named.
+    /// Pictures that are named, or compared with each other.
     pub album: Album,
-    /// The model that named them.
-    pub named_by: RwSignal<Option<PipelineId>>,
+    /// The picture that others are compared with.
+    pub like: RwSignal<Option<u32>>,
     /// Pictures against texts.
     pub matching: Matching,
     /// Where the panels' work stands.
@@ -154,7 +154,7 @@ impl State {
             sentences: Sentences::default(),
             writing: Writing::default(),
             album: Album::default(),
-            named_by: RwSignal::default(),
+            like: RwSignal::default(),
             matching: Matching::default(),
             works: Works::default(),
             alerts: RwSignal::default(),

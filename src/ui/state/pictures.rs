@@ -40,6 +40,10 @@ pub struct Album {
     pub refused: RwSignal<Vec<(String, String)>>,
     /// Files that are still being read.
     pub n_unread: RwSignal<usize>,
+    /// The model that named them.
+    named_by: RwSignal<Option<PipelineId>>,
+    /// The model that their vectors are from.
+    seen_by: RwSignal<Option<PipelineId>>,
 }
 
 impl Album {
@@ -83,14 +87,22 @@ impl Album {
         self.pictures.with_untracked(|pictures| pictures.iter().filter(|picture| holds(picture)).cloned().collect())
     }
 
-    /// Forget what a model said of them.
-    pub fn forget_answers(&self) {
-        self.pictures.with_untracked(|pictures| {
-            for picture in pictures {
-                picture.labels.set(Vec::new());
-                picture.vector.set(None);
-            }
-        });
+    /// Labels are from this model now: those of another are forgotten.
+    pub fn name_by(&self, model: PipelineId) {
+        if self.named_by.get_untracked() != Some(model) {
+            self.named_by.set(Some(model));
+            self.which(|_| true).iter().for_each(|picture| picture.labels.set(Vec::new()));
+        }
+    }
+
+    /// Vectors are from this model now: those of another mean nothing to it, and are forgotten. Says whether there was another.
+    pub fn see_by(&self, model: PipelineId) -> bool {
+        let is_new = self.seen_by.get_untracked() != Some(model);
+        if is_new {
+            self.seen_by.set(Some(model));
+            self.which(|_| true).iter().for_each(|picture| picture.vector.set(None));
+        }
+        is_new
     }
 }
 
@@ -126,8 +138,6 @@ pub struct Matching {
     pub texts: RwSignal<HashMap<String, Vector>>,
     /// What the model multiplies a cosine with before texts compete; `None` until it is known.
     pub scale: RwSignal<Option<f32>>,
-    /// The model that all vectors are from.
-    pub model: RwSignal<Option<PipelineId>>,
 }
 
 impl Matching {
@@ -141,9 +151,7 @@ impl Matching {
 
     /// Vectors of another model mean nothing to this one.
     pub fn follow_model(&self, model: PipelineId) {
-        if self.model.get_untracked() != Some(model) {
-            self.model.set(Some(model));
-            self.album.forget_answers();
+        if self.album.see_by(model) {
             self.texts.update(HashMap::clear);
             self.scale.set(None);
         }

@@ -17,6 +17,8 @@ pub enum Panel {
     Write,
     /// Pictures named.
     Pictures,
+    /// Pictures compared with each other.
+    Alike,
     /// Pictures and texts compared.
     Match,
 }
@@ -32,6 +34,7 @@ impl Panel {
             Panel::Gap => Task::FillMask,
             Panel::Write => Task::TextToText,
             Panel::Pictures => Task::ImageClassification,
+            Panel::Alike => Task::ImageFeatures,
             Panel::Match => Task::ImageText,
         }
     }
