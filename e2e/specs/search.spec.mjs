@@ -28,7 +28,7 @@ test('a pasted text is read once, and each question finds its passage in its pla
   await rill.page.getByRole('button', { name: 'Search', exact: true }).click();
   await expect(found(rill).first().locator('mark')).toHaveText(/Quiet hours|Music is played/);
 
-  await rill.page.getByLabel('Find', { exact: true }).selectOption('paragraphs');
+  await rill.page.getByRole('combobox', { name: 'Find' }).selectOption('paragraphs');
   await rill.page.getByRole('button', { name: 'Search', exact: true }).click();
   await expect(rill.work).toContainText(/4 passages searched in/, LOAD);
 });

@@ -159,7 +159,8 @@ pub fn open(view: View) {
     let _ = window().location().set_hash(view.href());
 }
 
-fn from_address() -> View {
+/// What the address names now.
+pub fn from_address() -> View {
     let hash = window().location().hash().unwrap_or_default();
     // Links to the page as it once was.
     let hash = if hash == "#/text" { View::Rank.href() } else { hash.as_str() };

@@ -54,7 +54,7 @@ pub fn Tray(
                                 aria-label=format!("Try the picture of {what}")
                                 on:click=move |_| session.add_sample(panel, name)
                             >
-                                <img src=sample_url(name) alt="" width="40" height="40" loading="lazy" />
+                                <img src=sample_url(name) alt="" width="32" height="32" />
                             </button>
                         }
                     })

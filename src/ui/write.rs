@@ -69,7 +69,7 @@ pub fn Write() -> impl IntoView {
         <section class="panel" aria-labelledby="write-title">
             <h1 id="write-title">"Text to text"</h1>
             <p class="panel__lead">{lead}</p>
-            <form class="panel__form" on:submit=write>
+            <form class="panel__form" on:submit=write novalidate>
                 <label class="settings__field">
                     <span>"Your text"</span>
                     <textarea
@@ -244,7 +244,7 @@ fn Options() -> impl IntoView {
                 <Number
                     label="Probability together (top-p)"
                     hint="Words are drawn among the likeliest that reach it."
-                    between=(0.01, 1.0)
+                    between=(0.05, 1.0)
                     step=0.05
                     value=|settings| Some((f64::from(settings.generate.top_p) * 100.0).round() / 100.0)
                     set=|settings, number| settings.generate.top_p = number.unwrap_or(1.0) as f32

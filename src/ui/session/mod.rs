@@ -19,9 +19,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::platform::{Canceller, Pending, Pipeline, Platform};
-use super::settings;
 use super::state::work::{Panel, Phase, Work};
 use super::state::{Engine, Remedy, State};
+use super::{route, settings};
 use crate::protocol::{FEATURES, Failure, Task};
 
 pub use album::{SAMPLES, named, sample_url};
@@ -70,9 +70,9 @@ impl Session {
         self.inner.get_value()
     }
 
-    /// Ask the engine, now that it listens, what this browser can do and what it keeps. A speech model that is kept is
-    /// loaded at once; one that is not is downloaded only when the visitor records or drops something, because the
-    /// first visit must not cost anyone a hundred megabytes unasked.
+    /// Ask the engine, now that it listens, what this browser can do and what it keeps. The model of the
+    /// task that is showing is loaded at once where it is kept; otherwise it is downloaded only when it is used, because the first
+    /// visit must not cost anyone a hundred megabytes unasked.
     pub fn greet(self) {
         let state = self.state;
         let inner = self.inner();
@@ -80,9 +80,10 @@ impl Session {
         inner.platform.enable_feature_fallbacks(state.settings.with_untracked(|settings| settings.fallbacks));
         spawn_local(async move {
             let known = inner.platform.cached(move |event| state.apply(event)).await.is_ok();
-            let chosen = untrack(|| state.chosen(Task::SpeechToText));
+            let task = route::from_address().task();
+            let chosen = untrack(|| state.chosen(task));
             if known && chosen.is_some_and(|model| untrack(|| state.is_cached(&model.id))) {
-                self.load(Task::SpeechToText);
+                self.load(task);
             }
             // A probe that fails is a finding too: the badge then says that nothing was found.
             if inner.platform.backends(move |event| state.apply(event)).await.is_err() {

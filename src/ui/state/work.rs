@@ -25,7 +25,8 @@ pub enum Panel {
 
 impl Panel {
     /// Every panel.
-    pub const ALL: [Panel; 6] = [Panel::Rank, Panel::Search, Panel::Gap, Panel::Write, Panel::Pictures, Panel::Match];
+    pub const ALL: [Panel; 7] =
+        [Panel::Rank, Panel::Search, Panel::Gap, Panel::Write, Panel::Pictures, Panel::Alike, Panel::Match];
 
     /// The task of the model that it asks.
     pub fn task(self) -> Task {
@@ -39,6 +40,9 @@ impl Panel {
         }
     }
 }
+
+// Their work lies in the order of the list: a panel that it lacks would have none.
+const _: () = assert!(Panel::ALL.len() == Panel::Match as usize + 1);
 
 /// Where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
