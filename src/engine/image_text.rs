@@ -56,12 +56,12 @@ impl Files {
 }
 
 impl Recorded {
-    /// The model on the sessions of its two components, in their order.
-    pub fn on(self, text_session: Session, picture_session: Session) -> ImageTextModel {
+    /// The model on the session of its first component; it reads texts until [`ImageTextModel::add_pictures`].
+    pub fn on(self, text_session: Session) -> ImageTextModel {
         let Recorded { texts, pictures, tokenizer, preprocessor } = self;
         ImageTextModel {
             text_session,
-            picture_session,
+            picture_session: None,
             texts,
             pictures,
             tokenizer,
@@ -72,12 +72,12 @@ impl Recorded {
     }
 }
 
-/// An image-text model that is loaded and ready.
+/// An image-text model that is loaded and ready, for texts at least.
 pub struct ImageTextModel {
     /// The text tower's graphs on a device.
     pub text_session: Session,
-    /// The picture tower's graphs on a device.
-    pub picture_session: Session,
+    /// The picture tower's graphs on a device, once its weights are there.
+    pub picture_session: Option<Session>,
     texts: TextTower,
     pictures: PictureTower,
     tokenizer: Tokenizer,
@@ -90,14 +90,32 @@ pub struct ImageTextModel {
 impl ImageTextModel {
     /// Bytes in its devices' memory.
     pub fn memory_bytes(&self) -> u64 {
-        self.text_session.memory_bytes() + self.picture_session.memory_bytes()
+        self.sessions().map(Session::memory_bytes).sum()
     }
 
-    /// The first run.
-    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
+    /// The most that its devices' memory held.
+    pub(super) fn peak_bytes(&self) -> u64 {
+        self.sessions().map(|session| session.memory().peak).sum()
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &Session> {
+        [&self.text_session].into_iter().chain(&self.picture_session)
+    }
+
+    /// The second component is there too.
+    pub(super) fn add_pictures(&mut self, session: Session) {
+        self.picture_session = Some(session);
+    }
+
+    /// The first run of the texts' tower.
+    pub(super) async fn warm_up_texts(&mut self, watch: &mut Watch<'_>) -> Result<()> {
         self.embed_texts(&["warm up".to_string()], watch).await?;
-        self.logit_scale(watch).await?;
+        self.logit_scale(watch).await.map(|_| ())
+    }
+
+    /// The first run of the pictures' tower.
+    pub(super) async fn warm_up_pictures(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
         let one = PictureCount { total: 1, at_once: Some(1) };
         self.embed_pictures(one, async |_| Ok(grey.clone()), watch).await.map(|_| ())
     }
@@ -163,7 +181,8 @@ impl ImageTextModel {
     /// A unit vector for each picture. `picture` gives picture number 0, 1, ... when its turn comes.
     ///
     /// # Errors
-    /// What `picture` returns.
+    /// What `picture` returns; [`Error::Internal`] before the pictures' tower is there, which whoever shares a model that is still
+    /// arriving waits for.
     pub async fn embed_pictures(
         &mut self,
         count: PictureCount,
@@ -174,8 +193,13 @@ impl ImageTextModel {
             let PictureBatch { n_pictures, graph, patches, embeddings } = *batch;
             PictureGraph { n_pictures, graph, patches, result: embeddings }
         };
+        let Some(session) = &mut self.picture_session else {
+            return Err(Error::Internal(
+                "pictures were given to a model of which only the texts' part is there".into(),
+            ));
+        };
         let mut runs = PictureRuns {
-            session: &mut self.picture_session,
+            session,
             preprocessor: &self.preprocessor,
             patch: self.pictures.config.patch_size,
             graphs: self.pictures.batches.iter().map(graph).collect(),

@@ -1,6 +1,7 @@
 //! What a loaded model's precision costs: the same model in f32 is loaded beside it for as long as that takes.
 
 use super::Worker;
+use super::parts::Part;
 use crate::engine::quality::{answer, compare};
 use crate::engine::session::Watch;
 use crate::engine::{CancelFlag, Error, Result};
@@ -24,7 +25,7 @@ impl Worker {
             return Err(Error::Input(message.into()));
         }
         let reduced = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 answer(model, speech, &mut Watch { cancel, on_progress: &mut |_| () }).await
             })
             .await?;
