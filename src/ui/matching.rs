@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use super::alike::Ranked;
-use super::passages;
 use super::pictures::{Card, Gathered, done_words};
 use super::session::Session;
 use super::shortcuts;
@@ -148,12 +147,15 @@ pub fn Find() -> impl IntoView {
     let work = state.work(Panel::Match);
     let query = RwSignal::new(matching.query.get_untracked());
     let no_pictures = move || matching.album.pictures.with(Vec::is_empty);
-    let idle = move || query.with(|query| query.trim().is_empty()) || no_pictures() || work.with(Work::is_busy);
+    let idle = move || query.with(|query| query.trim().is_empty()) || no_pictures();
     let search = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         if !idle() {
-            matching.query.set(passages::lines(&query.get_untracked()).join(" "));
-            session.run(Panel::Match);
+            // Work that goes on takes the question up by itself.
+            matching.query.set(query.get_untracked().trim().to_string());
+            if !work.with_untracked(Work::is_busy) {
+                session.run(Panel::Match);
+            }
         }
     };
     view! {

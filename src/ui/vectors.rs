@@ -31,7 +31,7 @@ pub fn softmax(scores: &[f32]) -> Vec<f32> {
 /// labels can compete without asking the model for pictures again. `None` where the numbers do not tell: all alike, or one of
 /// them far too small.
 pub fn scale_of(probabilities: &[f32], cosines: &[f32]) -> Option<f32> {
-    let known = || probabilities.iter().zip(cosines).filter(|(p, _)| **p > 1e-6);
+    let known = || probabilities.iter().zip(cosines).filter(|(p, _)| **p > 1e-30);
     let lowest = known().min_by(|a, b| a.1.total_cmp(b.1))?;
     let highest = known().max_by(|a, b| a.1.total_cmp(b.1))?;
     let apart = highest.1 - lowest.1;
@@ -48,6 +48,13 @@ mod tests {
         let probabilities = softmax(&cosines.map(|cosine| 100.0 * cosine));
         assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert!((scale_of(&probabilities, &cosines).unwrap() - 100.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_scale_is_found_where_the_model_is_sure() {
+        let cosines = [0.71, 0.32, 0.08];
+        let probabilities = softmax(&cosines.map(|cosine| 60.0 * cosine));
+        assert!((scale_of(&probabilities, &cosines).unwrap() - 60.0).abs() < 0.01);
     }
 
     #[test]

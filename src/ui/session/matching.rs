@@ -16,13 +16,16 @@ use super::pictures::files;
 use super::sentences::TEXTS_AT_ONCE;
 use crate::protocol::{Failure, FailureKind};
 use crate::ui::platform::Pipeline;
-use crate::ui::state::pictures::Labels;
+use crate::ui::state::pictures::{Labels, Picture};
 use crate::ui::state::work::Panel;
 use crate::ui::state::{Remedy, now_ms};
 use crate::ui::vectors;
 
 /// The names that came with the embedded model.
 const NAMES: &str = "models/clip-emoji/labels.json";
+
+/// Texts that are held against one picture to learn how strongly they compete.
+const N_COMPETING: usize = 8;
 
 #[derive(Deserialize)]
 struct Name {
@@ -45,7 +48,17 @@ impl Session {
                     .which(|picture| picture.vector.with_untracked(Option::is_none) && !asked.contains(&picture.id));
                 let texts = self.texts_without_vector();
                 if pictures.is_empty() && texts.is_empty() {
-                    break;
+                    if self.learn_scale(run, &pipeline).await.is_none() {
+                        return;
+                    }
+                    // Something may have been typed or dropped meanwhile.
+                    let is_new = |picture: &Picture| {
+                        picture.vector.with_untracked(Option::is_none) && !asked.contains(&picture.id)
+                    };
+                    if self.texts_without_vector().is_empty() && matching.album.which(is_new).is_empty() {
+                        break;
+                    }
+                    continue;
                 }
                 asked.extend(pictures.iter().map(|picture| picture.id));
                 state.work(Panel::Match).update(|work| work.total += (pictures.len() + texts.len()) as u32);
@@ -55,9 +68,7 @@ impl Session {
                     return;
                 }
             }
-            if self.learn_scale(run, &pipeline).await.is_some() {
-                self.finish(Panel::Match, now_ms() - start);
-            }
+            self.finish(Panel::Match, now_ms() - start);
         });
     }
 
@@ -83,11 +94,11 @@ impl Session {
         Some(())
     }
 
-    /// How strongly texts compete is the model's own; one picture held against two texts by the model itself tells it.
+    /// How strongly texts compete is the model's own; one picture held against a few texts by the model itself tells it.
     async fn learn_scale(self, run: u32, pipeline: &Pipeline) -> Option<()> {
         let (state, matching) = (self.state, self.state.matching);
         let pictures = matching.album.which(|_| true);
-        let texts: Vec<String> = untrack(|| matching.wanted()).iter().take(2).cloned().collect();
+        let texts: Vec<String> = untrack(|| matching.wanted()).iter().take(N_COMPETING).cloned().collect();
         let [first, ..] = pictures.as_slice() else { return Some(()) };
         if matching.scale.with_untracked(Option::is_some) || texts.len() < 2 {
             return Some(());
