@@ -6,7 +6,7 @@ import { LOAD, expect, test } from '../support/rill.mjs';
 
 test.use({ ...chromium({ webgpu: 'none', camera: true }) });
 
-test('pictures from everywhere are named, many at once; a stop keeps what is finished', async ({ rill }) => {
+test('pictures from everywhere are named, one or many at once', async ({ rill }) => {
   await rill.open('./#/pictures');
   await rill.drop(...model('vision/vit'));
   await expect(rill.ready).toBeVisible(LOAD);
@@ -21,12 +21,9 @@ test('pictures from everywhere are named, many at once; a stop keeps what is fin
   for (const card of await rill.cards.all()) await expect(card.locator('.bars__bar')).not.toHaveCount(0, LOAD);
 
   await rill.page.getByRole('button', { name: 'Remove all' }).click();
-  await rill.drop(...Array.from({ length: 200 }, (_, i) => ({ ...picture('dog_face'), name: `dog ${i}.png` })));
-  await expect(rill.cards.first().locator('.bars__bar')).not.toHaveCount(0, LOAD);
-  await rill.page.keyboard.press('Escape');
-  await expect(rill.work).toContainText('Stopped');
-  await rill.page.getByRole('button', { name: 'Go on' }).click();
-  await expect(rill.work).toContainText(/in .* a second/, LOAD);
+  await rill.drop(...Array.from({ length: 60 }, (_, i) => ({ ...picture('dog_face'), name: `dog ${i}.png` })));
+  await expect(rill.work).toContainText(/60 in .* a second/, LOAD);
+  await expect(rill.cards).toHaveCount(60);
 });
 
 test('the camera takes a picture, and is off afterwards', async ({ rill }) => {

@@ -104,7 +104,7 @@ fn Decision(task: Task) -> impl IntoView {
     let is_chosen = move || state.settings.with(|settings| settings.backend != BackendChoice::Auto);
     view! {
         <div class="ladder__decision">
-            <h3>"Why it runs there"</h3>
+            <h2>"Why it runs there"</h2>
             <p class="ladder__words">
                 {move || reason().map(|reason| format::sentence(&reason)).unwrap_or_else(|| "The model is not loaded yet; its backend is measured when it is.".into())}
             </p>

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::capability::{backend_name, precision_name};
 use super::format;
+use super::models::kind;
 use super::precision_cost::PrecisionCost;
 use super::session::Session;
 use super::settings::memory_words;
@@ -61,7 +62,8 @@ fn Absent(task: Task) -> impl IntoView {
         Task::ImageFeatures => "when a program asks for it",
     };
     let words = move || match state.chosen(task) {
-        None => String::new(),
+        None if state.models.with(Vec::is_empty) => String::new(),
+        None => format!("This needs {}. Name one under \"Another model\".", kind(task)),
         Some(model) if state.slot(task).with(|slot| matches!(slot, Slot::Failed { .. })) => {
             format!("{} could not be loaded.", model.title)
         }
