@@ -69,6 +69,11 @@ export interface LoadOptions {
   /** Byte ranges received at once. Default 3. */
   parallelComponents?: number;
   onProgress?: (progress: LoadProgress) => void;
+  /**
+   * Gets the pipeline while the rest of its model still arrives, where a part can be used by itself (CLIP's texts): runs that need the
+   * rest wait for it. The load resolves with another object of the same pipeline.
+   */
+  onUsable?: (pipeline: Pipeline) => void;
   signal?: AbortSignal;
 }
 

@@ -12,7 +12,7 @@ use web_sys::{CustomEvent, CustomEventInit};
 
 use super::js_options::{Given, type_error};
 use super::js_runs::run;
-use super::js_values::{Abort, Outcome, error, set, tell, to_js};
+use super::js_values::{Abort, Outcome, call, error, set, tell, to_js};
 use super::platform::{Pipeline, Platform};
 use crate::audio::files;
 use crate::protocol::{Event, FEATURES, Source, Task};
@@ -98,6 +98,7 @@ const LOAD_OPTIONS: &[&str] = &[
     "memoryBudgetMb",
     "parallelComponents",
     "onProgress",
+    "onUsable",
     "signal",
 ];
 
@@ -125,10 +126,12 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
             tell(callback, progress);
         }
     };
-    let pending = match files {
-        Some(files) => platform.load_files(request, files, on_event),
-        None => platform.load(request, on_event),
-    };
+    let on_usable = given.function("onUsable")?;
+    let pending = platform.load(request, files, on_event, move |pipeline| {
+        if let Some(callback) = &on_usable {
+            call(callback, &pipeline_object(pipeline));
+        }
+    });
     let abort = Abort::watch(signal, &pending.canceller)?;
     let loaded = pending.result().await;
     if let (true, Ok(pipeline)) = (abort.aborted(), &loaded) {

@@ -70,11 +70,23 @@ pub fn to_js(value: &impl Serialize) -> Outcome {
     value.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(JsValue::from)
 }
 
-/// Call a program's callback. What it throws is reported like any uncaught error and does not disturb the job.
+/// Tell a program's callback a value as plain objects.
 pub fn tell(callback: &Function, value: &impl Serialize) {
-    if let Err(thrown) = to_js(value).and_then(|value| callback.call1(&JsValue::UNDEFINED, &value)) {
-        wasm_bindgen_futures::spawn_local(async move { wasm_bindgen::throw_val(thrown) });
+    match to_js(value) {
+        Ok(value) => call(callback, &value),
+        Err(error) => throw_later(error),
     }
+}
+
+/// Call a program's callback. What it throws is reported like any uncaught error and does not disturb the job.
+pub fn call(callback: &Function, value: &JsValue) {
+    if let Err(thrown) = callback.call1(&JsValue::UNDEFINED, value) {
+        throw_later(thrown);
+    }
+}
+
+fn throw_later(thrown: JsValue) {
+    wasm_bindgen_futures::spawn_local(async move { wasm_bindgen::throw_val(thrown) });
 }
 
 /// Sets a property.

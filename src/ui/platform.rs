@@ -109,32 +109,45 @@ impl Platform {
         cached_of(self.client.request(|job| Command::RemoveCached { job, model }, Attachment::None, on_event)).await
     }
 
-    /// Load a model. `on_event` hears its progress.
-    pub fn load(&self, request: LoadRequest, on_event: impl Fn(&Event) + 'static) -> Pending<Pipeline> {
-        self.load_with(request, Attachment::None, on_event)
-    }
-
-    /// Load a model from `files`, an array of `File`s; the request's source says so.
-    pub fn load_files(
+    /// Load a model; from `files`, an array of `File`s, where the request's source says so. `on_event` hears its progress, `on_usable` gets
+    /// the pipeline as soon as a part of the model can be used; it is the one that the load gives in the end.
+    pub fn load(
         &self,
         request: LoadRequest,
-        files: Array,
+        files: Option<Array>,
         on_event: impl Fn(&Event) + 'static,
+        on_usable: impl Fn(Pipeline) + 'static,
     ) -> Pending<Pipeline> {
-        self.load_with(request, Attachment::Files(files), on_event)
-    }
-
-    fn load_with(
-        &self,
-        request: LoadRequest,
-        files: Attachment,
-        on_event: impl Fn(&Event) + 'static,
-    ) -> Pending<Pipeline> {
+        let early: Rc<RefCell<Option<Pipeline>>> = Rc::default();
+        let (client, present) = (self.client.clone(), early.clone());
+        let on_event = move |event: &Event| {
+            on_event(event);
+            let Event::Usable { pipeline: info, .. } = event else { return };
+            let known = present.borrow().clone();
+            match known {
+                Some(pipeline) => *pipeline.info.borrow_mut() = info.clone(),
+                None => {
+                    let pipeline = Pipeline::new(client.clone(), info.clone());
+                    *present.borrow_mut() = Some(pipeline.clone());
+                    on_usable(pipeline);
+                }
+            }
+        };
+        let files = files.map_or(Attachment::None, Attachment::Files);
         let reply = self.client.request(|job| Command::Load { job, request }, files, on_event);
         let client = self.client.clone();
-        self.pending(reply, move |event| match event {
-            Event::Loaded { pipeline, .. } => Ok(Pipeline::new(client, pipeline)),
-            other => Err(failure_of(other)),
+        self.pending(reply, move |event| match (event, early.take()) {
+            (Event::Loaded { pipeline: info, .. }, Some(pipeline)) => {
+                *pipeline.info.borrow_mut() = info;
+                Ok(pipeline)
+            }
+            (Event::Loaded { pipeline: info, .. }, None) => Ok(Pipeline::new(client, info)),
+            (other, early) => {
+                if let Some(pipeline) = early {
+                    pipeline.dispose();
+                }
+                Err(failure_of(other))
+            }
         })
     }
 

@@ -34,10 +34,12 @@ impl Session {
         state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Load(task)));
         let on_event = move |event: &_| state.apply(event);
         let files = inner.files.borrow().get(&request.model).filter(|_| request.source == Source::Files).cloned();
-        let pending = match files {
-            Some(files) => inner.platform.load_files(request.clone(), files, on_event),
-            None => inner.platform.load(request.clone(), on_event),
+        let on_usable = move |pipeline| {
+            if task == Task::ImageText {
+                self.read_ahead(pipeline);
+            }
         };
+        let pending = inner.platform.load(request.clone(), files, on_event, on_usable);
         let job = pending.canceller.job;
         slot.set(Slot::Loading { job, request: request.clone(), progress: None });
         inner.load.borrow_mut()[task as usize] = Some(pending.canceller.clone());

@@ -72,6 +72,26 @@ impl Session {
         });
     }
 
+    /// Make the vectors of the labels while the pictures' part of the model still arrives. What fails here is tried again, and told, once
+    /// the model is whole.
+    pub(super) fn read_ahead(self, pipeline: Pipeline) {
+        let matching = self.state.matching;
+        let model = pipeline.info().id;
+        matching.follow_model(model);
+        let texts: Vec<String> = self.texts_without_vector().into_iter().take(TEXTS_AT_ONCE).collect();
+        if texts.is_empty() {
+            return;
+        }
+        spawn_local(async move {
+            let Ok(pending) = pipeline.embed(texts.clone(), None, |_| {}) else { return };
+            let Ok(made) = pending.result().await else { return };
+            if matching.album.is_seen_by(model) {
+                let vectors = made.embeddings.into_iter().map(Arc::new);
+                matching.texts.update(|known| known.extend(texts.into_iter().zip(vectors)));
+            }
+        });
+    }
+
     /// The texts that count now and have no vector yet.
     fn texts_without_vector(self) -> Vec<String> {
         let matching = self.state.matching;

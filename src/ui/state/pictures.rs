@@ -95,6 +95,11 @@ impl Album {
         }
     }
 
+    /// Whether the vectors are this model's.
+    pub fn is_seen_by(&self, model: PipelineId) -> bool {
+        self.seen_by.get_untracked() == Some(model)
+    }
+
     /// Vectors are from this model now: those of another mean nothing to it, and are forgotten. Says whether there was another.
     pub fn see_by(&self, model: PipelineId) -> bool {
         let is_new = self.seen_by.get_untracked() != Some(model);
