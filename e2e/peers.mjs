@@ -131,7 +131,7 @@ async function start(browser, url, { name, program, precision, backend, address,
   } catch (error) {
     await racer.page.close();
     // What one cannot do is told, and keeps nobody else from running.
-    return { ...racer, page: undefined, failure: String(error.message ?? error).split('\n')[0] };
+    return { ...racer, page: undefined, failure: String(error.message ?? error).split('\n')[0].replace('page.evaluate: ', '') };
   }
   return racer;
 }

@@ -120,24 +120,60 @@ function fromF16(bits) {
   return (bits & 0x7c00) === 0 ? 0 : bits & 0x8000 ? -magnitude : magnitude;
 }
 
-// Groups of 32 with one scale, as `linear_weight.rs` lays them out.
-function toI8(values, nCols) {
-  const [n, groups] = [values.length, values.length / 32];
-  const bytes = new Uint8Array(n + 2 * groups);
-  const scales = new Uint16Array(bytes.buffer, n, groups);
-  for (let g = 0; g < groups; g++) {
-    const group = values.subarray(32 * g, 32 * g + 32);
-    scales[g] = toF16(new Float32Array([Math.max(...group.map(Math.abs)) / 127]))[0] + 1;
-    group.forEach((v, i) => (bytes[32 * g + i] = Math.round(v / fromF16(scales[g]))));
+// Panels of eight rows in groups of 32, as `quantize.rs` lays them out, without its search for better scales.
+function narrow(values, nCols, { quantBytes, nFactors, quantize, quantOf }) {
+  const groups = nCols / 32;
+  const panelBytes = 8 * groups * (quantBytes + 2 * nFactors);
+  const bytes = new Uint8Array((values.length / nCols / 8) * panelBytes);
+  const placeOf = (at) => {
+    const [row, col] = [Math.floor(at / nCols), at % nCols];
+    const [panel, group] = [Math.floor(row / 8) * panelBytes, col >> 5];
+    const factor = (n) => panel + 8 * groups * quantBytes + 2 * ((group * nFactors + n) * 8 + (row % 8));
+    return { quants: panel + ((row % 8) * groups + group) * quantBytes, factor, lane: col & 31 };
+  };
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at < values.length; at += 32) {
+    const { quants, factor } = placeOf(at);
+    const { factors, lanes } = quantize(values.subarray(at, at + 32));
+    factors.forEach((half, n) => view.setUint16(factor(n), half, true));
+    bytes.set(lanes, quants);
   }
-  const exact = (i) => ((bytes[i] << 24) >> 24) * fromF16(scales[i >> 5]);
+  const exact = (at) => {
+    const { quants, factor, lane } = placeOf(at);
+    const factors = Array.from({ length: nFactors }, (_, n) => fromF16(view.getUint16(factor(n), true)));
+    return quantOf(bytes, quants, lane) * factors[0] + (factors[1] ?? 0);
+  };
   return { bytes, exact };
 }
+
+const half = (v) => toF16(new Float32Array([v]))[0];
+const NARROW = {
+  i8: {
+    quantBytes: 32,
+    nFactors: 1,
+    quantize: (group) => {
+      const scale = half(Math.max(...group.map(Math.abs)) / 127) + 1;
+      return { factors: [scale], lanes: Array.from(group, (v) => Math.round(v / fromF16(scale))) };
+    },
+    quantOf: (bytes, quants, lane) => (bytes[quants + lane] << 24) >> 24,
+  },
+  i4: {
+    quantBytes: 16,
+    nFactors: 2,
+    quantize: (group) => {
+      const factors = [half((Math.max(...group) - Math.min(...group)) / 15), half(Math.min(...group))];
+      const [scale, least] = factors.map(fromF16);
+      const quant = (v) => Math.min(Math.max(Math.round((v - least) / scale), 0), 15);
+      return { factors, lanes: Array.from({ length: 16 }, (_, i) => quant(group[i]) | (quant(group[i + 16]) << 4)) };
+    },
+    quantOf: (bytes, quants, lane) => (bytes[quants + (lane & 15)] >> (lane < 16 ? 0 : 4)) & 15,
+  },
+};
 
 function weight(kind, nRows, nCols) {
   const values = noise(nRows * nCols, 0.05);
   if (kind === 'f32') return { bytes: values, exact: (i) => values[i] };
-  if (kind === 'i8') return toI8(values, nCols);
+  if (NARROW[kind]) return narrow(values, nCols, NARROW[kind]);
   const halves = toF16(values);
   return { bytes: halves, exact: (i) => fromF16(halves[i]) };
 }
@@ -270,6 +306,9 @@ const CASES = [
   () => linear(1, 384, WHOLE ? 51864 : 8192, 'f32'),
   () => linear(1, 384, WHOLE ? 51864 : 8192, 'f16'),
   () => linear(1, 384, WHOLE ? 51864 : 8192, 'i8'),
+  () => linear(1, 384, WHOLE ? 51864 : 8192, 'i4'),
+  () => linear(ROWS, 384, 384, 'i8'),
+  () => linear(ROWS, 384, 384, 'i4'),
 ];
 
 const pad = (text, n) => String(text).padStart(n);
@@ -285,7 +324,7 @@ for (const [file, threads] of [['relaxed-threads', [2]], ['relaxed', [1]], ['sim
       if (!`${file} ${work.name}`.includes(process.argv[2] ?? '')) continue;
       const step = await prepare({ module, threads: shared }, nThreads, work);
       step.run();
-      check(work, step.result, work.name.includes('i8') ? 1e-3 : work.kernel === 'LogMel' ? 1e-4 : 3e-5);
+      check(work, step.result, / i[48]/.test(work.name) ? 1e-3 : work.kernel === 'LogMel' ? 1e-4 : 3e-5);
       // Warm: V8 replaces its first translation in the background.
       const start = performance.now();
       while (performance.now() - start < 200) step.run();

@@ -95,6 +95,11 @@ export interface Pipeline {
   run(input: { image: Blob } | { images: Blob[] }, options?: BatchOptions): Promise<Embeddings>;
   /** `image-text`: how well each text fits each picture. */
   run(input: { images: Blob[]; texts: string[] }, options?: BatchOptions): Promise<Matches>;
+  /**
+   * What a narrower precision costs: answers to built-in samples beside those of the same model in f32, which is loaded for it on the
+   * same backend. Rejects for a model that is in f32.
+   */
+  quality(options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal }): Promise<QualityReport>;
   /** What was loaded and what it has done so far. */
   report(): PipelineReport;
   /** Free the model and its memory. A run after that rejects; a second call does nothing. */
@@ -313,6 +318,21 @@ export interface PipelineReport {
   runs: number;
   /** Of the last finished transcription. */
   last_timings: Timings | null;
+}
+
+export interface QualityReport {
+  precision: Precision;
+  /**
+   * `word-error-rate`: words in a hundred that differ from f32's; `cosine`: mean between the vectors; `top-one`: share of pictures with
+   * the same label; `token-agreement`: share of tokens that are the same.
+   */
+  measure: 'word-error-rate' | 'cosine' | 'top-one' | 'token-agreement';
+  value: number;
+  sample_count: number;
+  bytes: number;
+  bytes_reference: number;
+  ms_reduced: number;
+  ms_reference: number;
 }
 
 export interface LoadProgress {

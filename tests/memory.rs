@@ -64,7 +64,7 @@ fn every_memory_level_gives_the_same_vectors_and_takes_less() {
         let mut before: Option<(Vec<Vec<f32>>, u64)> = None;
         for level in [MemoryLevel::KeepAll, MemoryLevel::Share, MemoryLevel::Stream] {
             let loaded = try_load(&device, &folder, level, None).expect("it is loaded");
-            assert_eq!((loaded.level, loaded.precision), (level, Precision::F32));
+            assert_eq!((loaded.given.level, loaded.given.precision), (level, Precision::F32));
             let mut model = embedding(loaded);
             let got = vectors(&mut model);
             let memory = model.session.memory();
@@ -90,8 +90,11 @@ fn model_larger_than_its_budget_is_streamed_within_it_and_says_so() {
         let budget = least + (takes - least) / 3;
         let asked = if device.quantizes() { MemoryLevel::Stream } else { MemoryLevel::Share };
         let loaded = try_load(&device, &folder, asked, Some(budget)).expect("it fits when it is streamed");
-        assert_eq!(loaded.level, MemoryLevel::Stream);
-        assert!(loaded.note.contains("streamed") && (asked == MemoryLevel::Stream || loaded.note.contains("level 1")));
+        assert_eq!(loaded.given.level, MemoryLevel::Stream);
+        assert!(
+            loaded.given.note.contains("streamed")
+                && (asked == MemoryLevel::Stream || loaded.given.note.contains("level 1"))
+        );
         let mut model = embedding(loaded);
         assert_eq!(vectors(&mut model), expected);
         let peak = model.session.memory().peak;
@@ -136,8 +139,8 @@ fn quantized_level_takes_int8_where_the_device_has_kernels_for_it() {
     for device in devices().into_iter().filter(Device::quantizes) {
         let mut wide = embedding(try_load(&device, &folder, MemoryLevel::Share, None).expect("it is loaded"));
         let loaded = try_load(&device, &folder, MemoryLevel::Quantize, None).expect("it is loaded");
-        assert_eq!((loaded.level, loaded.precision), (MemoryLevel::Quantize, Precision::Int8));
-        assert!(loaded.note.contains("int8"), "{}", loaded.note);
+        assert_eq!((loaded.given.level, loaded.given.precision), (MemoryLevel::Quantize, Precision::Int8));
+        assert!(loaded.given.note.contains("int8"), "{}", loaded.given.note);
         let mut narrow = embedding(loaded);
         assert!(narrow.session.memory_bytes() < wide.session.memory_bytes());
         for (a, b) in vectors(&mut wide).iter().zip(vectors(&mut narrow)) {
@@ -146,8 +149,12 @@ fn quantized_level_takes_int8_where_the_device_has_kernels_for_it() {
         }
         // A budget between the two makes the same choice, and says why.
         let loaded = try_load(&device, &folder, MemoryLevel::Share, Some(60_000_000)).expect("it fits in int8");
-        assert_eq!((loaded.level, loaded.precision), (MemoryLevel::Quantize, Precision::Int8));
-        assert!(loaded.note.contains("level 1 takes 96.") && loaded.note.contains("int8"), "{}", loaded.note);
+        assert_eq!((loaded.given.level, loaded.given.precision), (MemoryLevel::Quantize, Precision::Int8));
+        assert!(
+            loaded.given.note.contains("since level 1 takes") && loaded.given.note.contains("int8"),
+            "{}",
+            loaded.given.note
+        );
         assert!(loaded.model.memory_bytes() < 60_000_000);
     }
 }

@@ -15,7 +15,7 @@ use rill::protocol::Precision;
 use serde_json::Value;
 use std::path::PathBuf;
 
-const FAMILIES: [&str; 4] = ["vit", "deit", "dinov2", "dinov2-registers"];
+const FAMILIES: [&str; 5] = ["vit", "deit", "dinov2", "dinov2-registers", "dinov2-gated"];
 
 fn pictures() -> [Pixels; 2] {
     ["wide", "tall"].map(|name| read_png(&golden(&format!("vision/{name}.png"))))

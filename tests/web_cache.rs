@@ -14,8 +14,9 @@ use rill::engine::weights::files::InFlight;
 use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
 use rill::engine::{CancelFlag, Error, Result};
 use rill::protocol::{FileProgress, Source};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web_sys::Blob;
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
@@ -26,7 +27,9 @@ const WEIGHTS: &str = "model.safetensors";
 /// `server.plan` holds what the next requests for weights get; an empty plan means `ok`. Other files are always `ok`.
 const SERVER: &str = r#"
 globalThis.server = { files: {}, etags: {}, plan: [], log: [], ignoresRanges: false, offline: false };
+globalThis.browsersFetch ??= globalThis.fetch;
 globalThis.fetch = async (url, init) => {
+  if (url.startsWith('blob:')) return browsersFetch(url, init); // Files of the visitor's are on no server.
   const range = new Headers(init.headers).get('range');
   const short = url.replace(/^.*\/(?=[^/]*$)/, '');
   server.log.push(short + (range ? ' ' + range.slice(6) : ''));
@@ -347,6 +350,52 @@ async fn auto_takes_the_hub_where_the_own_folder_answers_with_a_page() {
     // The own folder alone has nothing, and says so.
     let message = fetch_reason(&own(model).await.read_required("config.json").await.unwrap_err());
     assert!(message.contains("no such file") && message.contains("http://app.test/sub/models/auto/"), "{message}");
+}
+
+fn at(model: &str, hub_id: &str) -> WebSource {
+    let (app_url, source) = (APP.into(), Source::Auto);
+    WebSource { model: model.into(), hub_id: hub_id.into(), source, app_url, chunk_bytes: CHUNK as u32 }
+}
+
+#[wasm_bindgen_test]
+async fn a_model_may_be_an_address_or_a_revision_on_the_hub() {
+    let address = "http://other.test/m/by-address";
+    start(address).await;
+    serve(&format!("{address}/1_Pooling/config.json"), b"3");
+    let by_address = ModelFiles::new(at(address, ""), LoadHooks::default()).await.unwrap();
+    assert_eq!(by_address.read_required("1_Pooling/config.json").await.unwrap(), b"3");
+    let at_revision = "someone/revised@refs/pr/7";
+    start(at_revision).await;
+    serve("https://huggingface.co/someone/revised/resolve/refs%2Fpr%2F7/config.json", b"4");
+    let revised = ModelFiles::new(at(at_revision, at_revision), LoadHooks::default()).await.unwrap();
+    assert_eq!(revised.read_required("config.json").await.unwrap(), b"4");
+    assert!(asked().iter().any(|name| name == "refs%2Fpr%2F7?recursive=true"), "the list has sub-folders too");
+    // A model that is nowhere else is not looked for on the hub.
+    start("shipped").await;
+    let shipped = ModelFiles::new(at("shipped", ""), LoadHooks::default()).await.unwrap();
+    assert_eq!(shipped.read("config.json").await.unwrap(), None);
+    assert_eq!(asked(), ["rill.json", "config.json"]);
+}
+
+#[wasm_bindgen_test]
+async fn dropped_files_are_read_in_place_and_nothing_of_them_is_kept() {
+    start("mine").await;
+    let content = bytes(2 * CHUNK + 77, 5);
+    js_sys::Reflect::set(&js("server.files"), &"mine".into(), &js_sys::Uint8Array::from(&content[..])).expect("set");
+    let dropped = |code: &str| js_sys::Array::from(&js(code)).iter().map(JsCast::unchecked_into).collect::<Vec<Blob>>();
+    let files = dropped("[new File(['{}'], 'config.json'), new File([server.files.mine], 'model.safetensors')]");
+    let files = ModelFiles::dropped(&files, "mine", CHUNK as u32, LoadHooks::default()).unwrap();
+    assert_eq!(files.read_required("config.json").await.unwrap(), b"{}");
+    assert_eq!(files.read("tokenizer.json").await.unwrap(), None);
+    assert_eq!(weights(&files).await.unwrap(), content);
+    let message = files.read_required("tokenizer.json").await.unwrap_err().to_string();
+    assert!(message.contains("tokenizer.json"), "{message}");
+    let kept = ModelCache::open().await.unwrap().list().await.unwrap();
+    assert!(kept.iter().all(|kept| kept.model != "mine"), "{kept:?}");
+    assert_eq!(asked(), [""; 0], "no server hears of it");
+    let pictures = dropped("[new File(['x'], 'cat.png')]");
+    let refused = ModelFiles::dropped(&pictures, "mine", 1, LoadHooks::default()).err().expect("no model").to_string();
+    assert!(refused.contains("no `config.json` among cat.png"), "{refused}");
 }
 
 #[wasm_bindgen_test]

@@ -7,11 +7,12 @@
 
 mod models;
 
-use models::{devices, load_speech, load_speech_as, processor, read_floats};
+use models::{devices, load_speech, load_speech_as, open_gpu, processor, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::{SpeechModel, Transcription};
+use rill::engine::word_errors::words;
 use rill::protocol::{Precision, TranscribeOptions};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -220,6 +221,19 @@ fn eight_bit_weights_write_the_same_words() {
         };
         assert_eq!(text(&mut narrow), text(&mut wide), "{name}");
     }
+}
+
+#[test]
+fn eight_bit_weights_write_the_same_words_on_the_gpu() {
+    let Some(gpu) = open_gpu() else { return };
+    let samples = clip("jfk").expect("jfk.wav is fetched with the models");
+    let mut model = load_speech_as(Device::Gpu(gpu), "whisper-tiny.en", Precision::Int8);
+    let options = TranscribeOptions { timestamps: false, temperatures: vec![0.0], ..Default::default() };
+    let job = transcribe(&mut model, &samples, options);
+    let text: String = job.segments.iter().map(|segment| segment.text.as_str()).collect();
+    let expected =
+        "And so my fellow Americans ask not what your country can do for you, ask what you can do for your country.";
+    assert_eq!(words(&text), words(expected), "{text}");
 }
 
 #[test]

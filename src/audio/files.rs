@@ -5,11 +5,14 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AudioBuffer, Blob, OfflineAudioContext};
 
-use super::SAMPLE_RATE_HZ;
+use super::{SAMPLE_RATE_HZ, wav};
 use crate::protocol::{Failure, FailureKind};
 
 /// Shorter recordings cannot hold a word, and the model would invent one.
 pub const SHORTEST_S: f64 = 0.2;
+
+/// The sample's address beside the page.
+const SAMPLE: &str = "models/samples/jfk.wav";
 
 /// Frames mixed before the page may draw again: under 5 ms of work.
 const SLICE_FRAMES: usize = 1 << 19;
@@ -31,6 +34,17 @@ pub async fn decode(blob: &Blob) -> Result<Vec<f32>, Failure> {
     let samples = mix(&audio).await.map_err(not_audio)?;
     check_length(samples.len())?;
     Ok(samples)
+}
+
+/// The clip that is served beside the page: what speech models are tried with.
+pub async fn sample() -> Result<Vec<f32>, Failure> {
+    let answer = gloo_net::http::Request::get(SAMPLE).send().await.ok().filter(gloo_net::http::Response::ok);
+    let bytes = match answer {
+        Some(answer) => answer.binary().await.ok(),
+        None => None,
+    };
+    let clip = bytes.and_then(|bytes| wav::decode(&bytes).ok()).map(|clip| clip.samples);
+    clip.ok_or_else(|| input(&format!("The sample `{SAMPLE}` is not served here."), "Put it beside the page's models."))
 }
 
 /// Refuse what cannot hold a word.

@@ -103,7 +103,8 @@ mod native {
         let choice = Ladder::default().choose(&wish).await?;
         let files = ModelFiles::folder(options.models.join(&options.model), LoadHooks::default());
         let loaded = load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()).await?;
-        let Loaded { model, timings: load_timings, .. } = loaded;
+        let Loaded { model, given } = loaded;
+        let load_timings = given.timings;
         let Model::Speech(mut model) = model else {
             return Err(rill::engine::Error::Input("the bench measures speech models".into()));
         };

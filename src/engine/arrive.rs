@@ -10,9 +10,10 @@ use super::memory::MemoryOptions;
 use super::session::{Device, Session};
 use super::upload::{Kept, Uploader};
 use super::weights::{ModelFiles, Parcel, Weights};
-use super::{CancelFlag, Error, Result};
+use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{ComponentProgress, Precision};
 use sha2::{Digest, Sha256};
+use std::collections::VecDeque;
 
 /// The form in which slots are kept; another number makes those of before worthless.
 const FORMAT: u32 = 2;
@@ -94,11 +95,6 @@ impl Arrival {
         Ok(arrival)
     }
 
-    /// The session of a component that is ready.
-    pub fn into_session(self) -> Session {
-        self.session
-    }
-
     fn progress(&self) -> ComponentProgress {
         ComponentProgress {
             name: self.name.into(),
@@ -113,7 +109,10 @@ impl Arrival {
         if self.keeps_all || self.session.is_streamed() {
             match Backing::create(&self.key, self.n_slots).await {
                 Ok(backing) => self.backing = Some(backing),
-                Err(error) if self.session.is_streamed() => return Err(error),
+                Err(error) if self.session.is_streamed() => {
+                    let reason = format!("streamed weights have to be stored outside of memory, but {error}");
+                    return Err(Error::Exhausted { what: "this browser".into(), reason });
+                }
                 // The next load will convert again; that the store refuses was told when the files were opened.
                 Err(_) => {}
             }
@@ -181,46 +180,76 @@ impl Arrival {
     }
 }
 
-/// Receives all components, in their order. Gives whether the files need not be checked, since nothing of them but the header was read.
-pub async fn receive(
-    weights: &mut Weights,
-    arrivals: &mut [Arrival],
-    cancel: &CancelFlag,
-    on_progress: &mut dyn FnMut(Vec<ComponentProgress>, u64),
-) -> Result<bool> {
-    for idx in 0..arrivals.len() {
-        let mut all: Vec<_> = arrivals.iter().map(Arrival::progress).collect();
-        let mut on_own = |progress: ComponentProgress| {
-            all[idx] = progress;
-            on_progress(all.clone(), all.iter().map(|component| component.received_bytes).sum());
-        };
-        arrivals[idx].is_kept = arrivals[idx].read_kept(cancel, &mut on_own).await?;
-    }
-    let wanted: Vec<_> = arrivals
-        .iter()
-        .map(|arrival| if arrival.is_kept { Default::default() } else { arrival.uploader.wanted() })
-        .collect();
-    let mut parcels = weights.parcels(&wanted);
-    for (arrival, parcel) in arrivals.iter_mut().zip(&parcels).filter(|(arrival, _)| !arrival.is_kept) {
-        (arrival.total_bytes, arrival.received_bytes) = (parcel.total_bytes, 0);
-        arrival.make_backing().await?;
-    }
-    for idx in 0..arrivals.len() {
-        if arrivals[idx].is_kept {
-            continue;
-        }
-        while weights.next(&mut parcels[idx]).await? {
-            arrivals[idx].take(&mut parcels[idx]).await?;
-            cancel.check()?;
-            tell(arrivals, on_progress);
-        }
-        arrivals[idx].complete().await?;
-        tell(arrivals, on_progress);
-    }
-    Ok(arrivals.iter().all(|arrival| arrival.is_kept))
+/// Components of a model that come one after the other.
+pub struct Arrivals {
+    /// Not complete yet, with what the files hold for each.
+    coming: VecDeque<(Arrival, Parcel)>,
+    /// Of all, in their order.
+    progress: Vec<ComponentProgress>,
+    /// Whether nothing of the files but their header is read, since all was kept.
+    pub is_all_kept: bool,
 }
 
-fn tell(arrivals: &[Arrival], on_progress: &mut dyn FnMut(Vec<ComponentProgress>, u64)) {
-    let uploaded = arrivals.iter().map(|arrival| arrival.received_bytes).sum();
-    on_progress(arrivals.iter().map(Arrival::progress).collect(), uploaded);
+impl Arrivals {
+    /// Reads what is kept, and asks for the rest.
+    pub async fn begin(
+        weights: &mut Weights,
+        mut arrivals: Vec<Arrival>,
+        cancel: &CancelFlag,
+        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+    ) -> Result<Self> {
+        let mut progress: Vec<_> = arrivals.iter().map(Arrival::progress).collect();
+        for (idx, arrival) in arrivals.iter_mut().enumerate() {
+            let mut on_own = |own: ComponentProgress| {
+                progress[idx] = own;
+                on_progress(&progress);
+            };
+            arrival.is_kept = arrival.read_kept(cancel, &mut on_own).await?;
+        }
+        let wanted: Vec<_> = arrivals
+            .iter()
+            .map(|arrival| if arrival.is_kept { Default::default() } else { arrival.uploader.wanted() })
+            .collect();
+        let parcels = weights.parcels(&wanted);
+        for (arrival, parcel) in arrivals.iter_mut().zip(&parcels).filter(|(arrival, _)| !arrival.is_kept) {
+            (arrival.total_bytes, arrival.received_bytes) = (parcel.total_bytes, 0);
+            arrival.make_backing().await?;
+        }
+        let is_all_kept = arrivals.iter().all(|arrival| arrival.is_kept);
+        progress = arrivals.iter().map(Arrival::progress).collect();
+        Ok(Self { coming: arrivals.into_iter().zip(parcels).collect(), progress, is_all_kept })
+    }
+
+    /// Whether no component is to come any more.
+    pub fn is_complete(&self) -> bool {
+        self.coming.is_empty()
+    }
+
+    /// Receives the next component: its name, and its session with all weights.
+    pub async fn next(
+        &mut self,
+        weights: &mut Weights,
+        cancel: &CancelFlag,
+        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+    ) -> Result<(&'static str, Session)> {
+        let next = self.coming.pop_front();
+        let (mut arrival, mut parcel) = next.ok_or_else(|| Error::Internal("no component is to come".into()))?;
+        let idx = self.progress.len() - 1 - self.coming.len();
+        let mut tell = |arrival: &Arrival| {
+            self.progress[idx] = arrival.progress();
+            on_progress(&self.progress);
+        };
+        if !arrival.is_kept {
+            while weights.next(&mut parcel).await? {
+                arrival.take(&mut parcel).await?;
+                // Chunks may come without a pause, and what is said meanwhile has to be heard.
+                edge::give_way().await;
+                cancel.check()?;
+                tell(&arrival);
+            }
+            arrival.complete().await?;
+        }
+        tell(&arrival);
+        Ok((arrival.name, arrival.session))
+    }
 }

@@ -190,7 +190,7 @@ impl Error {
                 "The files do not belong together, and no copy was kept. Choose another model or another source.",
             ),
             Error::Unsupported(_) => (FailureKind::Model, "Choose one of the models in the list."),
-            Error::Input(_) => (FailureKind::Input, "Choose another recording, or record again."),
+            Error::Input(_) => (FailureKind::Input, "Change what was put in, and try again."),
             Error::Cancelled => (FailureKind::Cancelled, ""),
             Error::Numerics { .. } => (
                 FailureKind::Backend,

@@ -78,7 +78,7 @@ pub fn note(
 ) -> String {
     let mut words = Vec::new();
     if level != asked {
-        let limit = budget_bytes.map_or("what the device gives".into(), |bytes| megabytes(bytes));
+        let limit = budget_bytes.map_or("what the device gives".into(), megabytes);
         let first = match tried.first().map(|tried| &tried.takes) {
             Some(Ok(bytes)) => format!("level {} takes {}", u8::from(asked), megabytes(*bytes + READ_BACK_BYTES)),
             _ => format!("level {} does not fit", u8::from(asked)),

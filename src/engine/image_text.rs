@@ -3,10 +3,11 @@
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
 use super::model::Component;
-use super::models::clip::{Config, PictureTower, TextBatch, TextTower};
+use super::models::clip::{Config, PictureBatch, PictureTower, TextBatch, TextTower};
+use super::picture_runs::{PictureCount, PictureGraph, PictureRuns, check_numbers};
 use super::session::{Session, Watch};
 use super::text::{EncodeOptions, Tokenizer};
-use super::vision::{PictureCount, Prepared, batch_for, check_numbers, softmax};
+use super::vision::softmax;
 use super::weights::ModelFiles;
 use super::{Error, Result};
 use crate::protocol::Matches;
@@ -55,38 +56,66 @@ impl Files {
 }
 
 impl Recorded {
-    /// The model on the sessions of its two components, in their order.
-    pub fn on(self, text_session: Session, picture_session: Session) -> ImageTextModel {
+    /// The model on the session of its first component; it reads texts until [`ImageTextModel::add_pictures`].
+    pub fn on(self, text_session: Session) -> ImageTextModel {
         let Recorded { texts, pictures, tokenizer, preprocessor } = self;
-        ImageTextModel { text_session, picture_session, texts, pictures, tokenizer, preprocessor, scale: None }
+        ImageTextModel {
+            text_session,
+            picture_session: None,
+            texts,
+            pictures,
+            tokenizer,
+            preprocessor,
+            scale: None,
+            ms_per_picture: None,
+        }
     }
 }
 
-/// An image-text model that is loaded and ready.
+/// An image-text model that is loaded and ready, for texts at least.
 pub struct ImageTextModel {
     /// The text tower's graphs on a device.
     pub text_session: Session,
-    /// The picture tower's graphs on a device.
-    pub picture_session: Session,
+    /// The picture tower's graphs on a device, once its weights are there.
+    pub picture_session: Option<Session>,
     texts: TextTower,
     pictures: PictureTower,
     tokenizer: Tokenizer,
     preprocessor: Preprocessor,
     /// What cosines are multiplied with, once it was read.
     scale: Option<f32>,
+    ms_per_picture: Option<f64>,
 }
 
 impl ImageTextModel {
     /// Bytes in its devices' memory.
     pub fn memory_bytes(&self) -> u64 {
-        self.text_session.memory_bytes() + self.picture_session.memory_bytes()
+        self.sessions().map(Session::memory_bytes).sum()
     }
 
-    /// The first run.
-    pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
+    /// The most that its devices' memory held.
+    pub(super) fn peak_bytes(&self) -> u64 {
+        self.sessions().map(|session| session.memory().peak).sum()
+    }
+
+    fn sessions(&self) -> impl Iterator<Item = &Session> {
+        [&self.text_session].into_iter().chain(&self.picture_session)
+    }
+
+    /// The second component is there too.
+    pub(super) fn add_pictures(&mut self, session: Session) {
+        self.picture_session = Some(session);
+    }
+
+    /// The first run of the texts' tower.
+    pub(super) async fn warm_up_texts(&mut self, watch: &mut Watch<'_>) -> Result<()> {
         self.embed_texts(&["warm up".to_string()], watch).await?;
-        self.logit_scale(watch).await?;
+        self.logit_scale(watch).await.map(|_| ())
+    }
+
+    /// The first run of the pictures' tower.
+    pub(super) async fn warm_up_pictures(&mut self, watch: &mut Watch<'_>) -> Result<()> {
+        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
         let one = PictureCount { total: 1, at_once: Some(1) };
         self.embed_pictures(one, async |_| Ok(grey.clone()), watch).await.map(|_| ())
     }
@@ -139,8 +168,10 @@ impl ImageTextModel {
             self.text_session.write(batch.ids, 0, bytemuck::cast_slice(&all))?;
             self.text_session.write(batch.pooled, 0, bytemuck::cast_slice(&pooled))?;
             let pending = self.text_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
-            for (&i, vector) in now.iter().zip(unit_rows(&pending.wait().await?.remove(0), batch.n_texts)?) {
-                vectors[i] = vector;
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
+            check_numbers(&values)?;
+            for (&i, row) in now.iter().zip(values.chunks_exact(values.len() / batch.n_texts)) {
+                vectors[i] = unit(row);
             }
             rest = later;
         }
@@ -150,30 +181,32 @@ impl ImageTextModel {
     /// A unit vector for each picture. `picture` gives picture number 0, 1, ... when its turn comes.
     ///
     /// # Errors
-    /// What `picture` returns.
+    /// What `picture` returns; [`Error::Internal`] before the pictures' tower is there, which whoever shares a model that is still
+    /// arriving waits for.
     pub async fn embed_pictures(
         &mut self,
         count: PictureCount,
         picture: impl AsyncFnMut(usize) -> Result<Pixels>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>> {
-        let mut pictures =
-            Prepared { preprocessor: &self.preprocessor, patch: self.pictures.config.patch_size, next: picture };
-        let mut rows = Vec::with_capacity(count.total);
-        while rows.len() < count.total {
-            watch.progress(rows.len() as f32 / count.total as f32)?;
-            let wanted = (count.total - rows.len()).min(count.at_once.unwrap_or(usize::MAX).max(1));
-            let sizes = self.pictures.batches.iter().map(|batch| batch.n_pictures);
-            let batch = batch_for(wanted, sizes).and_then(|idx| self.pictures.batches.get(idx));
-            let batch = batch.ok_or_else(|| Error::Internal("a model of pictures has no graph".into()))?;
-            let n = wanted.min(batch.n_pictures);
-            let patches = pictures.take(rows.len()..rows.len() + n, watch).await?;
-            self.picture_session.write(batch.patches, 0, bytemuck::cast_slice(&patches))?;
-            let pending = self.picture_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
-            rows.extend(unit_rows(&pending.wait().await?.remove(0), batch.n_pictures)?.into_iter().take(n));
-        }
-        watch.progress(1.0)?;
-        Ok(rows)
+        let graph = |batch: &PictureBatch| {
+            let PictureBatch { n_pictures, graph, patches, embeddings } = *batch;
+            PictureGraph { n_pictures, graph, patches, result: embeddings }
+        };
+        let Some(session) = &mut self.picture_session else {
+            return Err(Error::Internal(
+                "pictures were given to a model of which only the texts' part is there".into(),
+            ));
+        };
+        let mut runs = PictureRuns {
+            session,
+            preprocessor: &self.preprocessor,
+            patch: self.pictures.config.patch_size,
+            graphs: self.pictures.batches.iter().map(graph).collect(),
+            ms_per_picture: &mut self.ms_per_picture,
+        };
+        let rows = runs.run(count, picture, watch).await?;
+        Ok(rows.iter().map(|row| unit(row)).collect())
     }
 
     /// How well each picture fits each text: the probabilities of the texts for each picture (`logits_per_image.softmax(-1)` of the
@@ -226,13 +259,8 @@ impl ImageTextModel {
     }
 }
 
-/// The rows of a result, scaled to length one.
-fn unit_rows(bytes: &[u8], n_rows: usize) -> Result<Vec<Vec<f32>>> {
-    let values: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
-    check_numbers(&values)?;
-    let unit = |row: &[f32]| {
-        let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
-        row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
-    };
-    Ok(values.chunks_exact(values.len() / n_rows).map(unit).collect())
+/// A vector scaled to length one.
+fn unit(row: &[f32]) -> Vec<f32> {
+    let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
 }

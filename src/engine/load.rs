@@ -1,15 +1,17 @@
 //! From a model's files to a model that runs: header, graphs, a memory level that fits, pipelines, then the weights as they arrive
 //! ([`super::arrive`]).
 
-use super::arrive::{self, Arrival};
+use super::arrive::{self, Arrival, Arrivals};
 use super::fit::{self, Tried};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
 use super::memory::{self, MemoryOptions};
 use super::model::{Component, Files, Model, Recorded};
+use super::session::Session;
 use super::weights::{ModelFiles, Weights};
-use super::{CancelFlag, Result, edge};
+use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{ComponentProgress, LoadPhase, LoadRequest, LoadTimings, MemoryLevel, Precision};
+use async_lock::MutexGuard;
 
 /// What happens while a model is loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,15 @@ impl Default for LoadOptions {
 pub struct Loaded {
     /// The model.
     pub model: Model,
+    /// What was given.
+    pub given: Given,
+}
+
+/// What was given of what was asked for; of a model that still arrives, so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Given {
+    /// The parts that are there, the one that is needed first in front.
+    pub components: Vec<&'static str>,
     /// Milliseconds by phase.
     pub timings: LoadTimings,
     /// The memory level that fitted.
@@ -55,6 +66,9 @@ pub struct Loaded {
     pub peak_bytes: u64,
 }
 
+/// Where a model is put, to be shared by those that use it.
+pub type Place = async_lock::Mutex<Option<Model>>;
+
 /// Loads a model onto the chosen device.
 pub async fn load(
     choice: &Choice,
@@ -63,6 +77,24 @@ pub async fn load(
     cancel: &CancelFlag,
     on_step: &mut dyn FnMut(LoadStep),
 ) -> Result<Loaded> {
+    let place = Place::default();
+    let given = load_into(&place, choice, files, options, cancel, on_step, &mut |_, _| ()).await?;
+    let model =
+        place.into_inner().ok_or_else(|| Error::Internal("a model that was just loaded is not there".into()))?;
+    Ok(Loaded { model, given })
+}
+
+/// Loads a model into a place. A model of several components is there as soon as the first of them is, and `on_usable` is told; the
+/// others are added when they have come, for which the place is locked. After an error a part of it may be in the place.
+pub async fn load_into(
+    place: &Place,
+    choice: &Choice,
+    files: &ModelFiles,
+    options: &LoadOptions,
+    cancel: &CancelFlag,
+    on_step: &mut dyn FnMut(LoadStep),
+    on_usable: &mut dyn FnMut(&Model, Given),
+) -> Result<Given> {
     let start = edge::Instant::now();
     on_step(LoadStep::Phase(LoadPhase::Prepare));
     let mut small = Some(Files::read(files).await?);
@@ -79,28 +111,64 @@ pub async fn load(
         let key = arrive::key(files, &weights, name, precision, &program);
         arrivals.push(Arrival::new(&choice.device, name, program, memory, key, &mut on_pipeline).await?);
     }
-    let mut timings = LoadTimings { compile_ms: edge::ms_since(compile_start), ..Default::default() };
+    let timings = LoadTimings { compile_ms: edge::ms_since(compile_start), ..Default::default() };
+    let mut given = Given { components: Vec::new(), timings, level, precision, note, peak_bytes: 0 };
 
     let download_start = edge::Instant::now();
-    let mut on_progress = |components: Vec<ComponentProgress>, uploaded: u64| {
-        on_step(LoadStep::Components(components));
-        on_step(LoadStep::Uploaded(uploaded));
+    let mut on_progress = |components: &[ComponentProgress]| {
+        on_step(LoadStep::Components(components.to_vec()));
+        on_step(LoadStep::Uploaded(components.iter().map(|component| component.received_bytes).sum()));
     };
-    let is_checked = arrive::receive(&mut weights, &mut arrivals, cancel, &mut on_progress).await?;
+    let mut arrivals = Arrivals::begin(&mut weights, arrivals, cancel, &mut on_progress).await?;
+    let mut coming = Coming { place, recorded: Some(recorded), software: choice.software, cancel };
+    let last = loop {
+        let (name, session) = arrivals.next(&mut weights, cancel, &mut on_progress).await?;
+        given.components.push(name);
+        if arrivals.is_complete() {
+            break session;
+        }
+        let usable = coming.add(session, &mut given).await?;
+        usable.as_ref().inspect(|model| on_usable(model, given.clone()));
+    };
     on_step(LoadStep::Phase(LoadPhase::Verify));
-    if !is_checked {
+    if !arrivals.is_all_kept {
         weights.finish().await?;
     }
-    timings.download_ms = edge::ms_since(download_start);
+    given.timings.download_ms = edge::ms_since(download_start) - given.timings.warm_up_ms;
 
     on_step(LoadStep::Phase(LoadPhase::WarmUp));
-    let warm_up_start = edge::Instant::now();
-    let mut model = recorded.on(arrivals.into_iter().map(Arrival::into_session).collect())?;
-    model.warm_up(choice.software, cancel).await?;
-    timings.warm_up_ms = edge::ms_since(warm_up_start);
-    timings.total_ms = edge::ms_since(start);
-    let peak_bytes = model.peak_bytes() + memory::host_bytes();
-    Ok(Loaded { model, timings, level, precision, note, peak_bytes })
+    coming.add(last, &mut given).await?;
+    given.timings.total_ms = edge::ms_since(start);
+    Ok(given)
+}
+
+/// A model on its way into a place.
+struct Coming<'a> {
+    place: &'a Place,
+    /// Until its first component is there.
+    recorded: Option<Recorded>,
+    software: bool,
+    cancel: &'a CancelFlag,
+}
+
+impl<'a> Coming<'a> {
+    /// Puts the next component to those that are in the place, and lets it run once.
+    async fn add(&mut self, session: Session, given: &mut Given) -> Result<MutexGuard<'a, Option<Model>>> {
+        let mut place = self.place.lock().await;
+        let model = match (self.recorded.take(), place.as_mut()) {
+            (Some(recorded), _) => place.insert(recorded.on(session)),
+            (None, Some(model)) => {
+                model.add(session)?;
+                model
+            }
+            (None, None) => return Err(Error::Internal("a model that is being loaded is not in its place".into())),
+        };
+        let start = edge::Instant::now();
+        model.warm_up(self.software, self.cancel).await?;
+        given.timings.warm_up_ms += edge::ms_since(start);
+        given.peak_bytes = model.peak_bytes() + memory::host_bytes();
+        Ok(place)
+    }
 }
 
 /// A model recorded in the form that fits.

@@ -76,11 +76,21 @@ impl Model {
             Model::Embedding(model) => model.session.memory().peak,
             Model::Text(model) => model.session.memory().peak,
             Model::Vision(model) => model.session.memory().peak,
-            Model::ImageText(model) => model.text_session.memory().peak + model.picture_session.memory().peak,
+            Model::ImageText(model) => model.peak_bytes(),
         }
     }
 
-    /// The first, untimed run: drivers finish pipelines only when they are used. What comes out must be numbers.
+    /// Takes the session of a component that came later than the first.
+    pub(super) fn add(&mut self, session: Session) -> Result<()> {
+        match self {
+            Model::ImageText(model) if model.picture_session.is_none() => model.add_pictures(session),
+            _ => return Err(Error::Internal("a component came that the model does not have".into())),
+        }
+        Ok(())
+    }
+
+    /// The first, untimed run of the component that came last: drivers finish pipelines only when they are used. What comes out must
+    /// be numbers.
     pub(super) async fn warm_up(&mut self, software: bool, cancel: &CancelFlag) -> Result<()> {
         let mut watch = Watch { cancel, on_progress: &mut |_| () };
         match self {
@@ -88,7 +98,8 @@ impl Model {
             Model::Embedding(model) => model.warm_up(&mut watch).await,
             Model::Text(model) => model.warm_up(&mut watch).await,
             Model::Vision(model) => model.warm_up(&mut watch).await,
-            Model::ImageText(model) => model.warm_up(&mut watch).await,
+            Model::ImageText(model) if model.picture_session.is_none() => model.warm_up_texts(&mut watch).await,
+            Model::ImageText(model) => model.warm_up_pictures(&mut watch).await,
         }
     }
 }
@@ -233,17 +244,15 @@ impl Files {
 }
 
 impl Recorded {
-    /// The model over the sessions of its components, in their order.
-    pub(super) fn on(self, sessions: Vec<Session>) -> Result<Model> {
-        let mut sessions = sessions.into_iter();
-        let mut next = || sessions.next().ok_or_else(|| Error::Internal("a component has no session".into()));
-        Ok(match self {
-            Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(next()?))),
-            Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(next()?))),
-            Recorded::Text(recorded) => Model::Text(Box::new(recorded.on(next()?))),
-            Recorded::Vision(recorded) => Model::Vision(Box::new(recorded.on(next()?))),
-            Recorded::ImageText(recorded) => Model::ImageText(Box::new(recorded.on(next()?, next()?))),
-        })
+    /// The model over the session of its first component; [`Model::add`] takes the others.
+    pub(super) fn on(self, session: Session) -> Model {
+        match self {
+            Recorded::Speech(recorded) => Model::Speech(Box::new(recorded.on(session))),
+            Recorded::Embedding(recorded) => Model::Embedding(Box::new(recorded.on(session))),
+            Recorded::Text(recorded) => Model::Text(Box::new(recorded.on(session))),
+            Recorded::Vision(recorded) => Model::Vision(Box::new(recorded.on(session))),
+            Recorded::ImageText(recorded) => Model::ImageText(Box::new(recorded.on(session))),
+        }
     }
 }
 

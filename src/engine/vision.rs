@@ -1,11 +1,11 @@
-//! Pictures to labels and to vectors: preparation, batches, and the vision transformer.
-//!
-//! Pictures are asked for one batch at a time, so that a folder of photographs is never decoded as a whole.
+//! Pictures to labels and to vectors by a vision transformer. How they get into it is `picture_runs`'s.
 
-use super::graph::Recorder;
-use super::image::{self, Pixels, Preprocessor};
+use super::graph::{Recorder, SlotId};
+use super::image::{Pixels, Preprocessor};
 use super::model::{Component, parse};
 use super::models::vit::{Batch, Config, Vit};
+pub use super::picture_runs::PictureCount;
+use super::picture_runs::{PictureGraph, PictureRuns};
 use super::session::{Session, Watch};
 use super::weights::ModelFiles;
 use super::{Error, Result};
@@ -48,7 +48,8 @@ impl Files {
 impl Recorded {
     /// The model on a device.
     pub fn on(self, session: Session) -> VisionModel {
-        VisionModel { session, vit: self.vit, preprocessor: self.preprocessor, labels: self.labels }
+        let Recorded { vit, preprocessor, labels } = self;
+        VisionModel { session, vit, preprocessor, labels, ms_per_picture: None }
     }
 }
 
@@ -59,15 +60,7 @@ pub struct VisionModel {
     vit: Vit,
     preprocessor: Preprocessor,
     labels: Vec<String>,
-}
-
-/// How many pictures there are, and how many are computed at once at most.
-#[derive(Debug, Clone, Copy)]
-pub struct PictureCount {
-    /// How many.
-    pub total: usize,
-    /// At once; `None` for what suits the device.
-    pub at_once: Option<usize>,
+    ms_per_picture: Option<f64>,
 }
 
 impl VisionModel {
@@ -122,29 +115,21 @@ impl VisionModel {
         &mut self,
         count: PictureCount,
         picture: impl AsyncFnMut(usize) -> Result<Pixels>,
-        result: impl Fn(&Batch) -> Option<super::graph::SlotId>,
+        result: impl Fn(&Batch) -> Option<SlotId>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<f32>>> {
-        let mut pictures =
-            Prepared { preprocessor: &self.preprocessor, patch: self.vit.config.patch_size, next: picture };
-        let mut rows = Vec::with_capacity(count.total);
-        while rows.len() < count.total {
-            watch.progress(rows.len() as f32 / count.total as f32)?;
-            let wanted = (count.total - rows.len()).min(count.at_once.unwrap_or(usize::MAX).max(1));
-            let sizes = self.vit.batches.iter().map(|batch| batch.n_pictures);
-            let batch = batch_for(wanted, sizes).and_then(|idx| self.vit.batches.get(idx));
-            let batch = batch.ok_or_else(|| Error::Internal("a model of pictures has no graph".into()))?;
-            let slot = result(batch).ok_or_else(|| Error::Internal("a graph has no logits".into()))?;
-            let n = wanted.min(batch.n_pictures);
-            let patches = pictures.take(rows.len()..rows.len() + n, watch).await?;
-            self.session.write(batch.patches, 0, bytemuck::cast_slice(&patches))?;
-            let pending = self.session.submit(&[(batch.graph, 1)], &[slot], watch).await?;
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
-            check_numbers(&values)?;
-            rows.extend(values.chunks_exact(values.len() / batch.n_pictures).take(n).map(<[f32]>::to_vec));
-        }
-        watch.progress(1.0)?;
-        Ok(rows)
+        let graph = |batch: &Batch| {
+            let Batch { n_pictures, graph, patches, .. } = *batch;
+            Some(PictureGraph { n_pictures, graph, patches, result: result(batch)? })
+        };
+        let mut runs = PictureRuns {
+            session: &mut self.session,
+            preprocessor: &self.preprocessor,
+            patch: self.vit.config.patch_size,
+            graphs: self.vit.batches.iter().filter_map(graph).collect(),
+            ms_per_picture: &mut self.ms_per_picture,
+        };
+        runs.run(count, picture, watch).await
     }
 
     fn best(&self, logits: &[f32], top_k: usize) -> Vec<LabelScore> {
@@ -157,57 +142,9 @@ impl VisionModel {
     }
 }
 
-/// Pictures on their way into a graph.
-pub(super) struct Prepared<'a, F> {
-    pub preprocessor: &'a Preprocessor,
-    /// Pixels along each side of a patch.
-    pub patch: usize,
-    /// Gives a picture.
-    pub next: F,
-}
-
-impl<F: AsyncFnMut(usize) -> Result<Pixels>> Prepared<'_, F> {
-    /// The patches of some pictures, one picture after the other.
-    pub async fn take(&mut self, pictures: std::ops::Range<usize>, watch: &Watch<'_>) -> Result<Vec<f32>> {
-        let side = self.preprocessor.side()?;
-        let mut rows = Vec::with_capacity(pictures.len() * 3 * side * side);
-        for idx in pictures {
-            watch.cancel.check()?;
-            let prepared = self.preprocessor.apply(&(self.next)(idx).await?)?;
-            image::patches(&prepared, side, self.patch, &mut rows);
-        }
-        Ok(rows)
-    }
-}
-
-/// Which of the graphs' sizes is for the next `wanted` inputs: the largest that is more than half full.
-pub(super) fn batch_for(wanted: usize, sizes: impl Iterator<Item = usize>) -> Option<usize> {
-    let useful = sizes.enumerate().filter(|&(_, size)| size == 1 || 2 * wanted > size);
-    useful.max_by_key(|&(_, size)| size).map(|(idx, _)| idx)
-}
-
-/// Results that are no numbers come from a device that does not compute.
-pub(super) fn check_numbers(values: &[f32]) -> Result<()> {
-    match values.iter().find(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(bad) => Err(Error::Numerics { what: "pictures".into(), reason: format!("one value is {bad}") }),
-    }
-}
-
 /// Probabilities.
 pub(super) fn softmax(logits: impl Iterator<Item = f64>) -> Vec<f32> {
     let mut scores: Vec<f64> = logits.collect();
     super::ops::math::softmax(&mut scores);
     scores.into_iter().map(|score| score as f32).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_large_batch_is_for_more_than_half_of_it() {
-        let chosen = |wanted| batch_for(wanted, [1, 8].into_iter());
-        assert_eq!([1, 4, 5, 8, 200].map(chosen), [Some(0), Some(0), Some(1), Some(1), Some(1)]);
-    }
 }

@@ -7,12 +7,14 @@
 mod load;
 mod picture;
 mod probe;
+mod quality;
 mod run;
 mod text;
 
 pub use load::*;
 pub use picture::*;
 pub use probe::*;
+pub use quality::*;
 pub use run::*;
 pub use text::*;
 
@@ -153,6 +155,15 @@ pub enum Command {
         texts: Vec<String>,
         /// Most pictures that are computed at once; `None` for what suits the device.
         batch_size: Option<u32>,
+    },
+    /// Find out what a loaded model's precision costs: its answers to built-in samples beside those of the same model in f32, which is
+    /// loaded for it on the same backend. For a speech model the clip travels beside this command. Progress by
+    /// [`Event::LoadProgress`], closed by [`Event::Quality`].
+    MeasureQuality {
+        /// The job.
+        job: JobId,
+        /// A loaded model.
+        pipeline: PipelineId,
     },
     /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
     Cancel {
@@ -325,6 +336,13 @@ pub enum Event {
         /// Milliseconds from command to answer.
         total_ms: f64,
     },
+    /// Answer to [`Command::MeasureQuality`].
+    Quality {
+        /// The job.
+        job: JobId,
+        /// What it costs.
+        report: QualityReport,
+    },
     /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
     /// the same job came before it.
     Moved {
@@ -378,6 +396,7 @@ impl Event {
             | Event::Generated { job, .. }
             | Event::Classified { job, .. }
             | Event::Matched { job, .. }
+            | Event::Quality { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -404,6 +423,7 @@ impl Event {
                 | Event::Generated { .. }
                 | Event::Classified { .. }
                 | Event::Matched { .. }
+                | Event::Quality { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

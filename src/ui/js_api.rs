@@ -14,7 +14,8 @@ use super::js_options::{Given, type_error};
 use super::js_runs::run;
 use super::js_values::{Abort, Outcome, error, set, tell, to_js};
 use super::platform::{Pipeline, Platform};
-use crate::protocol::{Event, FEATURES, Source};
+use crate::audio::files;
+use crate::protocol::{Event, FEATURES, Source, Task};
 
 /// Put `rill` on the window and say so with a `rill-ready` event.
 pub fn install(platform: Platform) {
@@ -136,6 +137,24 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
     abort.settle(loaded).map(pipeline_object)
 }
 
+/// What the model's precision costs beside f32.
+async fn quality(pipeline: Pipeline, options: JsValue) -> Outcome {
+    let given = Given::new("quality", &options, &["onProgress", "signal"])?;
+    let (on_progress, signal) = (given.function("onProgress")?, given.signal()?);
+    let speech = match pipeline.info().model.task {
+        Task::SpeechToText => files::sample().await.map_err(|failure| error(&failure))?,
+        _ => Vec::new(),
+    };
+    let pending = pipeline.quality(&speech, move |event| {
+        if let (Event::LoadProgress { progress, .. }, Some(callback)) = (event, &on_progress) {
+            tell(callback, progress);
+        }
+    });
+    let pending = pending.map_err(|failure| error(&failure))?;
+    let abort = Abort::watch(signal, &pending.canceller)?;
+    to_js(&abort.settle(pending.result().await)?)
+}
+
 /// The object that a load resolves with.
 fn pipeline_object(pipeline: Pipeline) -> JsValue {
     let object = Object::new();
@@ -145,6 +164,8 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
     getter(&object, "info", move || to_js(&it.info()).unwrap_or_default());
     let it = pipeline.clone();
     method(&object, "run", move |input, options| run(it.clone(), input, options));
+    let it = pipeline.clone();
+    method(&object, "quality", move |options, _| quality(it.clone(), options));
     let it = pipeline.clone();
     let report = Closure::<dyn Fn() -> JsValue>::new(move || to_js(&it.report()).unwrap_or_default());
     set(&object, "report", &report.into_js_value());

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::capability::{backend_name, precision_name};
 use super::format;
 use super::models::kind;
+use super::precision_cost::PrecisionCost;
 use super::session::Session;
 use super::settings::memory_words;
 use super::state::Slot;
@@ -274,5 +275,6 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
                     .collect_view()}
             </dl>
         </details>
+        <PrecisionCost info />
     }
 }

@@ -56,6 +56,8 @@ mod pictures;
 #[cfg(target_arch = "wasm32")]
 pub mod platform;
 #[cfg(target_arch = "wasm32")]
+mod precision_cost;
+#[cfg(target_arch = "wasm32")]
 mod recorder;
 #[cfg(target_arch = "wasm32")]
 mod route;

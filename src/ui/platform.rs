@@ -14,7 +14,7 @@ use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
     GenerateTimings, Generation, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, ModelInfo, PipelineId,
-    PipelineInfo, Timings, TranscribeOptions, Transcript,
+    PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -315,6 +315,20 @@ impl Pipeline {
         let command = |job, pipeline| Command::Match { job, pipeline, texts, batch_size };
         self.run(command, Attachment::Files(pictures), on_event, |event| match event {
             Event::Matched { matches, .. } => Ok(matches),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Find out what the model's precision costs beside f32. `speech` (16 kHz, mono) is what a speech model is tried with; others look at
+    /// samples of their own.
+    pub fn quality(
+        &self,
+        speech: &[f32],
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<QualityReport>, Failure> {
+        let command = |job, pipeline| Command::MeasureQuality { job, pipeline };
+        self.run(command, Attachment::Samples(Float32Array::from(speech)), on_event, |event| match event {
+            Event::Quality { report, .. } => Ok(report),
             other => Err(failure_of(other)),
         })
     }

@@ -66,8 +66,9 @@ impl Worker {
         live: &LiveRecording,
     ) -> Result<Transcript> {
         let loaded = self.model(pipeline)?;
-        let mut place = self.lock(job, &loaded, 0.0).await;
         let cancel = &live.cancel;
+        self.until_complete(job, &loaded, cancel).await?;
+        let mut place = self.lock(job, &loaded, 0.0).await;
         let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
         let window = model.whisper.config.n_samples();
         let mut run = model.begin(options)?;

@@ -3,7 +3,7 @@
 
 use super::{File, Rung, Worker};
 use crate::engine::ladder::{Choice, Wish, name_of};
-use crate::engine::load::{LoadOptions, LoadStep, Loaded, load};
+use crate::engine::load::{Given, LoadOptions, LoadStep, Place, load_into};
 use crate::engine::memory::MemoryOptions;
 use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
@@ -11,22 +11,32 @@ use crate::engine::weights::{LoadHooks, ModelFiles, Reference};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
     BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    LoadTimings, MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Source,
+    MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Precision, Source,
 };
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// The download rate is that of the last so many milliseconds.
 const RATE_SPAN_MS: f64 = 3000.0;
 
+/// On what a model is, and what was given of what was asked for.
+pub(super) struct Terms {
+    pub choice: Choice,
+    given: Given,
+}
+
 /// A model on the rung that took it.
 pub(super) struct Placed {
     pub model: Model,
-    pub choice: Choice,
-    pub timings: LoadTimings,
-    pub level: MemoryLevel,
-    pub peak_bytes: u64,
+    pub terms: Terms,
+}
+
+/// Where a model is to go.
+struct Target<'a> {
+    place: &'a Place,
+    /// Told when a part of it is in the place and can be used; again where another backend has to take over after that.
+    on_usable: &'a mut dyn FnMut(&Model, Terms),
 }
 
 impl Worker {
@@ -38,24 +48,59 @@ impl Worker {
         cancel: &CancelFlag,
     ) -> Result<PipelineInfo> {
         let asked = Asked::read(request, files)?;
-        let mut tried = Vec::new();
-        let placed = self.place(job, &asked, &mut tried, None, cancel).await?;
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
-        let info = describe(id, &asked, &placed);
-        let loaded = super::Loaded {
-            asked,
-            model: async_lock::Mutex::new(Some(placed.model)),
-            choice: placed.choice.into(),
-            info: info.clone().into(),
-            tried: tried.into(),
+        let place = Rc::new(Place::default());
+        let registered = OnceCell::new();
+        // Jobs that wait for the rest hold on to what was registered first.
+        let register = |model: &Model, terms: Terms, tried: Vec<Rung>| {
+            let info = describe(id, &asked, model, &terms);
+            let new = || {
+                Rc::new(super::Loaded {
+                    asked: asked.clone(),
+                    model: place.clone(),
+                    choice: terms.choice.clone().into(),
+                    info: info.clone().into(),
+                    tried: tried.clone().into(),
+                    load: cancel.clone(),
+                    outcome: OnceCell::new(),
+                })
+            };
+            let loaded: &Rc<super::Loaded> = registered.get_or_init(new);
+            *loaded.choice.borrow_mut() = terms.choice.clone();
+            *loaded.info.borrow_mut() = info.clone();
+            *loaded.tried.borrow_mut() = tried.clone();
+            self.models.borrow_mut().insert(id, loaded.clone());
+            info
         };
-        self.models.borrow_mut().insert(id, Rc::new(loaded));
-        Ok(info)
+        let mut on_usable = |model: &Model, terms: Terms| {
+            if !cancel.is_cancelled() {
+                let pipeline = register(model, terms, Vec::new());
+                (self.emit)(Event::Usable { job, pipeline });
+            }
+        };
+        let mut tried = Vec::new();
+        let target = Target { place: &place, on_usable: &mut on_usable };
+        let placed = self.place_into(target, job, &asked, &mut tried, None, cancel).await;
+        // Disposed of while its last part came.
+        let result = match placed.and_then(|terms| cancel.check().map(|()| terms)) {
+            Ok(terms) => match &*place.lock().await {
+                Some(model) => Ok(register(model, terms, tried)),
+                None => Err(Error::Internal("a model that was just loaded is not there".into())),
+            },
+            Err(error) => Err(error),
+        };
+        if let Some(loaded) = registered.get() {
+            let _ = loaded.outcome.set(result.as_ref().map(|_| ()).map_err(Error::to_string)); // Set here alone.
+        }
+        if result.is_err() {
+            self.models.borrow_mut().remove(&id);
+            *place.lock().await = None;
+        }
+        result
     }
 
-    /// Brings a model onto a device: the one that is chosen for it, or after a failure the next; and down the ladder for as long
-    /// as backends fail. `tried` are the rungs that it has been on, the last one at the end.
+    /// Brings a model onto a device as [`Worker::place_into`] does, all of it before it is used.
     pub(super) async fn place(
         &self,
         job: JobId,
@@ -64,6 +109,25 @@ impl Worker {
         after: Option<(Choice, Error)>,
         cancel: &CancelFlag,
     ) -> Result<Placed> {
+        let place = Place::default();
+        let target = Target { place: &place, on_usable: &mut |_, _| () };
+        let terms = self.place_into(target, job, asked, tried, after, cancel).await?;
+        let model = place.into_inner();
+        let model = model.ok_or_else(|| Error::Internal("a model that was just loaded is not there".into()))?;
+        Ok(Placed { model, terms })
+    }
+
+    /// Brings a model onto a device: the one that is chosen for it, or after a failure the next; and down the ladder for as long
+    /// as backends fail. `tried` are the rungs that it has been on, the last one at the end.
+    async fn place_into(
+        &self,
+        target: Target<'_>,
+        job: JobId,
+        asked: &Asked,
+        tried: &mut Vec<Rung>,
+        after: Option<(Choice, Error)>,
+        cancel: &CancelFlag,
+    ) -> Result<Terms> {
         let request = &asked.request;
         let progress = Rc::new(Progress::new(job, self.emit.clone()));
         progress.step(LoadStep::Phase(LoadPhase::Prepare));
@@ -105,12 +169,15 @@ impl Worker {
         loop {
             tried.push((choice.backend, choice.precision));
             cancel.check()?;
-            match load(&choice, &files, &options, cancel, &mut |step| progress.step(step)).await {
-                Ok(Loaded { model, timings, level, precision, note, peak_bytes }) => {
-                    let reason = format!("{}{note}", choice.reason);
-                    let choice = Choice { precision, reason, ..choice };
-                    return Ok(Placed { model, choice, timings, level, peak_bytes });
-                }
+            let mut on_step = |step| progress.step(step);
+            let mut on_usable = |model: &Model, given| (target.on_usable)(model, Terms::of(&choice, given));
+            let result = load_into(target.place, &choice, &files, &options, cancel, &mut on_step, &mut on_usable).await;
+            if result.is_err() {
+                // A part of it may be there; its memory is needed where the model goes next.
+                *target.place.lock().await = None;
+            }
+            match result {
+                Ok(given) => return Ok(Terms::of(&choice, given)),
                 Err(error) if may_fall && error.is_of_backend() => {
                     let next = self.ladder.next(&choice, &error, tried, &wish).await.ok_or(error)?;
                     let message = format!("{} could not take the model. {}.", name_of(choice.backend), next.reason);
@@ -148,11 +215,13 @@ impl Worker {
         if !asked.files.is_empty() {
             return Err(Error::Unsupported("outside a browser models are loaded from folders".into()));
         }
-        Ok(ModelFiles::folder(std::path::Path::new(&self.app_url).join(&asked.id), hooks))
+        let folder = std::path::Path::new(&self.app_url).join(&asked.id);
+        Ok(ModelFiles::folder(folder, hooks).in_chunks(asked.request.chunk_bytes))
     }
 }
 
 /// The model that is asked for: one of the list, or whatever a visitor names or drops.
+#[derive(Clone)]
 pub(super) struct Asked {
     request: LoadRequest,
     /// What came with the request, for [`Source::Files`].
@@ -165,6 +234,18 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// The same model in f32 on a backend, however it was asked for.
+    pub(super) fn in_f32_on(&self, backend: BackendChoice) -> Self {
+        let request = LoadRequest {
+            backend,
+            precision: Precision::F32,
+            memory_level: MemoryLevel::Share,
+            memory_budget_mb: None,
+            ..self.request.clone()
+        };
+        Self { request, ..self.clone() }
+    }
+
     fn read(request: LoadRequest, files: Vec<File>) -> Result<Self> {
         let card = ModelCard::find(&request.model).filter(|_| request.source != Source::Files);
         let (id, hub_id) = match card {
@@ -198,9 +279,16 @@ impl Asked {
     }
 }
 
+impl Terms {
+    fn of(choice: &Choice, given: Given) -> Self {
+        let reason = format!("{}{}", choice.reason, given.note);
+        Self { choice: Choice { precision: given.precision, reason, ..choice.clone() }, given }
+    }
+}
+
 /// What the page is told of a model on its device.
-pub(super) fn describe(id: PipelineId, asked: &Asked, placed: &Placed) -> PipelineInfo {
-    let Placed { model, choice, timings, level, peak_bytes } = placed;
+pub(super) fn describe(id: PipelineId, asked: &Asked, model: &Model, terms: &Terms) -> PipelineInfo {
+    let Terms { choice, given } = terms;
     PipelineInfo {
         id,
         model: asked.info(model),
@@ -219,10 +307,10 @@ pub(super) fn describe(id: PipelineId, asked: &Asked, placed: &Placed) -> Pipeli
             _ => None,
         },
         memory_bytes: model.memory_bytes(),
-        peak_bytes: *peak_bytes,
-        memory_level: *level,
-        components: vec!["model".into()],
-        timings: *timings,
+        peak_bytes: given.peak_bytes,
+        memory_level: given.level,
+        components: given.components.iter().map(|name| name.to_string()).collect(),
+        timings: given.timings,
         dispatches_per_token: match model {
             Model::Speech(model) if choice.backend == BackendChoice::WebGpu => model.dispatches_per_token(),
             Model::Text(model) if choice.backend == BackendChoice::WebGpu => model.session.n_dispatches(model.t5.step),

@@ -1,13 +1,15 @@
 //! The engine behind its messages: each [`Command`] becomes engine calls, each result [`Event`]s.
 //!
 //! [`Worker::handle`] is a plain async function that also runs natively; `web` is the wiring to `postMessage`. A model does one job at
-//! a time, in the order of asking; loads and probes go on beside it.
+//! a time, in the order of asking; loads and probes go on beside it, also the load of the same model's other parts.
 
 mod attachment;
 mod live;
 mod loads;
 mod moves;
+mod parts;
 mod pictures;
+mod quality;
 mod tasks;
 #[cfg(target_arch = "wasm32")]
 mod web;
@@ -17,6 +19,7 @@ pub use attachment::{Attachment, File};
 pub use web::start;
 
 use crate::engine::ladder::{Choice, Ladder};
+use crate::engine::load::Place;
 use crate::engine::model::Model;
 use crate::engine::models::MODELS;
 use crate::engine::probes;
@@ -28,7 +31,7 @@ use crate::protocol::{
     TranscribeOptions, Transcript,
 };
 use live::LiveRecording;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -49,15 +52,19 @@ pub struct Worker {
     next_pipeline: Cell<u32>,
 }
 
-/// A loaded model and what it runs on.
+/// A model, loaded or usable in part, and what it runs on.
 struct Loaded {
     asked: loads::Asked,
     /// `None` while it is on its way to another backend, or if that was stopped; the next job then brings it back.
-    model: async_lock::Mutex<Option<Model>>,
+    model: Rc<Place>,
     choice: RefCell<Choice>,
     info: RefCell<PipelineInfo>,
     /// Where it has been.
     tried: RefCell<Vec<Rung>>,
+    /// Stops its load.
+    load: CancelFlag,
+    /// How the load ended: with all of the model, or for what reason without.
+    outcome: OnceCell<std::result::Result<(), String>>,
 }
 
 /// A backend and a precision on it.
@@ -93,8 +100,8 @@ impl Worker {
         let (job, result) = match command {
             Command::Cancel { job } => return self.cancel(job),
             Command::Dispose { pipeline } => {
-                self.models.borrow_mut().remove(&pipeline);
-                return;
+                let gone = self.models.borrow_mut().remove(&pipeline);
+                return gone.iter().for_each(|loaded| loaded.stop_load());
             }
             Command::StreamAudio { job } => {
                 if let Some(recording) = self.live.borrow().get(&job) {
@@ -147,6 +154,10 @@ impl Worker {
             Command::FillMask { job, pipeline, texts, top_k } => {
                 let cancel = self.begin(job);
                 (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+            }
+            Command::MeasureQuality { job, pipeline } => {
+                let cancel = self.begin(job);
+                (job, self.measure_quality(job, pipeline, &attachment.samples(), &cancel).await)
             }
             Command::Generate { job, pipeline, texts, options } => {
                 let cancel = self.begin(job);
@@ -207,9 +218,13 @@ impl Worker {
         if let Some(model) = loaded.model.try_lock() {
             return model;
         }
+        self.say_queued(job, total_s);
+        loaded.model.lock().await
+    }
+
+    fn say_queued(&self, job: JobId, total_s: f64) {
         let progress = RunProgress { stage: RunStage::Queued, stage_done: None, done_s: 0.0, total_s };
         (self.emit)(Event::RunProgress { job, progress });
-        loaded.model.lock().await
     }
 
     async fn transcribe(
@@ -222,6 +237,7 @@ impl Worker {
     ) -> Result<Transcript> {
         let start = edge::Instant::now();
         let loaded = self.model(pipeline)?;
+        self.until_complete(job, &loaded, cancel).await?;
         let mut place = self.lock(job, &loaded, seconds(recording.len())).await;
         let mut run = speech(self.present(job, &loaded, &mut place, cancel).await?)?.begin(options)?;
         let done = Cell::new(0.0);

@@ -44,8 +44,10 @@ impl Worker {
         // Its memory is needed where it goes, which may be the same device.
         *place = None;
         let placed = self.place(job, &loaded.asked, &mut tried, Some((failed, error)), cancel).await?;
-        let message =
-            format!("{reason}. It goes on from the last finished window with {}.", name_of(placed.choice.backend));
+        let message = format!(
+            "{reason}. It goes on from the last finished window with {}.",
+            name_of(placed.terms.choice.backend)
+        );
         self.say_fallback(job, message);
         self.settle(job, loaded, place, placed, tried, reason);
         Ok(())
@@ -62,9 +64,9 @@ impl Worker {
         reason: String,
     ) {
         let id = loaded.info.borrow().id;
-        let info = describe(id, &loaded.asked, &placed);
+        let info = describe(id, &loaded.asked, &placed.model, &placed.terms);
         *loaded.info.borrow_mut() = info.clone();
-        *loaded.choice.borrow_mut() = placed.choice;
+        *loaded.choice.borrow_mut() = placed.terms.choice;
         *loaded.tried.borrow_mut() = tried;
         *place = Some(placed.model);
         (self.emit)(Event::Moved { job, pipeline: info, reason });

@@ -1,5 +1,6 @@
 //! Runs of text and picture models: one command, one model, one answer. Speech, which streams, is `live`'s and `super`'s.
 
+use super::parts::Part;
 use super::pictures::decode;
 use super::{File, Worker};
 use crate::engine::embed::Embeddings;
@@ -11,17 +12,37 @@ use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{Event, GenerateOptions, JobId, PipelineId};
 
 impl Worker {
-    /// Runs `work` on a model that is this job's alone; on the next backend again where one fails.
-    async fn on_model<T>(
+    /// Runs `work` on a model that is this job's alone, as soon as the part that it needs is there; on the next backend again where
+    /// one fails.
+    pub(super) async fn on_model<T>(
         &self,
         job: JobId,
         pipeline: PipelineId,
+        part: Part,
         cancel: &CancelFlag,
         mut work: impl AsyncFnMut(&mut Model) -> Result<T>,
     ) -> Result<T> {
         let loaded = self.model(pipeline)?;
+        if part == Part::All {
+            self.until_complete(job, &loaded, cancel).await?;
+        }
         let mut place = self.lock(job, &loaded, 0.0).await;
         loop {
+            if !loaded.is_complete() {
+                let result = match place.as_mut() {
+                    Some(model) => Some(work(model).await),
+                    None => None,
+                };
+                match result {
+                    // A backend that fails now fails the load too, and it is the load that finds the next one.
+                    Some(Err(error)) if error.is_of_backend() && self.fallbacks.get() => {}
+                    Some(result) => return result,
+                    None => {}
+                }
+                drop(place);
+                self.until_complete(job, &loaded, cancel).await?;
+                place = self.lock(job, &loaded, 0.0).await;
+            }
             match work(self.present(job, &loaded, &mut place, cancel).await?).await {
                 Ok(result) => return Ok(result),
                 Err(error) => self.move_on(job, &loaded, &mut place, error, cancel).await?,
@@ -51,7 +72,7 @@ impl Worker {
     ) -> Result<Event> {
         let start = edge::Instant::now();
         let Embeddings { vectors, n_cut } = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::First, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, texts.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
@@ -77,7 +98,7 @@ impl Worker {
     ) -> Result<Event> {
         let start = edge::Instant::now();
         let results = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, texts.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 match model {
@@ -98,7 +119,7 @@ impl Worker {
         cancel: &CancelFlag,
     ) -> Result<Event> {
         let (outputs, timings) = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, texts.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 let mut on_text = |TextEvent { index, text, new_tokens }| {
@@ -125,7 +146,7 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let results = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, pictures.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 let picture = async |idx: usize| decode(&pictures[idx]).await;
@@ -149,7 +170,7 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let embeddings = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, pictures.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 let picture = async |idx: usize| decode(&pictures[idx]).await;
@@ -175,7 +196,7 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let matches = self
-            .on_model(job, pipeline, cancel, async |model| {
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
                 let mut on_progress = self.batch_progress(job, pictures.len());
                 let mut watch = Watch { cancel, on_progress: &mut on_progress };
                 let picture = async |idx: usize| decode(&pictures[idx]).await;

@@ -18,7 +18,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// that the other steps and the line of counts still come.
 const LIMIT_MINUTES: u32 = 25;
 
-const TEST_MODELS: [&str; 3] = ["whisper-tiny.en", "whisper-base", "all-MiniLM-L6-v2"];
+const TEST_MODELS: [&str; 4] = ["whisper-tiny.en", "whisper-base", "all-MiniLM-L6-v2", "vit-small-stamps"];
 
 /// Run every check: format, lints, native tests, the release build, browser tests, end-to-end tests.
 ///

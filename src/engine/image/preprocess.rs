@@ -18,7 +18,7 @@ const LONGEST_WHOLE: u64 = 1 << 22;
 const STANDARD: ([f32; 3], [f32; 3]) = ([0.5; 3], [0.5; 3]);
 /// Those of CLIP's training pictures.
 const OPENAI_CLIP: ([f32; 3], [f32; 3]) =
-    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_1]);
+    ([0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_55, 0.261_302_6, 0.275_777_1]);
 
 /// What is done to a picture before a model sees it.
 #[derive(Debug, Clone, PartialEq)]

@@ -110,6 +110,16 @@ pub const MODELS: &[ModelCard] = &[
         hub_id: "google/vit-base-patch16-224",
     },
     ModelCard {
+        id: "vit-small-stamps",
+        title: "ViT small, drawn things",
+        summary: "Names sixteen kinds of drawn things, such as birds, fruit and road signs: seven of ten right on drawings it has not seen.",
+        task: Task::ImageClassification,
+        multilingual: false,
+        size_bytes: 43_277_000,
+        licence: "MIT; backbone Apache-2.0",
+        hub_id: "",
+    },
+    ModelCard {
         id: "bert-base-uncased",
         title: "BERT base",
         summary: "Finds the words that fit a gap in an English sentence.",

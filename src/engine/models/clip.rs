@@ -157,6 +157,7 @@ impl TextConfig {
             eps: self.layer_norm_eps,
             activation: Activation::from_name(&self.hidden_act)?,
             causal: true,
+            gated: false,
         })
     }
 
@@ -179,6 +180,7 @@ impl VisionConfig {
             eps: self.layer_norm_eps,
             activation: Activation::from_name(&self.hidden_act)?,
             causal: false,
+            gated: false,
         })
     }
 

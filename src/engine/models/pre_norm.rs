@@ -39,18 +39,23 @@ pub(super) struct Shape {
     pub activation: Activation,
     /// Whether a position sees only itself and what is before it.
     pub causal: bool,
+    /// Whether the first map of the feed-forward part gives twice `inner`, one half activated and multiplied with the other.
+    pub gated: bool,
 }
 
 /// One layer over `[B * T, D]`, f32.
 pub(super) fn layer(weights: &Scope, names: &Names, shape: Shape, x: &Tensor) -> Result<Tensor> {
-    let Shape { d, inner, n_heads, seq_len, eps, activation, causal } = shape;
+    let Shape { d, inner, n_heads, seq_len, eps, activation, causal, gated } = shape;
     let narrow = LinearOptions { output: x.recorder().options.activation, ..Default::default() };
     let h = LayerNorm::load(weights, names.norm1, d, eps)?.forward(x)?;
     let qkv = Linear::load_stacked(weights, &names.qkv, d, d)?.forward(&h, narrow)?;
     let h = qkv.attention(n_heads, seq_len, AttentionOptions { causal, ..Default::default() })?;
     let x = onto(weights, names.scales.map(|s| s[0]), &Linear::load(weights, names.out, d, d)?, &h, x)?;
     let h = LayerNorm::load(weights, names.norm2, d, eps)?.forward(&x)?;
-    let h = Linear::load(weights, names.fc[0], inner, d)?.forward(&h, LinearOptions { activation, ..narrow })?;
+    let h = match gated {
+        false => Linear::load(weights, names.fc[0], inner, d)?.forward(&h, LinearOptions { activation, ..narrow })?,
+        true => Linear::load(weights, names.fc[0], 2 * inner, d)?.forward(&h, narrow)?.gated(activation)?,
+    };
     onto(weights, names.scales.map(|s| s[1]), &Linear::load(weights, names.fc[1], d, inner)?, &h, &x)
 }
 

@@ -93,6 +93,9 @@ const DINOV2: Names = Names {
     ..VIT
 };
 
+/// Layers of DINOv2-giant.
+const DINOV2_GATED: Names = Names { fc: ["mlp.weights_in", "mlp.weights_out"], ..DINOV2 };
+
 impl Config {
     /// The values of `model_type` that are read here.
     pub const MODEL_TYPES: [&'static str; 4] = ["vit", "deit", "dinov2", "dinov2_with_registers"];
@@ -110,12 +113,6 @@ impl Config {
             config.num_register_tokens = 0;
         }
         Activation::from_name(&config.hidden_act)?;
-        if config.use_swiglu_ffn {
-            // DINOv2-giant alone has it, with 1.1 billion parameters.
-            return Err(Error::Unsupported(
-                "its feed-forward parts are gated (SwiGLU), which is not built in yet".into(),
-            ));
-        }
         if config.num_channels != 3 {
             let n = config.num_channels;
             return Err(Error::Unsupported(format!(
@@ -144,11 +141,15 @@ impl Config {
     }
 
     fn inner_size(&self) -> usize {
-        self.intermediate_size.unwrap_or((self.hidden_size as f64 * self.mlp_ratio.unwrap_or(4.0)) as usize)
+        let by_ratio = (self.hidden_size as f64 * self.mlp_ratio.unwrap_or(4.0)) as usize;
+        // A gated part has a third matrix, and two thirds of the width, in steps of eight.
+        let gated = (by_ratio as f64 * 2.0 / 3.0) as usize;
+        if self.use_swiglu_ffn { gated.next_multiple_of(8) } else { self.intermediate_size.unwrap_or(by_ratio) }
     }
 
     fn names(&self) -> &'static Names {
         match self.family() {
+            Ok(Family::Dinov2 | Family::Registers) if self.use_swiglu_ffn => &DINOV2_GATED,
             Ok(Family::Dinov2 | Family::Registers) => &DINOV2,
             _ => &VIT,
         }
@@ -161,8 +162,9 @@ impl Config {
             n_heads: self.num_attention_heads,
             seq_len,
             eps: self.layer_norm_eps,
-            activation: Activation::from_name(&self.hidden_act)?,
+            activation: if self.use_swiglu_ffn { Activation::Silu } else { Activation::from_name(&self.hidden_act)? },
             causal: false,
+            gated: self.use_swiglu_ffn,
         })
     }
 

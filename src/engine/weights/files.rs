@@ -66,8 +66,16 @@ type ChunkFuture = Pin<Box<dyn Future<Output = Result<Vec<u8>>>>>;
 /// Chunks on their way, given in the order in which they were asked for.
 #[derive(Default)]
 pub struct InFlight {
-    /// Who asked, what is awaited, and what came of it.
-    queue: VecDeque<(Rc<ChunkFile>, u32, ChunkFuture, Option<Result<Vec<u8>>>)>,
+    queue: VecDeque<Asked>,
+}
+
+/// A chunk that was asked for.
+struct Asked {
+    file: Rc<ChunkFile>,
+    idx: u32,
+    future: ChunkFuture,
+    /// Once it has come, or failed.
+    received: Option<Result<Vec<u8>>>,
 }
 
 impl InFlight {
@@ -83,7 +91,8 @@ impl InFlight {
 
     /// Asks for a chunk.
     pub fn ask(&mut self, file: &Rc<ChunkFile>, idx: u32) {
-        self.queue.push_back((file.clone(), idx, Box::pin(file.clone().chunk(idx)), None));
+        let future = Box::pin(file.clone().chunk(idx));
+        self.queue.push_back(Asked { file: file.clone(), idx, future, received: None });
     }
 
     /// Lets all of them go on; waits for none. A request is sent with the first call.
@@ -100,13 +109,13 @@ impl InFlight {
         std::future::poll_fn(|context| {
             self.poll(context);
             match self.queue.front() {
-                Some((.., None)) => Poll::Pending,
+                Some(Asked { received: None, .. }) => Poll::Pending,
                 _ => Poll::Ready(()),
             }
         })
         .await;
-        let (file, idx, _, result) = self.queue.pop_front()?;
-        let chunk = result?;
+        let Asked { file, idx, received, .. } = self.queue.pop_front()?;
+        let chunk = received?;
         if let Ok(chunk) = &chunk {
             file.used(idx, chunk);
         }
@@ -114,11 +123,11 @@ impl InFlight {
     }
 
     fn poll(&mut self, context: &mut std::task::Context<'_>) {
-        for (_, _, future, result) in &mut self.queue {
-            if result.is_none()
-                && let Poll::Ready(done) = future.as_mut().poll(context)
+        for asked in &mut self.queue {
+            if asked.received.is_none()
+                && let Poll::Ready(received) = asked.future.as_mut().poll(context)
             {
-                *result = Some(done);
+                asked.received = Some(received);
             }
         }
     }

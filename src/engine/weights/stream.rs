@@ -10,7 +10,7 @@ use crate::engine::{Error, Result};
 
 /// Tensors up to this size come in one part, larger ones in parts of exactly this size and a shorter last one. A
 /// multiple of 16, so that every part begins where a GPU buffer may be written.
-pub const PART_BYTES: usize = 8 << 20;
+pub const PART_BYTES: usize = 1 << 20;
 
 /// Consecutive bytes of one tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +137,7 @@ impl TensorStream {
         let skipped = begin.saturating_sub(self.chunk_at).min(self.chunk.len() as u64) as usize;
         let fresh = &self.chunk[skipped..];
         if fresh.len() < missing {
+            self.carry.reserve_exact(missing);
             self.carry.extend_from_slice(fresh);
             return None;
         }

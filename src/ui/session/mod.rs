@@ -2,6 +2,7 @@
 //! pipelines, the jobs under way, the open microphone.
 
 mod album;
+pub mod cost;
 mod loads;
 mod matching;
 mod pictures;

@@ -45,6 +45,9 @@ models = {
         tf.Dinov2WithRegistersForImageClassification(
             tf.Dinov2WithRegistersConfig(**dino, **labels, mlp_ratio=2, image_size=56, num_register_tokens=3)),
         BitImageProcessorPil(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}, resample=3), "BitImageProcessor"),
+    "dinov2-gated": (
+        tf.Dinov2ForImageClassification(tf.Dinov2Config(**dino, **labels, mlp_ratio=2, image_size=32, use_swiglu_ffn=True)),
+        BitImageProcessorPil(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}, resample=3), "BitImageProcessor"),
 }
 golden = {}
 for name, (model, processor, processor_type) in models.items():

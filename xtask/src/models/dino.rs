@@ -1,14 +1,16 @@
 //! A DINOv2 backbone (Oquab et al. 2023, arXiv 2304.07193) out of an ONNX file, as a plain Vision Transformer under the names of Hugging
 //! Face's `ViTModel`: the scales behind its sub-layers are multiplied into the linear maps before them, and its table of positions, made
-//! for pictures of 518 pixels, is resampled for 224. The result computes the same to rounding.
+//! for pictures of 518 pixels, is resampled for 224. The result computes the same to rounding. With a linear head on top it becomes a
+//! `ViTForImageClassification`, in f16.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use safetensors::tensor::{Dtype, TensorView};
-use serde_json::json;
+use half::f16;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Value, json};
 
 use super::onnx::{self, Tensor};
 
@@ -18,20 +20,36 @@ const LAYERS: usize = 12;
 /// Patches along an edge: 518 and 224 pixels, 14 a patch.
 const GRID: (usize, usize) = (37, 16);
 
-/// Writes the repository into `folder`. `onnx` is the whole file.
-pub fn convert(onnx: &[u8], folder: &Path) -> Result<()> {
-    let tensors = convert_tensors(&onnx::read(onnx)?)?;
-    let bytes: BTreeMap<&String, (Vec<usize>, Vec<u8>)> = tensors
-        .iter()
-        .map(|(name, t)| (name, (t.shape.clone(), t.values.iter().flat_map(|v| v.to_le_bytes()).collect())))
-        .collect();
+/// The head of `vit-small-stamps`: `classifier.weight` and `classifier.bias`, and the labels in its metadata. `stamps_head.py` has
+/// fitted it and says how good it is.
+pub const STAMPS_HEAD: &[u8] = include_bytes!("stamps_head.safetensors");
+
+/// Writes the repository into `folder`. `onnx` is the whole file, `head` a safetensors file.
+pub fn convert(onnx: &[u8], head: Option<&[u8]>, folder: &Path) -> Result<()> {
+    let mut tensors = convert_tensors(&onnx::read(onnx)?)?;
+    let labels = match head {
+        Some(head) => {
+            tensors = tensors.into_iter().map(|(name, tensor)| (format!("vit.{name}"), tensor)).collect();
+            add_head(&mut tensors, head).context("the head")?
+        }
+        None => Vec::new(),
+    };
+    let dtype = if head.is_some() { Dtype::F16 } else { Dtype::F32 };
+    let stored = |tensor: &Tensor| -> Vec<u8> {
+        match dtype {
+            Dtype::F16 => tensor.values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            _ => tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    };
+    let bytes: BTreeMap<&String, (Vec<usize>, Vec<u8>)> =
+        tensors.iter().map(|(name, tensor)| (name, (tensor.shape.clone(), stored(tensor)))).collect();
     let views = bytes
         .iter()
-        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|(name, (shape, bytes))| Ok((name, TensorView::new(dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>>>()?;
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     safetensors::serialize_to_file(views, Some(metadata), &folder.join("model.safetensors"))?;
-    let config = json!({
+    let mut config = json!({
         "architectures": ["ViTModel"], "model_type": "vit", "image_size": 224, "patch_size": 14, "num_channels": 3,
         "hidden_size": D, "num_hidden_layers": LAYERS, "num_attention_heads": 6, "intermediate_size": 4 * D,
         "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": true, "torch_dtype": "float32",
@@ -41,12 +59,33 @@ pub fn convert(onnx: &[u8], folder: &Path) -> Result<()> {
         "resample": 3, "do_center_crop": false, "do_rescale": true, "rescale_factor": 1.0 / 255.0, "do_normalize": true,
         "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "do_convert_rgb": true,
     });
+    if head.is_some() {
+        config["architectures"] = json!(["ViTForImageClassification"]);
+        config["torch_dtype"] = json!("float16");
+        let by_number = labels.iter().enumerate().map(|(idx, label)| (idx.to_string(), json!(label)));
+        config["id2label"] = Value::Object(by_number.collect());
+        let by_label = labels.iter().enumerate().map(|(idx, label)| (label.clone(), json!(idx)));
+        config["label2id"] = Value::Object(by_label.collect());
+    }
     for (name, json) in [("config.json", config), ("preprocessor_config.json", preprocessor)] {
         let path = folder.join(name);
         fs::write(&path, serde_json::to_string_pretty(&json)? + "\n")
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Adds the head's tensors; gives its labels.
+fn add_head(tensors: &mut BTreeMap<String, Tensor>, head: &[u8]) -> Result<Vec<String>> {
+    let (_, metadata) = SafeTensors::read_metadata(head)?;
+    let labels = metadata.metadata().as_ref().and_then(|texts| texts.get("labels")).context("it has no labels")?;
+    let labels: Vec<String> = serde_json::from_str(labels)?;
+    for (name, view) in SafeTensors::deserialize(head)?.tensors() {
+        ensure!(view.dtype() == Dtype::F32 && view.shape()[0] == labels.len(), "{name} does not fit its labels");
+        let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        tensors.insert(name, Tensor { shape: view.shape().to_vec(), values });
+    }
+    Ok(labels)
 }
 
 fn convert_tensors(onnx: &HashMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
@@ -162,6 +201,16 @@ mod tests {
                 (0..7).map(|i| f64::from(u8::from(i == out))).collect::<Vec<_>>()
             );
         }
+    }
+
+    #[test]
+    fn the_head_has_a_row_for_each_of_its_labels() {
+        let mut tensors = BTreeMap::new();
+        let labels = add_head(&mut tensors, STAMPS_HEAD).unwrap();
+        assert_eq!(labels.len(), 16);
+        assert_eq!(tensors["classifier.weight"].shape, [16, D]);
+        assert!(tensors.values().flat_map(|tensor| &tensor.values).all(|v| v.is_finite()));
+        assert!(add_head(&mut tensors, &STAMPS_HEAD[..100]).is_err());
     }
 
     #[test]

