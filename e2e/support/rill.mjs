@@ -75,7 +75,7 @@ export class RillPage {
 
   /** Choose in the settings what models run on, by the words of the option. */
   async runOn(option) {
-    const settings = this.page.locator('details.settings');
+    const settings = this.page.locator('details.settings:not(.other-model)');
     if (!(await settings.evaluate((fold) => fold.open))) await settings.locator('summary').click();
     await this.page.getByLabel('Runs on').selectOption(option);
   }
