@@ -1,10 +1,12 @@
 //! Pictures and texts in one space: CLIP's two towers, each on a session of its own, and how well they fit.
 
+use super::embed::Embeddings;
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
 use super::model::Component;
 use super::models::clip::{Config, PictureBatch, PictureTower, TextBatch, TextTower};
-use super::picture_runs::{PictureCount, PictureGraph, PictureRuns, check_numbers};
+use super::ops::math::dot;
+use super::picture_runs::{PictureCount, PictureGraph, PictureRuns, check_numbers, sample};
 use super::session::{Session, Watch};
 use super::text::{EncodeOptions, Tokenizer};
 use super::vision::softmax;
@@ -88,17 +90,8 @@ pub struct ImageTextModel {
 }
 
 impl ImageTextModel {
-    /// Bytes in its devices' memory.
-    pub fn memory_bytes(&self) -> u64 {
-        self.sessions().map(Session::memory_bytes).sum()
-    }
-
-    /// The most that its devices' memory held.
-    pub(super) fn peak_bytes(&self) -> u64 {
-        self.sessions().map(|session| session.memory().peak).sum()
-    }
-
-    fn sessions(&self) -> impl Iterator<Item = &Session> {
+    /// Those of the components that are there.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
         [&self.text_session].into_iter().chain(&self.picture_session)
     }
 
@@ -115,9 +108,7 @@ impl ImageTextModel {
 
     /// The first run of the pictures' tower.
     pub(super) async fn warm_up_pictures(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
-        let one = PictureCount { total: 1, at_once: Some(1) };
-        self.embed_pictures(one, async |_| Ok(grey.clone()), watch).await.map(|_| ())
+        self.embed_pictures(PictureCount::ONE, async |_| sample(), watch).await.map(|_| ())
     }
 
     /// The ids of a text, cut where it is too long, its end-of-text token kept.
@@ -129,26 +120,22 @@ impl ImageTextModel {
         self.tokenizer.encode(text, EncodeOptions { add_special_tokens: true, max_length })
     }
 
-    /// How many of these texts are too long to be read whole.
+    /// A unit vector for each text, and how many were too long to be read whole.
     ///
     /// # Errors
     /// [`Error::Input`] where the tokenizer refuses one.
-    pub fn n_cut(&self, texts: &[String]) -> Result<usize> {
+    pub async fn embed_texts(&mut self, texts: &[String], watch: &mut Watch<'_>) -> Result<Embeddings> {
         let whole = EncodeOptions { add_special_tokens: true, max_length: None };
-        let lengths = texts.iter().map(|text| Ok(self.tokenizer.encode(text, whole)?.len()));
-        Ok(lengths
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .filter(|n| *n > self.texts.config.max_position_embeddings)
-            .count())
-    }
-
-    /// A unit vector for each text.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where the tokenizer refuses one.
-    pub async fn embed_texts(&mut self, texts: &[String], watch: &mut Watch<'_>) -> Result<Vec<Vec<f32>>> {
-        let ids = texts.iter().map(|text| self.token_ids(text)).collect::<Result<Vec<_>>>()?;
+        let mut n_cut = 0;
+        let ids = texts.iter().map(|text| {
+            let ids = self.tokenizer.encode(text, whole)?;
+            if ids.len() <= self.texts.config.max_position_embeddings {
+                return Ok(ids);
+            }
+            n_cut += 1;
+            self.token_ids(text)
+        });
+        let ids = ids.collect::<Result<Vec<_>>>()?;
         // Texts of like length go together, so that little is padding.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|&i| ids[i].len());
@@ -175,7 +162,7 @@ impl ImageTextModel {
             }
             rest = later;
         }
-        Ok(vectors)
+        Ok(Embeddings { vectors, n_cut })
     }
 
     /// A unit vector for each picture. `picture` gives picture number 0, 1, ... when its turn comes.
@@ -223,12 +210,11 @@ impl ImageTextModel {
     ) -> Result<Matches> {
         // Progress counts pictures.
         let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
-        let text_embeddings = self.embed_texts(texts, &mut quiet).await?;
+        let text_embeddings = self.embed_texts(texts, &mut quiet).await?.vectors;
         let scale = self.logit_scale(&mut quiet).await?;
         let image_embeddings = self.embed_pictures(count, picture, watch).await?;
-        let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let of_picture =
-            |picture: &Vec<f32>| softmax(text_embeddings.iter().map(|text| f64::from(scale) * cosine(picture, text)));
+            |picture: &Vec<f32>| softmax(text_embeddings.iter().map(|text| f64::from(scale) * dot(picture, text)));
         let scores = image_embeddings.iter().map(of_picture).collect();
         Ok(Matches { scores, image_embeddings, text_embeddings })
     }
@@ -261,6 +247,6 @@ impl ImageTextModel {
 
 /// A vector scaled to length one.
 fn unit(row: &[f32]) -> Vec<f32> {
-    let length = row.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+    let length = dot(row, row).sqrt();
     row.iter().map(|&v| (f64::from(v) / length.max(1e-12)) as f32).collect()
 }

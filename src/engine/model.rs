@@ -58,26 +58,25 @@ impl Model {
         Error::Input(format!("this model {does}; choose one that {wanted}"))
     }
 
+    /// Its graphs on devices, a session for each component that is there.
+    fn sessions(&self) -> Vec<&Session> {
+        match self {
+            Model::Speech(model) => vec![&model.session],
+            Model::Embedding(model) => vec![&model.session],
+            Model::Text(model) => vec![&model.session],
+            Model::Vision(model) => vec![&model.session],
+            Model::ImageText(model) => model.sessions().collect(),
+        }
+    }
+
     /// Bytes in its devices' memory.
     pub fn memory_bytes(&self) -> u64 {
-        match self {
-            Model::Speech(model) => model.session.memory_bytes(),
-            Model::Embedding(model) => model.session.memory_bytes(),
-            Model::Text(model) => model.session.memory_bytes(),
-            Model::Vision(model) => model.session.memory_bytes(),
-            Model::ImageText(model) => model.memory_bytes(),
-        }
+        self.sessions().into_iter().map(Session::memory_bytes).sum()
     }
 
     /// The most that its devices' memory held.
     pub(super) fn peak_bytes(&self) -> u64 {
-        match self {
-            Model::Speech(model) => model.session.memory().peak,
-            Model::Embedding(model) => model.session.memory().peak,
-            Model::Text(model) => model.session.memory().peak,
-            Model::Vision(model) => model.session.memory().peak,
-            Model::ImageText(model) => model.peak_bytes(),
-        }
+        self.sessions().into_iter().map(|session| session.memory().peak).sum()
     }
 
     /// Takes the session of a component that came later than the first.

@@ -22,6 +22,16 @@ pub struct PictureCount {
     pub at_once: Option<usize>,
 }
 
+impl PictureCount {
+    /// A single picture.
+    pub const ONE: Self = Self { total: 1, at_once: Some(1) };
+}
+
+/// A small picture for a first run.
+pub(super) fn sample() -> Result<Pixels> {
+    Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())
+}
+
 /// A graph over some pictures.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PictureGraph {

@@ -6,6 +6,7 @@
 
 use super::image::Pixels;
 use super::model::Model;
+use super::ops::math::dot;
 use super::session::Watch;
 use super::vision::PictureCount;
 use super::word_errors::WordErrors;
@@ -153,7 +154,6 @@ pub fn compare(reference: &Answers, reduced: &Answers, precision: Precision) -> 
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt().max(f64::MIN_POSITIVE)
 }
 

@@ -5,7 +5,7 @@ use super::image::{Pixels, Preprocessor};
 use super::model::{Component, parse};
 use super::models::vit::{Batch, Config, Vit};
 pub use super::picture_runs::PictureCount;
-use super::picture_runs::{PictureGraph, PictureRuns};
+use super::picture_runs::{PictureGraph, PictureRuns, sample};
 use super::session::{Session, Watch};
 use super::weights::ModelFiles;
 use super::{Error, Result};
@@ -71,9 +71,7 @@ impl VisionModel {
 
     /// The first run.
     pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        let grey = Pixels::new(2, 2, (0..12).map(|v| 16 * v).collect())?;
-        let one = PictureCount { total: 1, at_once: Some(1) };
-        self.embed(one, async |_| Ok(grey.clone()), watch).await.map(|_| ())
+        self.embed(PictureCount::ONE, async |_| sample(), watch).await.map(|_| ())
     }
 
     /// The `top_k` most probable labels of each picture, the most probable first. `picture` gives picture number 0, 1, ... when its turn

@@ -50,6 +50,23 @@ impl Worker {
         }
     }
 
+    /// Runs `work` over `total` inputs as [`Worker::on_model`] does; what it reports is told as progress of the batch.
+    async fn on_batch<T>(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        part: Part,
+        total: usize,
+        cancel: &CancelFlag,
+        mut work: impl AsyncFnMut(&mut Model, &mut Watch<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.on_model(job, pipeline, part, cancel, async |model| {
+            let mut on_progress = self.batch_progress(job, total);
+            work(model, &mut Watch { cancel, on_progress: &mut on_progress }).await
+        })
+        .await
+    }
+
     /// Tells how many of `total` inputs are done, whenever that changes.
     fn batch_progress(&self, job: JobId, total: usize) -> impl FnMut(f32) + use<'_> {
         let mut told = 0;
@@ -72,17 +89,10 @@ impl Worker {
     ) -> Result<Event> {
         let start = edge::Instant::now();
         let Embeddings { vectors, n_cut } = self
-            .on_model(job, pipeline, Part::First, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, texts.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
-                match model {
-                    Model::Embedding(model) => model.embed(texts, batch_size, &mut watch).await,
-                    Model::ImageText(model) => Ok(Embeddings {
-                        n_cut: model.n_cut(texts)? as u32,
-                        vectors: model.embed_texts(texts, &mut watch).await?,
-                    }),
-                    other => Err(other.refuses("turns texts into vectors")),
-                }
+            .on_batch(job, pipeline, Part::First, texts.len(), cancel, async |model, watch| match model {
+                Model::Embedding(model) => model.embed(texts, batch_size, watch).await,
+                Model::ImageText(model) => model.embed_texts(texts, watch).await,
+                other => Err(other.refuses("turns texts into vectors")),
             })
             .await?;
         Ok(Event::Embedded { job, embeddings: vectors, n_cut, total_ms: edge::ms_since(start) })
@@ -98,13 +108,9 @@ impl Worker {
     ) -> Result<Event> {
         let start = edge::Instant::now();
         let results = self
-            .on_model(job, pipeline, Part::All, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, texts.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
-                match model {
-                    Model::Embedding(model) => model.fill_mask(texts, top_k as usize, &mut watch).await,
-                    other => Err(other.refuses("fills gaps in texts")),
-                }
+            .on_batch(job, pipeline, Part::All, texts.len(), cancel, async |model, watch| match model {
+                Model::Embedding(model) => model.fill_mask(texts, top_k as usize, watch).await,
+                other => Err(other.refuses("fills gaps in texts")),
             })
             .await?;
         Ok(Event::Filled { job, results, total_ms: edge::ms_since(start) })
@@ -119,14 +125,12 @@ impl Worker {
         cancel: &CancelFlag,
     ) -> Result<Event> {
         let (outputs, timings) = self
-            .on_model(job, pipeline, Part::All, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, texts.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+            .on_batch(job, pipeline, Part::All, texts.len(), cancel, async |model, watch| {
                 let mut on_text = |TextEvent { index, text, new_tokens }| {
                     (self.emit)(Event::Generating { job, index: index as u32, text, new_tokens });
                 };
                 match model {
-                    Model::Text(model) => model.generate(texts, options, &mut watch, &mut on_text).await,
+                    Model::Text(model) => model.generate(texts, options, watch, &mut on_text).await,
                     other => Err(other.refuses("writes text from text")),
                 }
             })
@@ -146,12 +150,10 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let results = self
-            .on_model(job, pipeline, Part::All, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, pictures.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+            .on_batch(job, pipeline, Part::All, pictures.len(), cancel, async |model, watch| {
                 let picture = async |idx: usize| decode(&pictures[idx]).await;
                 match model {
-                    Model::Vision(model) => model.classify(count, picture, top_k as usize, &mut watch).await,
+                    Model::Vision(model) => model.classify(count, picture, top_k as usize, watch).await,
                     other => Err(other.refuses("names what is on pictures")),
                 }
             })
@@ -170,13 +172,11 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let embeddings = self
-            .on_model(job, pipeline, Part::All, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, pictures.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+            .on_batch(job, pipeline, Part::All, pictures.len(), cancel, async |model, watch| {
                 let picture = async |idx: usize| decode(&pictures[idx]).await;
                 match model {
-                    Model::Vision(model) => model.embed(count, picture, &mut watch).await,
-                    Model::ImageText(model) => model.embed_pictures(count, picture, &mut watch).await,
+                    Model::Vision(model) => model.embed(count, picture, watch).await,
+                    Model::ImageText(model) => model.embed_pictures(count, picture, watch).await,
                     other => Err(other.refuses("turns pictures into vectors")),
                 }
             })
@@ -196,12 +196,10 @@ impl Worker {
         let start = edge::Instant::now();
         let count = count(pictures, batch_size)?;
         let matches = self
-            .on_model(job, pipeline, Part::All, cancel, async |model| {
-                let mut on_progress = self.batch_progress(job, pictures.len());
-                let mut watch = Watch { cancel, on_progress: &mut on_progress };
+            .on_batch(job, pipeline, Part::All, pictures.len(), cancel, async |model, watch| {
                 let picture = async |idx: usize| decode(&pictures[idx]).await;
                 match model {
-                    Model::ImageText(model) => model.scores(count, picture, texts, &mut watch).await,
+                    Model::ImageText(model) => model.scores(count, picture, texts, watch).await,
                     other => Err(other.refuses("compares pictures with texts")),
                 }
             })
