@@ -109,10 +109,7 @@ impl Arrival {
         if self.keeps_all || self.session.is_streamed() {
             match Backing::create(&self.key, self.n_slots).await {
                 Ok(backing) => self.backing = Some(backing),
-                Err(error) if self.session.is_streamed() => {
-                    let reason = format!("streamed weights have to be stored outside of memory, but {error}");
-                    return Err(Error::Exhausted { what: "this browser".into(), reason });
-                }
+                Err(error) if self.session.is_streamed() => return Err(Error::NoStore { reason: error.to_string() }),
                 // The next load will convert again; that the store refuses was told when the files were opened.
                 Err(_) => {}
             }

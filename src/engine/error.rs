@@ -56,6 +56,12 @@ pub enum Error {
         /// What would make it fit.
         hint: String,
     },
+    /// Weights are to be streamed, and there is no place outside of memory where they could lie meanwhile.
+    #[error("weights cannot be streamed here, since they have to be stored outside of memory meanwhile: {reason}")]
+    NoStore {
+        /// Why not.
+        reason: String,
+    },
     /// The GPU did not answer.
     #[error("the GPU did not finish its work within {waited_s} s")]
     Stalled {
@@ -149,6 +155,17 @@ impl Error {
         )
     }
 
+    /// Whether memory was asked for and refused: less of it may do.
+    pub fn is_of_memory(&self) -> bool {
+        matches!(self, Error::OutOfMemory { .. } | Error::Exhausted { .. })
+    }
+
+    /// Whether the model may load on another backend where this ended its load: that backend's fault, or less room there than the
+    /// model needs.
+    pub fn may_load_elsewhere(&self) -> bool {
+        self.is_of_backend() || matches!(self, Error::Budget { .. } | Error::NoStore { .. })
+    }
+
     /// What the page shows: the kind, the sentence, and what to do next.
     pub fn to_failure(&self) -> Failure {
         let (kind, hint) = match self {
@@ -166,12 +183,17 @@ impl Error {
                 FailureKind::DeviceLost,
                 "Load the model again; your recording and text are kept. If it happens again, choose the WASM backend in the settings.",
             ),
-            Error::OutOfMemory { .. } | Error::Exhausted { .. } => {
-                (FailureKind::OutOfMemory, "Close other tabs, choose a smaller model, or f16 precision.")
-            }
+            Error::OutOfMemory { .. } | Error::Exhausted { .. } => (
+                FailureKind::OutOfMemory,
+                "Close other tabs, or choose a smaller model, a smaller precision or a higher memory level.",
+            ),
             Error::Budget { .. } => {
                 (FailureKind::OutOfMemory, "Raise the memory budget, choose a smaller precision, or a smaller model.")
             }
+            Error::NoStore { .. } => (
+                FailureKind::Storage,
+                "Allow this page to store data, free some disk space, or choose a lower memory level or a smaller model.",
+            ),
             Error::Fetch { .. } => (
                 FailureKind::Network,
                 "Check the connection and the model source in the settings, then load again: what was received is kept.",

@@ -18,6 +18,8 @@ use async_lock::MutexGuard;
 pub enum LoadStep {
     /// A phase began.
     Phase(LoadPhase),
+    /// The memory level that fits; what may still be refused is asked for at this one.
+    Fits(MemoryLevel),
     /// Pipelines made, of how many.
     Pipelines(u32, u32),
     /// Where each part of the model stands.
@@ -33,11 +35,25 @@ pub struct LoadOptions {
     pub memory: MemoryOptions,
     /// How many chunks of files may be on their way at once.
     pub lanes: usize,
+    /// Whether it is loaded for a moment, to be compared with: then its weights are what was asked for and nothing narrower, and nothing
+    /// that was made of them is kept.
+    pub is_for_comparison: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { memory: MemoryOptions::default(), lanes: LoadRequest::DEFAULT_PARALLEL as usize }
+        Self {
+            memory: MemoryOptions::default(),
+            lanes: LoadRequest::DEFAULT_PARALLEL as usize,
+            is_for_comparison: false,
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Whether its weights may become narrower than was asked for where memory is short.
+    pub fn narrows(&self, choice: &Choice) -> bool {
+        choice.device.quantizes() && !self.is_for_comparison
     }
 }
 
@@ -104,6 +120,7 @@ pub async fn load_into(
     // Names, shapes and sizes are checked now, before the weights have crossed the network.
     let fitted = fit(choice, files, options, &weights, &mut small).await?;
     let Fitted { recorded, components, layouts, level, precision, note } = fitted;
+    on_step(LoadStep::Fits(level));
     let compile_start = edge::Instant::now();
     let mut arrivals = Vec::with_capacity(components.len());
     for (Component { name, program }, memory) in components.into_iter().zip(&layouts) {
@@ -190,26 +207,29 @@ async fn fit(
     weights: &Weights,
     small: &mut Option<Files>,
 ) -> Result<Fitted> {
-    let MemoryOptions { level: asked, budget_bytes } = options.memory;
+    let device = &choice.device;
+    let budget_bytes = fit::usable_budget(device, options.memory.budget_bytes);
+    let levels = fit::levels(options.memory.level, options.narrows(choice));
     let mut tried = Vec::new();
-    for level in fit::LEVELS.into_iter().filter(|level| *level >= asked) {
-        let precision = match choice.device.quantizes() {
+    for &level in &levels {
+        let precision = match device.quantizes() {
             true => fit::precision_at(level, choice.precision),
             false => choice.precision,
         };
         let (recorded, components) = record(choice, precision, files, weights, small).await?;
         let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
-        let laid_out = fit::lay_out(&choice.device, &programs, level, budget_bytes);
+        let laid_out = fit::lay_out(device, &programs, level, budget_bytes);
         match laid_out {
             Ok((layouts, takes)) if fit::is_within(takes.total(), budget_bytes) => {
-                let note = fit::note(asked, level, choice.precision, precision, &tried, budget_bytes);
+                let note = fit::note(levels[0], level, choice.precision, precision, &tried, budget_bytes);
+                let note = note + &fit::note_of_device(device, &options.memory);
                 return Ok(Fitted { recorded, components, layouts, level, precision, note });
             }
             laid_out => tried.push(Tried { level, takes: laid_out.map(|(_, takes)| takes.total()) }),
         }
     }
     let mut smaller = None;
-    if choice.device.quantizes() && budget_bytes.is_some() {
+    if options.narrows(choice) && budget_bytes.is_some() {
         for precision in [Precision::Int8, Precision::Int4] {
             let (_, components) = record(choice, precision, files, weights, small).await?;
             let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();

@@ -56,6 +56,17 @@ impl Device {
     pub fn quantizes(&self) -> bool {
         matches!(self, Device::Cpu(_) | Device::Gpu(_))
     }
+
+    /// Whether weights can pass through a window of its memory.
+    pub fn streams(&self) -> bool {
+        matches!(self, Device::Cpu(_) | Device::Gpu(_))
+    }
+
+    /// Bytes that a model can have there however much memory there is, where that is known: the processor's kernels have addresses of
+    /// 32 bits. A GPU tells only how large one buffer may be, which each of a model's tensors is checked against.
+    pub fn most_bytes(&self) -> Option<u64> {
+        matches!(self, Device::Cpu(_)).then_some(super::cpu::MOST_BYTES)
+    }
 }
 
 /// A program on a device.
@@ -113,7 +124,8 @@ impl Session {
     }
 
     /// What a program will take on a device before anything is made: to the byte on a GPU and on the processor, where only what carries
-    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out.
+    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out, which tells nothing of
+    /// the intermediate tensors inside its graphs.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] where the device cannot hold it however much there is, or cannot stream it within the budget.
@@ -122,7 +134,8 @@ impl Session {
             Device::Gpu(gpu) => GpuSession::footprint(gpu, program, memory),
             Device::Cpu(cpu) => CpuSession::footprint(cpu, program, memory),
             Device::WebNn(_) if memory.level == MemoryLevel::Stream => Err(not_streamed()),
-            Device::WebNn(_) | Device::Plain => {
+            Device::WebNn(context) => WebNnSession::footprint(context, program),
+            Device::Plain => {
                 let mut all = MemoryUse::default();
                 for slot in &program.slots {
                     let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };

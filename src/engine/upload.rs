@@ -150,11 +150,6 @@ impl Place {
             let offset = first / (PANEL * n_cols(entry)) * form.panel_bytes(n_cols(entry));
             return to.write(self.slot, offset, &quantized(entry, bytes, form)?);
         }
-        if let Layout::Resampled(grid) = self.layout {
-            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
-            let resampled = grid.resample(&table, n_cols(entry));
-            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
-        }
         let wanted = self.n_elements.saturating_sub(first) * entry.dtype.bytes();
         let bytes = reordered(entry, bytes, self.layout);
         let bytes = converted(entry, &bytes[..wanted.min(bytes.len())], self.dtype)?;

@@ -4,11 +4,13 @@
 //! a time, in the order of asking; loads and probes go on beside it, also the load of the same model's other parts.
 
 mod attachment;
+mod attempts;
 mod live;
 mod loads;
 mod moves;
 mod parts;
 mod pictures;
+mod progress;
 mod quality;
 mod tasks;
 #[cfg(target_arch = "wasm32")]

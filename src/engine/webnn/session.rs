@@ -45,6 +45,23 @@ struct Contents {
 }
 
 impl WebNnSession {
+    /// What is known of what a program will take: its slots, and what its pieces hand on. Intermediate tensors inside the browser's
+    /// graphs are not counted: it does not tell.
+    ///
+    /// # Errors
+    /// Those of [`WebNnSession::compile`].
+    pub fn footprint(context: &Rc<Context>, program: &Program) -> Result<MemoryUse> {
+        let mut memory = MemoryUse::default();
+        for slot in &program.slots {
+            let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+            memory.add(purpose, slot.ty.n_bytes() as u64);
+        }
+        for handed_on in &Plan::new(program, &context.limits)?.handed_on {
+            memory.add(Purpose::Activations, handed_on.n_bytes() as u64);
+        }
+        Ok(memory)
+    }
+
     /// Cuts the program into pieces; errors where the context cannot do one of them. Nothing is built yet, since the
     /// weights are still to come.
     pub fn compile(context: &Rc<Context>, program: Program) -> Result<Self> {
