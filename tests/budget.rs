@@ -125,3 +125,32 @@ fn what_a_precision_costs_is_measured_within_the_budget_and_never_at_the_price_o
         assert_eq!(desk.embed(loaded.id), before, "the model is as it was");
     }
 }
+
+#[test]
+fn what_is_in_memory_is_told_by_purpose_as_the_books_have_it() {
+    let desk = Desk::new();
+    let memory = || match desk.ask(Command::Memory { job: JobId(4) }) {
+        Event::Memory { report, .. } => report,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((memory().pipelines.len(), memory().all.total), (0, 0));
+    let on_gpu = desk.load(request(BackendChoice::WebGpu, Precision::F32, None)).expect("it is loaded");
+    let on_cpu = desk.load(request(BackendChoice::Wasm, Precision::Int8, None)).expect("it is loaded");
+    let report = memory();
+    assert_eq!(report.pipelines.iter().map(|each| each.pipeline).collect::<Vec<_>>(), [on_gpu.id, on_cpu.id]);
+    for (each, info) in report.pipelines.iter().zip([&on_gpu, &on_cpu]) {
+        let MemoryBytes { weights, states, intermediates, plans, staging, total, peak } = each.bytes;
+        assert_eq!(weights + states + intermediates + plans + staging, total);
+        assert_eq!((total, &each.model, each.backend), (info.memory_bytes, &info.model.id, info.backend));
+        assert!(weights > total / 2 && states > 0 && intermediates > 0 && plans > 0 && peak >= total, "{each:?}");
+    }
+    let books = rill::engine::memory::of_all_sessions();
+    assert_eq!(report.all, MemoryBytes::from(books));
+    assert_eq!(report.all.total, report.pipelines.iter().map(|each| each.bytes.total).sum::<u64>());
+
+    // It is what is there now, not what the load told.
+    pollster::block_on(desk.worker.handle(Command::Dispose { pipeline: on_gpu.id }, Attachment::None));
+    let report = memory();
+    assert_eq!(report.pipelines.len(), 1);
+    assert_eq!(report.all.total, on_cpu.memory_bytes);
+}

@@ -11,7 +11,8 @@ use rill::engine::load::{LoadOptions, load};
 use rill::engine::memory::MemoryOptions;
 use rill::engine::session::Device;
 use rill::engine::weights::{LoadHooks, ModelFiles};
-use rill::protocol::{BackendChoice, MemoryLevel, Precision};
+use rill::protocol::{BackendChoice, Command, Event, JobId, LoadRequest, MemoryLevel, Precision};
+use rill::worker::{Attachment, Worker};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -57,6 +58,36 @@ fn peak_of_load(device: &Device, level: MemoryLevel) -> usize {
     let peak = PEAK.load(Relaxed) - before;
     drop(loaded.unwrap_or_else(|e| panic!("{e}")));
     peak
+}
+
+/// The heap that a page can make a load take at most: the largest pieces, as many as there can be.
+#[test]
+fn the_largest_pieces_that_can_be_asked_for_are_no_file_in_the_heap() {
+    let Some(gpu) = open_gpu() else { return };
+    drop(gpu);
+    let worker = Worker::new(models::folder().display().to_string(), |event| {
+        if let Event::Failed { failure, .. } = event {
+            panic!("{failure:?}");
+        }
+    });
+    let request = || LoadRequest {
+        backend: BackendChoice::WebGpu,
+        chunk_bytes: u32::MAX,
+        parallel_components: u32::MAX,
+        ..LoadRequest::new("all-MiniLM-L6-v2")
+    };
+    let load =
+        || pollster::block_on(worker.handle(Command::Load { job: JobId(1), request: request() }, Attachment::None));
+    // The first load makes pipelines, which stay.
+    load();
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    load();
+    let peak = PEAK.load(Relaxed) - before;
+    eprintln!("{peak} bytes of the heap");
+    let most = LoadRequest::MOST_BYTES_AT_ONCE as usize + 2 * *LoadRequest::CHUNK_BYTES.end() as usize;
+    // Those on their way, the one that is worked on, one that two parts share, and what small pieces take too.
+    assert!(peak < most + (16 << 20), "{peak} bytes of the heap");
 }
 
 #[test]

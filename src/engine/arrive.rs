@@ -36,6 +36,8 @@ pub struct Arrival {
     is_kept: bool,
     received_bytes: u64,
     total_bytes: u64,
+    /// Bytes that its session took.
+    written_bytes: u64,
     is_ready: bool,
 }
 
@@ -87,6 +89,7 @@ impl Arrival {
             is_kept: false,
             received_bytes: 0,
             total_bytes: 0,
+            written_bytes: 0,
             is_ready: false,
         };
         if keeps_all && let Ok(Some(kept)) = Backing::open(&arrival.key, n_slots).await {
@@ -120,7 +123,12 @@ impl Arrival {
     /// Takes the tensors that have come.
     async fn take(&mut self, parcel: &mut Parcel) -> Result<()> {
         let is_streamed = self.session.is_streamed();
-        let mut to = Kept { session: &mut self.session, backing: self.backing.as_mut(), keeps_all: self.keeps_all };
+        let mut to = Kept {
+            session: &mut self.session,
+            backing: self.backing.as_mut(),
+            keeps_all: self.keeps_all,
+            written_bytes: &mut self.written_bytes,
+        };
         while let Some(part) = parcel.next_part() {
             self.uploader.part(&part, &mut to)?;
         }
@@ -153,11 +161,11 @@ impl Arrival {
     }
 
     /// Fills the session from what an earlier load has kept; `false` where that cannot be read any more.
-    async fn read_kept(&mut self, cancel: &CancelFlag, on_progress: &mut dyn FnMut(ComponentProgress)) -> Result<bool> {
+    async fn read_kept(&mut self, cancel: &CancelFlag, on_progress: &mut dyn FnMut(&Self)) -> Result<bool> {
         let Some(mut backing) = self.backing.take() else { return Ok(false) };
         let slots: Vec<_> = backing.slots().filter(|(slot, _)| !self.session.streams(*slot)).collect();
         self.total_bytes = slots.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        self.received_bytes = 0;
+        (self.received_bytes, self.written_bytes) = (0, 0);
         for (slot, bytes) in slots {
             for from in bytes.clone().step_by(READ_BYTES) {
                 cancel.check()?;
@@ -168,7 +176,8 @@ impl Arrival {
                     Err(other) => return Err(other),
                 }
                 self.received_bytes += (to - from) as u64;
-                on_progress(self.progress());
+                self.written_bytes += (to - from) as u64;
+                on_progress(self);
             }
         }
         self.session.attach(backing);
@@ -177,12 +186,41 @@ impl Arrival {
     }
 }
 
+/// Where the components of a model stand.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Of all, in their order.
+    pub components: Vec<ComponentProgress>,
+    /// Bytes that the session of each took.
+    written_bytes: Vec<u64>,
+}
+
+impl Standing {
+    /// Of all components.
+    fn of(arrivals: &[Arrival]) -> Self {
+        Self {
+            components: arrivals.iter().map(Arrival::progress).collect(),
+            written_bytes: arrivals.iter().map(|arrival| arrival.written_bytes).collect(),
+        }
+    }
+
+    /// Notes how far one of them is.
+    fn note(&mut self, idx: usize, arrival: &Arrival) {
+        self.components[idx] = arrival.progress();
+        self.written_bytes[idx] = arrival.written_bytes;
+    }
+
+    /// Bytes of weights that are on the device.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.written_bytes.iter().sum()
+    }
+}
+
 /// Components of a model that come one after the other.
 pub struct Arrivals {
     /// Not complete yet, with what the files hold for each.
     coming: VecDeque<(Arrival, Parcel)>,
-    /// Of all, in their order.
-    progress: Vec<ComponentProgress>,
+    standing: Standing,
     /// Whether nothing of the files but their header is read, since all was kept.
     pub is_all_kept: bool,
 }
@@ -193,13 +231,13 @@ impl Arrivals {
         weights: &mut Weights,
         mut arrivals: Vec<Arrival>,
         cancel: &CancelFlag,
-        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+        on_progress: &mut dyn FnMut(&Standing),
     ) -> Result<Self> {
-        let mut progress: Vec<_> = arrivals.iter().map(Arrival::progress).collect();
+        let mut standing = Standing::of(&arrivals);
         for (idx, arrival) in arrivals.iter_mut().enumerate() {
-            let mut on_own = |own: ComponentProgress| {
-                progress[idx] = own;
-                on_progress(&progress);
+            let mut on_own = |own: &Arrival| {
+                standing.note(idx, own);
+                on_progress(&standing);
             };
             arrival.is_kept = arrival.read_kept(cancel, &mut on_own).await?;
         }
@@ -209,12 +247,12 @@ impl Arrivals {
             .collect();
         let parcels = weights.parcels(&wanted);
         for (arrival, parcel) in arrivals.iter_mut().zip(&parcels).filter(|(arrival, _)| !arrival.is_kept) {
-            (arrival.total_bytes, arrival.received_bytes) = (parcel.total_bytes, 0);
+            (arrival.total_bytes, arrival.received_bytes, arrival.written_bytes) = (parcel.total_bytes, 0, 0);
             arrival.make_backing().await?;
         }
         let is_all_kept = arrivals.iter().all(|arrival| arrival.is_kept);
-        progress = arrivals.iter().map(Arrival::progress).collect();
-        Ok(Self { coming: arrivals.into_iter().zip(parcels).collect(), progress, is_all_kept })
+        let standing = Standing::of(&arrivals);
+        Ok(Self { coming: arrivals.into_iter().zip(parcels).collect(), standing, is_all_kept })
     }
 
     /// Whether no component is to come any more.
@@ -227,14 +265,14 @@ impl Arrivals {
         &mut self,
         weights: &mut Weights,
         cancel: &CancelFlag,
-        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+        on_progress: &mut dyn FnMut(&Standing),
     ) -> Result<(&'static str, Session)> {
         let next = self.coming.pop_front();
         let (mut arrival, mut parcel) = next.ok_or_else(|| Error::Internal("no component is to come".into()))?;
-        let idx = self.progress.len() - 1 - self.coming.len();
+        let idx = self.standing.components.len() - 1 - self.coming.len();
         let mut tell = |arrival: &Arrival| {
-            self.progress[idx] = arrival.progress();
-            on_progress(&self.progress);
+            self.standing.note(idx, arrival);
+            on_progress(&self.standing);
         };
         if !arrival.is_kept {
             while weights.next(&mut parcel).await? {

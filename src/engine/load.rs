@@ -1,7 +1,7 @@
 //! From a model's files to a model that runs: header, graphs, a memory level that fits, pipelines, then the weights as they arrive
 //! ([`super::arrive`]).
 
-use super::arrive::{self, Arrival, Arrivals};
+use super::arrive::{self, Arrival, Arrivals, Standing};
 use super::fit::{self, Tried};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
@@ -132,9 +132,9 @@ pub async fn load_into(
     let mut given = Given { components: Vec::new(), timings, level, precision, note, peak_bytes: 0 };
 
     let download_start = edge::Instant::now();
-    let mut on_progress = |components: &[ComponentProgress]| {
-        on_step(LoadStep::Components(components.to_vec()));
-        on_step(LoadStep::Uploaded(components.iter().map(|component| component.received_bytes).sum()));
+    let mut on_progress = |standing: &Standing| {
+        on_step(LoadStep::Components(standing.components.clone()));
+        on_step(LoadStep::Uploaded(standing.uploaded_bytes()));
     };
     let mut arrivals = Arrivals::begin(&mut weights, arrivals, cancel, &mut on_progress).await?;
     let mut coming = Coming { place, recorded: Some(recorded), software: choice.software, cancel };

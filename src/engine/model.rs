@@ -6,6 +6,7 @@ use super::generate::{self, TextModel};
 use super::graph::{Program, Recorder};
 use super::image_text::{self, ImageTextModel};
 use super::measure::Representative;
+use super::memory::Ledger;
 use super::models::{bert_config, clip, t5, vit, whisper};
 use super::session::{Session, Watch};
 use super::speech;
@@ -15,6 +16,7 @@ use super::weights::ModelFiles;
 use super::{CancelFlag, Error, Result};
 use crate::protocol::Task;
 use serde_json::Value;
+use std::rc::Rc;
 
 /// A model that is loaded and ready.
 pub enum Model {
@@ -72,6 +74,11 @@ impl Model {
     /// Bytes in its devices' memory.
     pub fn memory_bytes(&self) -> u64 {
         self.sessions().into_iter().map(Session::memory_bytes).sum()
+    }
+
+    /// The books of its sessions.
+    pub fn ledgers(&self) -> Vec<Rc<Ledger>> {
+        self.sessions().into_iter().filter_map(Session::ledger).collect()
     }
 
     /// The most that its devices' memory held.

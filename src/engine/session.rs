@@ -4,7 +4,7 @@ use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
-use super::memory::{MemoryOptions, MemoryUse, Purpose};
+use super::memory::{Ledger, MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Error, Result};
@@ -158,6 +158,16 @@ impl Session {
             Session::Cpu(session) => session.memory(),
             Session::WebNn(session) => session.memory(),
             Session::Plain(session) => session.memory(),
+        }
+    }
+
+    /// Its books; the plain definitions have none.
+    pub fn ledger(&self) -> Option<Rc<Ledger>> {
+        match self {
+            Session::Gpu(session) => Some(session.ledger()),
+            Session::Cpu(session) => Some(session.ledger()),
+            Session::WebNn(session) => Some(session.ledger()),
+            Session::Plain(_) => None,
         }
     }
 

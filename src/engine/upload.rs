@@ -36,6 +36,8 @@ pub struct Kept<'a> {
     pub backing: Option<&'a mut Backing>,
     /// Whether it keeps all of them.
     pub keeps_all: bool,
+    /// Grows by the bytes that the session takes.
+    pub written_bytes: &'a mut u64,
 }
 
 impl SlotSink for Kept<'_> {
@@ -44,7 +46,11 @@ impl SlotSink for Kept<'_> {
         if let Some(backing) = self.backing.as_mut().filter(|_| is_streamed || self.keeps_all) {
             backing.append(slot, offset_bytes, bytes);
         }
-        if is_streamed { Ok(()) } else { self.session.write(slot, offset_bytes, bytes) }
+        if is_streamed {
+            return Ok(());
+        }
+        *self.written_bytes += bytes.len() as u64;
+        self.session.write(slot, offset_bytes, bytes)
     }
 }
 

@@ -5,6 +5,7 @@
 //! beside the command and never through serde; weights never cross the boundary at all.
 
 mod load;
+mod memory;
 mod picture;
 mod probe;
 mod quality;
@@ -12,6 +13,7 @@ mod run;
 mod text;
 
 pub use load::*;
+pub use memory::*;
 pub use picture::*;
 pub use probe::*;
 pub use quality::*;
@@ -164,6 +166,11 @@ pub enum Command {
         job: JobId,
         /// A loaded model.
         pipeline: PipelineId,
+    },
+    /// What is in memory now; answered by [`Event::Memory`] at once, whatever else is under way.
+    Memory {
+        /// The job.
+        job: JobId,
     },
     /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
     Cancel {
@@ -343,6 +350,13 @@ pub enum Event {
         /// What it costs.
         report: QualityReport,
     },
+    /// Answer to [`Command::Memory`].
+    Memory {
+        /// The job.
+        job: JobId,
+        /// What is there.
+        report: MemoryReport,
+    },
     /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
     /// the same job came before it.
     Moved {
@@ -397,6 +411,7 @@ impl Event {
             | Event::Classified { job, .. }
             | Event::Matched { job, .. }
             | Event::Quality { job, .. }
+            | Event::Memory { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -424,6 +439,7 @@ impl Event {
                 | Event::Classified { .. }
                 | Event::Matched { .. }
                 | Event::Quality { .. }
+                | Event::Memory { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

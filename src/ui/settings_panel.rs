@@ -100,14 +100,14 @@ pub fn SettingsPanel(
                 <ModelSource />
                 <Choice
                     label="Download in pieces of"
-                    options=&[("1", "1 MiB"), ("4", "4 MiB"), ("16", "16 MiB"), ("64", "64 MiB")]
+                    options=&[("1", "1 MiB"), ("4", "4 MiB"), ("16", "16 MiB")]
                     value=piece
                     set=set_piece
                 />
                 <Number
                     label="Pieces at once"
-                    hint="More hide a slow server's delay; browsers open at most six connections."
-                    between=(1.0, 6.0)
+                    hint="More hide a slow server's delay; browsers open at most six connections, and no more than 32 MiB come at once."
+                    between=(1.0, f64::from(LoadRequest::MOST_PARALLEL))
                     value=|settings| Some(f64::from(settings.parallel_components))
                     set=|settings, number| settings.parallel_components = number.map_or(LoadRequest::DEFAULT_PARALLEL, |number| number as u32)
                 />

@@ -72,7 +72,7 @@ impl Worker {
     pub(super) fn say_next(&self, job: JobId, failed: &Choice, next: &Attempt) {
         let name = name_of(failed.backend);
         let what = match next.choice.backend == failed.backend {
-            true => format!("{name} could not take the model so"),
+            true => format!("{name} had to be asked for less"),
             false => format!("{name} could not take the model"),
         };
         self.say_fallback(job, format!("{what}. {}.", next.choice.reason));

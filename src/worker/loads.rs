@@ -15,7 +15,7 @@ use crate::protocol::{
     BackendChoice, CachedModel, Event, FailureKind, JobId, LoadPhase, LoadRequest, MemoryLevel, ModelInfo, PipelineId,
     PipelineInfo, Precision, Source,
 };
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// On what a model is, and what was given of what was asked for.
@@ -45,7 +45,7 @@ impl Worker {
         files: Vec<File>,
         cancel: &CancelFlag,
     ) -> Result<PipelineInfo> {
-        let asked = Asked::read(request, files)?;
+        let asked = Asked::read(request.within_limits(), files)?;
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
         let place = Rc::new(Place::default());
@@ -59,6 +59,7 @@ impl Worker {
                     model: place.clone(),
                     choice: terms.choice.clone().into(),
                     info: info.clone().into(),
+                    ledgers: RefCell::default(),
                     tried: tried.clone().into(),
                     load: cancel.clone(),
                     outcome: OnceCell::new(),
@@ -67,6 +68,7 @@ impl Worker {
             let loaded: &Rc<super::Loaded> = registered.get_or_init(new);
             *loaded.choice.borrow_mut() = terms.choice.clone();
             *loaded.info.borrow_mut() = info.clone();
+            *loaded.ledgers.borrow_mut() = model.ledgers();
             *loaded.tried.borrow_mut() = tried.clone();
             self.models.borrow_mut().insert(id, loaded.clone());
             info
@@ -255,7 +257,7 @@ impl Asked {
         let budget_bytes = self.budget_bytes().map(|budget| budget.saturating_sub(held));
         LoadOptions {
             memory: MemoryOptions { level, budget_bytes },
-            lanes: self.request.parallel_components.max(1) as usize,
+            lanes: self.request.parallel_components as usize,
             is_for_comparison: self.beside_bytes.is_some(),
         }
     }

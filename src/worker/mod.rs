@@ -7,6 +7,7 @@ mod attachment;
 mod attempts;
 mod live;
 mod loads;
+mod memory;
 mod moves;
 mod parts;
 mod pictures;
@@ -22,6 +23,7 @@ pub use web::start;
 
 use crate::engine::ladder::{Choice, Ladder};
 use crate::engine::load::Place;
+use crate::engine::memory::Ledger;
 use crate::engine::model::Model;
 use crate::engine::models::MODELS;
 use crate::engine::probes;
@@ -61,6 +63,8 @@ struct Loaded {
     model: Rc<Place>,
     choice: RefCell<Choice>,
     info: RefCell<PipelineInfo>,
+    /// The books of its sessions.
+    ledgers: RefCell<Vec<Rc<Ledger>>>,
     /// Where it has been.
     tried: RefCell<Vec<Rung>>,
     /// Stops its load.
@@ -127,6 +131,7 @@ impl Worker {
                 let report = probes::test(&self.ladder, &name).await;
                 (job, report.map(|report| Event::Feature { job, report }))
             }
+            Command::Memory { job } => (job, Ok(Event::Memory { job, report: self.memory() })),
             Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),
             Command::RemoveCached { job, model } => {
                 (job, loads::cached(Some(&model)).await.map(|models| Event::Cached { job, models }))

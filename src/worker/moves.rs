@@ -68,6 +68,7 @@ impl Worker {
         let info = describe(id, &loaded.asked, &placed.model, &placed.terms);
         *loaded.info.borrow_mut() = info.clone();
         *loaded.choice.borrow_mut() = placed.terms.choice;
+        *loaded.ledgers.borrow_mut() = placed.model.ledgers();
         *loaded.tried.borrow_mut() = tried;
         *place = Some(placed.model);
         (self.emit)(Event::Moved { job, pipeline: info, reason });

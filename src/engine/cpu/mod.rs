@@ -106,6 +106,11 @@ impl CpuSession {
         self.ledger.now()
     }
 
+    /// The books that say so, now and later.
+    pub fn ledger(&self) -> Rc<Ledger> {
+        self.ledger.clone()
+    }
+
     /// Steps of one run of a graph.
     pub fn n_steps(&self, graph: GraphId) -> u32 {
         self.plans[graph.0].flops.len() as u32

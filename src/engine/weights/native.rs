@@ -131,6 +131,8 @@ impl ChunkFile {
         (self.hooks.on_progress)(FileProgress {
             name: self.name.clone(),
             received_bytes: self.received.get(),
+            fetched_bytes: self.received.get(),
+            to_fetch_bytes: self.total - self.received.get(),
             total_bytes: self.total,
             cached: false,
         });
