@@ -9,14 +9,16 @@ use super::graph::{Program, SlotKind};
 use super::memory::MemoryOptions;
 use super::session::{Device, Session};
 use super::upload::{Kept, Uploader};
-use super::weights::{ModelFiles, Parcel, Weights};
+use super::weights::{ModelFiles, Parcel, Weights, copies};
 use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{ComponentProgress, Precision};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-/// The form in which slots are kept; another number makes those of before worthless.
-const FORMAT: u32 = 2;
+/// The form in which slots are kept; another number makes those of before worthless. It goes up with [`super::upload::quantized`] and with
+/// the order in which a [`Backing`] keeps things.
+const FORMAT: u32 = 3;
 
 /// Bytes that are read from what is kept with one call.
 const READ_BYTES: usize = 4 << 20;
@@ -34,6 +36,8 @@ pub struct Arrival {
     keeps_all: bool,
     /// Whether the backing has everything from an earlier load.
     is_kept: bool,
+    /// Told when the store is too full for what is to be kept.
+    on_notice: Rc<dyn Fn(Error)>,
     received_bytes: u64,
     total_bytes: u64,
     /// Bytes that its session took.
@@ -41,14 +45,19 @@ pub struct Arrival {
     is_ready: bool,
 }
 
-/// Under which name the slots of a component are kept: that of its file, and behind it what was made of it.
+/// Under which name the slots of a component are kept: that of its file, and behind it what was made of it ([`copies`]); a name of its own
+/// each time where they are not `kept` for the next load.
 pub fn key(
     files: &ModelFiles,
     weights: &Weights,
     component: &str,
     precision: Precision,
     program: &Program,
+    kept: bool,
 ) -> BackingKey {
+    if !kept || !files.may_be_kept() {
+        return BackingKey::temporary(files.model(), component);
+    }
     let mut hash = Sha256::new();
     for slot in program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_))) {
         hash.update(format!("{}{:?}{:?}", slot.label, slot.ty, slot.kind));
@@ -57,8 +66,8 @@ pub fn key(
     let address = files.address(weights.checkpoint().file());
     BackingKey {
         model: files.model().into(),
-        name: format!("{address}#{component}-{precision:?}").to_lowercase(),
-        version: format!("{FORMAT} {shapes} {}", weights.version()),
+        name: copies::name(&address, component, &format!("{precision:?}"), &shapes),
+        version: format!("{FORMAT} {}", weights.version()),
     }
 }
 
@@ -70,6 +79,7 @@ impl Arrival {
         program: Program,
         memory: &MemoryOptions,
         key: BackingKey,
+        on_notice: Rc<dyn Fn(Error)>,
         on_pipeline: &mut dyn FnMut(u32, u32),
     ) -> Result<Self> {
         let uploader = Uploader::new(&program);
@@ -77,7 +87,8 @@ impl Arrival {
         let weights = program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_)));
         let is_quantized = weights.clone().any(|slot| slot.ty.dtype.is_quantized());
         let session = Session::compile_within(device, program, memory, on_pipeline).await?;
-        let keeps_all = cfg!(target_arch = "wasm32") && (is_quantized || session.is_streamed());
+        let is_worth_it = is_quantized || session.is_streamed();
+        let keeps_all = cfg!(target_arch = "wasm32") && is_worth_it && !key.is_temporary();
         let mut arrival = Self {
             name,
             session,
@@ -87,6 +98,7 @@ impl Arrival {
             key,
             keeps_all,
             is_kept: false,
+            on_notice,
             received_bytes: 0,
             total_bytes: 0,
             written_bytes: 0,
@@ -110,7 +122,7 @@ impl Arrival {
     /// Makes place for what is to be kept. Only a session that streams cannot do without.
     async fn make_backing(&mut self) -> Result<()> {
         if self.keeps_all || self.session.is_streamed() {
-            match Backing::create(&self.key, self.n_slots).await {
+            match Backing::create(&self.key, self.n_slots, self.session.is_streamed()).await {
                 Ok(backing) => self.backing = Some(backing),
                 Err(error) if self.session.is_streamed() => return Err(Error::NoStore { reason: error.to_string() }),
                 // The next load will convert again; that the store refuses was told when the files were opened.
@@ -133,14 +145,24 @@ impl Arrival {
             self.uploader.part(&part, &mut to)?;
         }
         self.received_bytes = parcel.received_bytes;
-        if let Some(backing) = &mut self.backing {
-            match backing.flush().await {
-                Err(error) if is_streamed => return Err(error),
-                Err(_) => self.backing = None, // As in `make_backing`: a full store keeps no copy.
-                Ok(()) => {}
-            }
+        let flushed = match &mut self.backing {
+            Some(backing) => backing.flush().await,
+            None => Ok(()),
+        };
+        match flushed {
+            Err(error) if is_streamed => return Err(Error::NoStore { reason: error.to_string() }),
+            Err(error) => self.keep_no_copy(&error),
+            Ok(()) => {}
         }
         Ok(())
+    }
+
+    /// Goes on without keeping what was converted; what is there of it is removed.
+    fn keep_no_copy(&mut self, error: &Error) {
+        self.backing = None;
+        if let Error::Storage { full: true, .. } = error {
+            (self.on_notice)(Error::CopyGone);
+        }
     }
 
     /// Says that all tensors have come.
@@ -151,8 +173,12 @@ impl Arrival {
                 true => backing.finish().await,
                 false => Ok(()),
             };
+            match finished {
+                Err(error) if !self.session.is_streamed() => self.keep_no_copy(&error),
+                Err(error) => return Err(Error::NoStore { reason: error.to_string() }),
+                Ok(()) => {}
+            }
             if self.session.is_streamed() {
-                finished?;
                 self.session.attach(backing);
             }
         }
@@ -286,5 +312,35 @@ impl Arrivals {
         }
         tell(&arrival);
         Ok((arrival.name, arrival.session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FORMAT;
+    use crate::engine::check::noise;
+    use crate::engine::upload::quantized;
+    use crate::engine::weights::{CheckpointDType, TensorEntry};
+    use rill_kernels::quantize::Narrow;
+    use sha2::{Digest, Sha256};
+
+    /// Copies of an earlier version are read as they are: what makes them may not change under the same number.
+    #[test]
+    fn weights_that_are_quantised_differently_get_another_number() {
+        let values = noise(12 * 64, 5);
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let entry = TensorEntry {
+            name: "w".into(),
+            dtype: CheckpointDType::F32,
+            shape: vec![12, 64],
+            offset: 0,
+            bytes: bytes.len() as u64,
+        };
+        let hash = |form| {
+            let narrow = quantized(&entry, &bytes, form).expect("whole rows of whole groups");
+            Sha256::digest(narrow).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let now = (FORMAT, hash(Narrow::Int8), hash(Narrow::Int4));
+        assert_eq!(now, (3, "Q8HASH".into(), "Q4HASH".into()), "another form: count FORMAT up, then note it here");
     }
 }

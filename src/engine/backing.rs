@@ -2,17 +2,21 @@
 //! they are streamed, or by the next load, which has nothing to convert then.
 //!
 //! Bytes are kept in the order in which they came, behind them records of what belongs where: natively in a file that is gone when the
-//! session is, in a browser in its own store beside the model's files, until the model is removed.
+//! session is, in a browser in its own store beside the model's files, until the model is removed, another form of it is kept
+//! ([`super::weights::copies`]), or the store is full.
 
 use super::graph::SlotId;
+use super::weights::copies;
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 #[cfg(not(target_arch = "wasm32"))]
-use native::Store;
+use native::{Store, unique};
 #[cfg(target_arch = "wasm32")]
-use web::Store;
+use web::{Store, unique};
+#[cfg(target_arch = "wasm32")]
+pub use web::{make_room, remove_what_was_left_behind};
 
 /// Bytes that are stored with one call: those before have to be in memory.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -41,6 +45,20 @@ pub struct BackingKey {
     pub version: String,
 }
 
+impl BackingKey {
+    /// For slots that are kept no longer than the session that needs them: a name that nothing else has.
+    pub fn temporary(model: &str, component: &str) -> Self {
+        let (now_ms, random) = unique();
+        let name = copies::temporary_name(component, now_ms, random);
+        Self { model: model.into(), name, version: String::new() }
+    }
+
+    /// Whether the slots are kept no longer than a session needs them.
+    pub fn is_temporary(&self) -> bool {
+        copies::is_temporary(&self.name)
+    }
+}
+
 /// Slots' bytes outside of memory.
 #[derive(Debug)]
 pub struct Backing {
@@ -53,12 +71,14 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// An empty one for the slots of a program. What was kept by that key is replaced.
+    /// An empty one for the slots of a program. What was kept by that key is replaced; unless this one comes to its end
+    /// ([`Backing::finish`]), nothing of it stays. `is_needed` says whether a session cannot do without it; one that can is given up where
+    /// the store is full.
     ///
     /// # Errors
     /// [`Error::Storage`] where this browser, or this machine's temporary folder, keeps nothing.
-    pub async fn create(key: &BackingKey, n_slots: usize) -> Result<Self> {
-        let store = Store::create(key).await?;
+    pub async fn create(key: &BackingKey, n_slots: usize, is_needed: bool) -> Result<Self> {
+        let store = Store::create(key, is_needed).await?;
         Ok(Self { records: vec![Vec::new(); n_slots], pending: Vec::new(), stored: 0, store })
     }
 
@@ -175,6 +195,11 @@ mod native {
 
     static NEXT: AtomicU32 = AtomicU32::new(0);
 
+    /// What tells one store of this program from another: no time, and a number.
+    pub fn unique() -> (f64, u32) {
+        (0.0, NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A file in the folder for temporary files.
     #[derive(Debug)]
     pub struct Store {
@@ -183,8 +208,8 @@ mod native {
     }
 
     impl Store {
-        pub async fn create(_key: &BackingKey) -> Result<Self> {
-            let name = format!("rill-{}-{}.slots", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        pub async fn create(_key: &BackingKey, _is_needed: bool) -> Result<Self> {
+            let name = format!("rill-{}-{}.slots", std::process::id(), unique().1);
             let path = std::env::temp_dir().join(name);
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
             let file = file.map_err(|e| storage_error("keep streamed weights", e))?;
@@ -222,9 +247,67 @@ mod native {
 
 #[cfg(target_arch = "wasm32")]
 mod web {
-    use super::{BackingKey, CHUNK_BYTES};
+    use super::{BackingKey, CHUNK_BYTES, storage_error};
     use crate::engine::weights::cache::{Kept, Manifest, ModelCache};
+    use crate::engine::weights::copies;
     use crate::engine::{Error, Result};
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+
+    thread_local! {
+        /// What this worker reads or writes now.
+        static IN_USE: RefCell<Vec<Rc<Use>>> = RefCell::default();
+    }
+
+    /// A copy that is read or written.
+    struct Use {
+        name: String,
+        model: String,
+        /// Whether a session cannot do without.
+        is_needed: bool,
+        /// Whether it had to go.
+        is_gone: Cell<bool>,
+    }
+
+    /// Whether one that answers to this is in use.
+    fn is_used(wanted: impl Fn(&Use) -> bool) -> bool {
+        IN_USE.with_borrow(|all| all.iter().any(|one| wanted(one)))
+    }
+
+    /// The time, and a number by which tabs are told apart that ask at the same time.
+    pub fn unique() -> (f64, u32) {
+        (js_sys::Date::now(), (js_sys::Math::random() * f64::from(u32::MAX)) as u32)
+    }
+
+    /// Removes copies that no session needs: those of `model`, or of all models. Whether there were any.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn make_room(cache: &ModelCache, model: Option<&str>) -> Result<bool> {
+        let is_meant = |of: &str| model.is_none_or(|model| model == of);
+        IN_USE.with_borrow(|all| {
+            all.iter().filter(|one| !one.is_needed && is_meant(&one.model)).for_each(|one| one.is_gone.set(true));
+        });
+        remove(cache, |copy| is_meant(&copy.model)).await
+    }
+
+    /// Removes copies whose sessions ended before they could do it themselves.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn remove_what_was_left_behind(cache: &ModelCache) -> Result<()> {
+        let now_ms = js_sys::Date::now();
+        remove(cache, |copy| copies::is_left_behind(&copy.url, now_ms)).await.map(|_| ())
+    }
+
+    /// Removes these copies as far as no session needs them. Whether there were any.
+    async fn remove(cache: &ModelCache, is_meant: impl Fn(&Manifest) -> bool) -> Result<bool> {
+        let is_free = |copy: &Manifest| !is_used(|one| one.is_needed && one.name == copy.url);
+        let copies = cache.manifests().await?.into_iter().filter(|file| copies::is_copy(&file.url));
+        let names: Vec<String> = copies.filter(|copy| is_meant(copy) && is_free(copy)).map(|copy| copy.url).collect();
+        cache.remove_files(&names).await?;
+        Ok(!names.is_empty())
+    }
 
     /// Chunks in the browser's store.
     pub struct Store {
@@ -232,6 +315,7 @@ mod web {
         manifest: Manifest,
         /// The chunk that was read last: weights that are used together came together.
         last: Option<(u32, Vec<u8>)>,
+        entry: Rc<Use>,
     }
 
     impl std::fmt::Debug for Store {
@@ -240,13 +324,41 @@ mod web {
         }
     }
 
+    impl Drop for Store {
+        fn drop(&mut self) {
+            IN_USE.with_borrow_mut(|all| all.retain(|one| !Rc::ptr_eq(one, &self.entry)));
+            let (cache, name) = (self.cache.clone(), self.manifest.url.clone());
+            // What never came to its end is of no use to anybody.
+            if self.manifest.kept != Kept::Whole && !is_used(|one| one.name == name) {
+                wasm_bindgen_futures::spawn_local(async move {
+                    // The store's refusal changes nothing: the next copy of that name begins with removing this one.
+                    let _ = cache.remove_files(&[name]).await;
+                });
+            }
+        }
+    }
+
     impl Store {
-        pub async fn create(key: &BackingKey) -> Result<Self> {
+        fn new(cache: ModelCache, manifest: Manifest, is_needed: bool) -> Self {
+            let (name, model) = (manifest.url.clone(), manifest.model.clone());
+            let entry = Rc::new(Use { name, model, is_needed, is_gone: Cell::new(false) });
+            IN_USE.with_borrow_mut(|all| all.push(entry.clone()));
+            Self { cache, manifest, last: None, entry }
+        }
+
+        pub async fn create(key: &BackingKey, is_needed: bool) -> Result<Self> {
             let cache = ModelCache::open().await?;
-            cache.remove_files(std::slice::from_ref(&key.name)).await?;
-            let mut manifest = Manifest::new(&key.model, key.name.clone(), CHUNK_BYTES as u32);
+            let name = match is_used(|one| one.name == key.name) {
+                false => key.name.clone(),
+                // Somebody reads or writes the same: what is needed is made beside it.
+                true if is_needed => BackingKey::temporary(&key.model, "beside").name,
+                true => return Err(storage_error("keep converted weights", "they are being kept already")),
+            };
+            let mut manifest = Manifest::new(&key.model, name, CHUNK_BYTES as u32);
             manifest.sha256 = Some(key.version.clone());
-            Ok(Self { cache, manifest, last: None })
+            let store = Self::new(cache, manifest, is_needed);
+            store.cache.remove_files(std::slice::from_ref(&store.manifest.url)).await?;
+            Ok(store)
         }
 
         /// What is kept by that key, and its length; `None` where it is not all there.
@@ -259,19 +371,40 @@ mod web {
                     && manifest.sha256.as_ref() == Some(&key.version)
             };
             let known = manifest.filter(is_same).and_then(|manifest| manifest.total.map(|total| (manifest, total)));
-            Ok(known.map(|(manifest, total)| (Self { cache, manifest, last: None }, total)))
+            Ok(known.map(|(manifest, total)| (Self::new(cache, manifest, true), total)))
         }
 
         pub async fn append(&mut self, bytes: &[u8]) -> Result<()> {
+            if self.entry.is_gone.get() {
+                let reason = "the model's own files need the room".to_string();
+                return Err(Error::Storage { action: "keep converted weights".into(), reason, full: true });
+            }
             let idx = self.manifest.chunks.len();
             self.manifest.chunks.insert(idx);
-            self.cache.put(&self.manifest, Some((idx, bytes))).await
+            match self.cache.put(&self.manifest, Some((idx, bytes))).await {
+                // A session that cannot do without comes before others' speed.
+                Err(Error::Storage { full: true, .. }) if self.entry.is_needed => {
+                    make_room(&self.cache, None).await?;
+                    self.cache.put(&self.manifest, Some((idx, bytes))).await
+                }
+                done => done,
+            }
         }
 
-        /// Says that all of it is there.
+        /// Says that all of it is there. Copies of the same in another form go. A temporary one stays one.
         pub async fn finish(&mut self, total: u64) -> Result<()> {
+            let (name, model) = (self.manifest.url.clone(), self.manifest.model.clone());
+            if copies::is_temporary(&name) {
+                return Ok(());
+            }
             (self.manifest.kept, self.manifest.total) = (Kept::Whole, Some(total));
-            self.cache.put(&self.manifest, None).await
+            if let Err(error) = self.cache.put(&self.manifest, None).await {
+                self.manifest.kept = Kept::Partly;
+                return Err(error);
+            }
+            // A rival that cannot be removed takes some room, and is no reason to doubt this copy.
+            let _ = remove(&self.cache, |copy| copy.model == model && copies::is_rival(&copy.url, &name)).await;
+            Ok(())
         }
 
         pub async fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<()> {
@@ -296,7 +429,7 @@ mod web {
     }
 
     fn gone() -> Error {
-        super::storage_error("read streamed weights", "they were removed from this browser; load the model again")
+        storage_error("read streamed weights", "they were removed from this browser; load the model again")
     }
 }
 
@@ -309,7 +442,7 @@ mod tests {
         let large: Vec<u8> = (0..2 * CHUNK_BYTES + 12_345).map(|i| (i * 31 + (i >> 8)) as u8).collect();
         let key = BackingKey { model: "test".into(), name: "test".into(), version: String::new() };
         pollster::block_on(async {
-            let mut backing = Backing::create(&key, 2).await.unwrap();
+            let mut backing = Backing::create(&key, 2, true).await.unwrap();
             backing.append(SlotId(1), 4, &[5, 6, 7, 8]);
             for (idx, part) in large.chunks(1 << 20).enumerate() {
                 backing.append(SlotId(0), idx << 20, part);

@@ -89,6 +89,12 @@ pub enum Error {
         full: bool,
     },
 
+    /// The store is full, and what was made of the files gave way to the files.
+    #[error(
+        "the browser's storage is full, so that the model's own files are kept, and converted copies of weights are not"
+    )]
+    CopyGone,
+
     // ---- the model's files
     /// A file is not what its format demands, or shorter than it says.
     #[error("`{file}` is damaged: {reason}")]
@@ -203,6 +209,10 @@ impl Error {
                 "The model runs but cannot be kept for the next visit. Free some disk space or remove cached models.",
             ),
             Error::Storage { .. } => (FailureKind::Storage, "The model runs but is not kept for the next visit."),
+            Error::CopyGone => (
+                FailureKind::Storage,
+                "The model runs, and its weights are converted again with each load. Free some disk space or remove cached models to have it load faster.",
+            ),
             Error::Corrupt { .. } => (
                 FailureKind::Model,
                 "Load it again: no damaged copy was kept. If it happens again, choose another source.",

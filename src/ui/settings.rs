@@ -149,7 +149,7 @@ pub fn memory_words(level: MemoryLevel) -> (&'static str, &'static str) {
         }
         MemoryLevel::Quantize => (
             "small weights",
-            "As before, with weights of 8 bits where nothing smaller is chosen: about a quarter of the memory.",
+            "As before, with weights of 8 bits where nothing smaller is chosen: about a quarter of what weights of 32 bits take, half of 16.",
         ),
         MemoryLevel::Stream => (
             "layer by layer",

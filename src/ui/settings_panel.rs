@@ -62,9 +62,9 @@ pub fn SettingsPanel(
                     label="Precision"
                     options=&[
                         ("f32", "32 bit, exact"),
-                        ("f16", "16 bit, half the memory"),
-                        ("int8", "8 bit weights, a quarter"),
-                        ("int4", "4 bit weights, an eighth"),
+                        ("f16", "16 bit, for what is computed"),
+                        ("int8", "8 bit weights, a quarter of 32"),
+                        ("int4", "4 bit weights, tables in 8"),
                     ]
                     value=|settings| precision_name(settings.precision)
                     set=|settings, value| {

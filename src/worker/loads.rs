@@ -356,6 +356,7 @@ pub(super) async fn cached(remove: Option<&str>) -> Result<Vec<CachedModel>> {
     if let Some(model) = remove {
         cache.remove(model).await?;
     }
+    crate::engine::backing::remove_what_was_left_behind(&cache).await?;
     cache.list().await
 }
 

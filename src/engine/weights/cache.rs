@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::chunks::ChunkSet;
+use super::copies;
 use crate::engine::{Error, Result};
 use crate::protocol::CachedModel;
 
@@ -199,7 +200,7 @@ impl ModelCache {
             *bytes += manifest.kept_bytes();
             *has_weights |= manifest.kept == Kept::Whole && manifest.url.ends_with(".safetensors");
             // What was made of a file, named behind its address, is there for speed alone.
-            *is_whole &= manifest.kept != Kept::Partly || manifest.url.contains('#');
+            *is_whole &= manifest.kept != Kept::Partly || copies::is_copy(&manifest.url);
         }
         let mut models: BTreeMap<String, CachedModel> = BTreeMap::new();
         for ((model, _), (bytes, has_weights, is_whole)) in sources {
@@ -211,7 +212,11 @@ impl ModelCache {
         Ok(models.into_values().filter(|model| model.bytes > 0).collect())
     }
 
-    async fn manifests(&self) -> Result<Vec<Manifest>> {
+    /// What is known of every file.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn manifests(&self) -> Result<Vec<Manifest>> {
         let read = async {
             let transaction = self.database.transaction(&[MANIFESTS], TransactionMode::ReadOnly)?;
             transaction.object_store(MANIFESTS)?.get_all(None, None)?.await

@@ -34,6 +34,16 @@ impl ModelFiles {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
+    /// What the load wants to hear.
+    pub fn hooks(&self) -> &LoadHooks {
+        &self.hooks
+    }
+
+    /// Whether what is made of them may be kept beside them: natively nothing is, and nothing speaks against it.
+    pub fn may_be_kept(&self) -> bool {
+        true
+    }
+
     /// Where a file is.
     pub fn address(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
