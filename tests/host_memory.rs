@@ -15,11 +15,15 @@ use rill::protocol::{BackendChoice, Command, Event, JobId, LoadRequest, MemoryLe
 use rill::worker::{Attachment, Worker};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by the test that counts: the heap is everybody's.
+static COUNTER: Mutex<()> = Mutex::new(());
 
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
@@ -63,8 +67,10 @@ fn peak_of_load(device: &Device, level: MemoryLevel) -> usize {
 /// The heap that a page can make a load take at most: the largest pieces, as many as there can be.
 #[test]
 fn the_largest_pieces_that_can_be_asked_for_are_no_file_in_the_heap() {
-    let Some(gpu) = open_gpu() else { return };
-    drop(gpu);
+    let _alone = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
+    if open_gpu().is_none() {
+        return;
+    }
     let worker = Worker::new(models::folder().display().to_string(), |event| {
         if let Event::Failed { failure, .. } = event {
             panic!("{failure:?}");
@@ -92,6 +98,7 @@ fn the_largest_pieces_that_can_be_asked_for_are_no_file_in_the_heap() {
 
 #[test]
 fn weights_pass_through_the_heap_in_chunks() {
+    let _alone = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(gpu) = open_gpu() else { return };
     let device = Device::Gpu(gpu);
     let file = folder_of("all-MiniLM-L6-v2").join("model.safetensors");

@@ -205,6 +205,15 @@ impl Ladder {
         last_resort
     }
 
+    /// The same rung once more, on a device that is of use: a GPU that has failed is opened anew.
+    pub async fn again(&self, failed: &Choice) -> Result<Choice> {
+        let device = match &failed.device {
+            Device::Gpu(_) => Device::Gpu(self.gpu().await?),
+            other => other.clone(),
+        };
+        Ok(Choice { device, ..failed.clone() })
+    }
+
     /// Forgets what was measured.
     pub async fn forget(&self) {
         self.facts.forget().await;

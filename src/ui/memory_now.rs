@@ -21,11 +21,15 @@ pub fn MemoryNow(
 ) -> impl IntoView {
     let session = expect_context::<Session>();
     let report = RwSignal::new(None::<MemoryReport>);
+    // Counts how often it was opened: what asked for an earlier time ends.
+    let turn = RwSignal::new(0u32);
     Effect::new(move |_| {
+        turn.update_untracked(|turn| *turn += 1);
         if is_shown.get() {
+            let mine = turn.get_untracked();
             spawn_local(async move {
                 // The panel may be gone meanwhile, and its signals with it.
-                while is_shown.try_get_untracked() == Some(true) {
+                while turn.try_get_untracked() == Some(mine) {
                     if let Ok(now) = session.memory().await {
                         let _ = report.try_set(Some(now));
                     }

@@ -25,7 +25,7 @@ impl Worker {
         asked: &Asked,
         wish: &Wish<'_>,
     ) -> Option<Attempt> {
-        match self.with_less_memory(&failed.choice, failed.level, error, asked) {
+        match self.with_less_memory(&failed.choice, failed.level, error, asked).await {
             Some(next) => Some(next),
             None => self.on_next_rung(&failed.choice, error, tried, asked, wish).await,
         }
@@ -33,7 +33,7 @@ impl Worker {
 
     /// The same device at the next memory level, where `level` was refused for want of memory. No other backend takes its place, so that
     /// one that was asked for by name may do this too.
-    pub(super) fn with_less_memory(
+    pub(super) async fn with_less_memory(
         &self,
         failed: &Choice,
         level: MemoryLevel,
@@ -49,7 +49,8 @@ impl Worker {
         let next = fit::less_than(level, &failed.device, narrows)?;
         let (name, level, to) = (name_of(failed.backend), u8::from(level), u8::from(next));
         let reason = format!("{name}: at memory level {to}, since at level {level} {error}");
-        Some(Attempt { choice: Choice { reason, ..failed.clone() }, level: next })
+        let again = self.ladder.again(failed).await.ok()?;
+        Some(Attempt { choice: Choice { reason, ..again }, level: next })
     }
 
     /// The next rung, at the memory level that was asked for.

@@ -186,10 +186,13 @@ impl Worker {
                 Ok(given) => return Ok(Terms::of(&choice, given)),
                 Err(error) => error,
             };
-            let next = match fits.get().and_then(|level| self.with_less_memory(&choice, level, &error, asked)) {
-                Some(next) => Some(next),
-                None if may_fall => self.on_next_rung(&choice, &error, tried, asked, &wish).await,
+            let less = match fits.get() {
+                Some(level) => self.with_less_memory(&choice, level, &error, asked).await,
                 None => None,
+            };
+            let next = match less {
+                None if may_fall => self.on_next_rung(&choice, &error, tried, asked, &wish).await,
+                less => less,
             };
             let Some(next) = next else { return forget_damaged(asked, Err(error)).await };
             self.say_next(job, &choice, &next);

@@ -43,7 +43,7 @@ impl Worker {
 
 /// What to say where the model in f32 could not be loaded, or could not answer, beside the one that holds `held` bytes. Whatever became
 /// of the device meanwhile, that one is not given up for it: its next job brings it back if it has to.
-fn beside(error: Error, backend: &str, held: u64, asked: &Asked) -> Error {
+fn beside(error: Error, backend: &'static str, held: u64, asked: &Asked) -> Error {
     match error {
         Error::Budget { budget_mb, figures, .. } => {
             let (held, budget) = (megabytes(held), megabytes(asked.budget_bytes().unwrap_or(0)));
@@ -53,9 +53,14 @@ fn beside(error: Error, backend: &str, held: u64, asked: &Asked) -> Error {
             let hint = format!("{whose}. Raise the budget, or take it away for as long as this is measured");
             Error::Budget { budget_mb, figures, hint }
         }
-        error if error.is_of_backend() => Error::Input(format!(
-            "the model in f32, to be compared with, could not be on {backend} beside this one ({error}); this one goes on"
-        )),
+        error if error.is_of_memory() => {
+            let reason = format!("the model in f32, to be compared with, has no room beside this one ({error})");
+            Error::Exhausted { what: backend.into(), reason }
+        }
+        error if error.is_of_backend() => {
+            let reason = format!("the model in f32, to be compared with, could not run beside this one ({error})");
+            Error::BackendUnavailable { backend, reason }
+        }
         error => error,
     }
 }
