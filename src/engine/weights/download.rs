@@ -223,7 +223,8 @@ impl ChunkFile {
 
     /// A chunk from the network; shorter than the others only at the end of the file.
     async fn fetch_chunk(&self, idx: u32) -> Result<Vec<u8>> {
-        let mut chunk = Vec::new();
+        // A vector that grows by itself ends up with twice the room.
+        let mut chunk = Vec::with_capacity(self.manifest.borrow().chunk_len(idx) as usize);
         let mut retries = 0;
         loop {
             let before = chunk.len();

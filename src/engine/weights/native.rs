@@ -132,9 +132,11 @@ impl ChunkFile {
     /// [`Error::Fetch`] where the file cannot be read, [`Error::Cancelled`].
     pub async fn chunk(self: Rc<Self>, idx: u32) -> Result<Vec<u8>> {
         self.hooks.cancel.check()?;
-        let mut chunk = Vec::new();
+        let first = u64::from(idx) * self.chunk_bytes;
+        // A vector that grows by itself ends up with twice the room.
+        let mut chunk = Vec::with_capacity(self.total.saturating_sub(first).min(self.chunk_bytes) as usize);
         let mut file = self.file.borrow_mut();
-        let at = SeekFrom::Start(u64::from(idx) * self.chunk_bytes);
+        let at = SeekFrom::Start(first);
         let read = file.seek(at).and_then(|_| (&mut *file).take(self.chunk_bytes).read_to_end(&mut chunk));
         read.map_err(|error| self.refused(&error.to_string()))?;
         self.received.set((self.received.get() + chunk.len() as u64).min(self.total));
