@@ -122,7 +122,8 @@ test('single keys record, stop, choose a model and help, and leave typing alone'
 
   await keyboard.press('r');
   await expect(rill.stop).toBeVisible();
-  await expect(rill.clock).toContainText('0:01');
+  // A page that is busy may be asked too late for the first second.
+  await expect(rill.clock).toContainText(/0:0[1-9]/);
   await keyboard.press('Space');
   await expect(rill.record).toBeVisible();
   await expect(rill.status).toContainText('Done', LOAD);
