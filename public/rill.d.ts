@@ -223,6 +223,8 @@ export interface Matches {
   scores: number[][];
   imageEmbeddings: number[][];
   textEmbeddings: number[][];
+  /** The model's own: a picture's scores are the softmax of its dot products with the texts, multiplied by this. */
+  logitScale: number;
 }
 
 export interface Transcript {

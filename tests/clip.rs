@@ -105,6 +105,13 @@ fn agrees(device: Device, precision: Precision, tolerance: f32) {
         let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at);
         assert_eq!(best, Some(i), "the first six texts name the six pictures");
     }
+    for (i, row) in got.image_embeddings.iter().enumerate() {
+        let logits = numbers(&expected["logits_per_image"][i]);
+        let cosines = got.text_embeddings.iter().map(|text| row.iter().zip(text).map(|(a, b)| a * b).sum::<f32>());
+        let scaled: Vec<f32> = cosines.map(|cosine| got.logit_scale * cosine).collect();
+        let off = distance(&scaled, &logits) / got.logit_scale;
+        assert!(off < tolerance, "scaled cosines of picture {i} are off by {off}");
+    }
     for (kind, got) in [("image_embeds", &got.image_embeddings), ("text_embeds", &got.text_embeddings)] {
         for (i, got) in got.iter().enumerate() {
             let off = distance(got, &numbers(&expected[kind][i]));

@@ -211,12 +211,13 @@ impl ImageTextModel {
         // Progress counts pictures.
         let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
         let text_embeddings = self.embed_texts(texts, &mut quiet).await?.vectors;
-        let scale = self.logit_scale(&mut quiet).await?;
+        let logit_scale = self.logit_scale(&mut quiet).await?;
         let image_embeddings = self.embed_pictures(count, picture, watch).await?;
-        let of_picture =
-            |picture: &Vec<f32>| softmax(text_embeddings.iter().map(|text| f64::from(scale) * dot(picture, text)));
+        let of_picture = |picture: &Vec<f32>| {
+            softmax(text_embeddings.iter().map(|text| f64::from(logit_scale) * dot(picture, text)))
+        };
         let scores = image_embeddings.iter().map(of_picture).collect();
-        Ok(Matches { scores, image_embeddings, text_embeddings })
+        Ok(Matches { scores, image_embeddings, text_embeddings, logit_scale })
     }
 
     /// What cosines are multiplied with.

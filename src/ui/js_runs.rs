@@ -133,8 +133,8 @@ async fn match_pictures(pipeline: Pipeline, input: JsValue, options: JsValue) ->
     }
     let (pictures, _) = pictures(&input, expected)?;
     let pending = pipeline.match_pictures(pictures, texts(&input)?, given.batch_size()?, progress(&given)?);
-    let Matches { scores, image_embeddings, text_embeddings } = settled(pending, &given).await?;
-    to_js(&Matched { scores, image_embeddings, text_embeddings })
+    let Matches { scores, image_embeddings, text_embeddings, logit_scale } = settled(pending, &given).await?;
+    to_js(&Matched { scores, image_embeddings, text_embeddings, logit_scale })
 }
 
 /// The job's result; its signal cancels it.
@@ -237,4 +237,5 @@ struct Matched {
     scores: Vec<Vec<f32>>,
     image_embeddings: Vec<Vec<f32>>,
     text_embeddings: Vec<Vec<f32>>,
+    logit_scale: f32,
 }
