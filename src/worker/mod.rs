@@ -155,9 +155,13 @@ impl Worker {
                 let cancel = self.begin(job);
                 (job, self.embed(job, pipeline, &texts, batch_size, &cancel).await)
             }
-            Command::FillMask { job, pipeline, texts, top_k } => {
+            Command::HiddenStates { job, pipeline, texts, batch_size } => {
                 let cancel = self.begin(job);
-                (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+                (job, self.hidden_states(job, pipeline, &texts, batch_size, &cancel).await)
+            }
+            Command::FillMask { job, pipeline, texts, top_k, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.fill_mask(job, pipeline, &texts, top_k, batch_size, &cancel).await)
             }
             Command::MeasureQuality { job, pipeline } => {
                 let cancel = self.begin(job);
