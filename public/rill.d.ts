@@ -167,11 +167,11 @@ export interface HiddenStates {
 
 export interface BatchOptions {
   /**
-   * Most inputs that are computed at once, a whole number from 1. Default: what suits the device. Shapes are fixed when a model is loaded,
-   * so a batch is the largest recorded one that the number allows: of pictures the powers of two up to 16 (up to 8 or 4 where a picture has
-   * many patches), of texts one, eight, and as many as have 1024 tokens together (32 of 32 tokens, 2 of 512; CLIP: 1, 8 or 32 short
-   * texts, 4 long ones). A number above the largest changes nothing, one between two of them leaves part of a batch empty or takes the
-   * smaller.
+   * Most inputs that are computed at once, a whole number from 1. Default: what suits the device. Shapes are fixed when a model is loaded:
+   * - pictures go in the powers of two up to 16 (up to 8 or 4 where a picture has many patches), the last of them partly empty if need be;
+   * - texts go one by one or as many as have 1024 tokens together, padded to 32, 64, 128, 256 or 512 (32 of 32 tokens, 2 of 512), those
+   *   of up to 32 tokens also eight at once; CLIP's by 1, 8 or 32 of up to 16 tokens, or 4. The largest that the number allows is taken.
+   * A number above the largest changes nothing.
    */
   batchSize?: number;
   /** Hears how many inputs are done, of how many. */

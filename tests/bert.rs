@@ -269,3 +269,43 @@ fn weights_of_another_kind_are_named_with_a_way_out() {
     assert!(message.contains("`pytorch_model.bin` alone; expected `model.safetensors`"), "{message}");
     assert!(message.contains("refs/pr"), "{message}");
 }
+
+#[test]
+fn a_checkpoint_that_judges_texts_is_refused_by_the_name_of_its_head() {
+    let folder = renamed("judging", "", "");
+    let file = folder.join("model.safetensors");
+    let stored = std::fs::read(&file).expect("the weights");
+    let tensors = safetensors::SafeTensors::deserialize(&stored).expect("a checkpoint");
+    let head = vec![0; 2 * 32 * 4];
+    let head = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![2, 32], &head).expect("a matrix");
+    let all = tensors.tensors().into_iter().chain([("classifier.weight".to_string(), head)]);
+    std::fs::write(&file, safetensors::serialize(all, None).expect("a checkpoint")).expect("a file");
+    let loading =
+        std::panic::catch_unwind(|| models::load_embedding(models::processor(), folder.to_str().expect("letters")));
+    let message = *loading.err().expect("no model").downcast::<String>().expect("a message");
+    assert!(message.contains("trained to judge texts (its checkpoint has `classifier.weight`)"), "{message}");
+}
+
+/// Older repositories have no `tokenizer.json`.
+#[test]
+fn a_vocabulary_alone_gives_the_references_tokens() {
+    let folder = renamed("vocabulary", "tokenizer.json", "unused.json");
+    let json = std::fs::read_to_string(folder.join("unused.json")).expect("the tokenizer");
+    let tokenizer: Value = serde_json::from_str(&json).expect("JSON");
+    let vocabulary = tokenizer["model"]["vocab"].as_object().expect("a vocabulary");
+    let mut tokens: Vec<(u64, &str)> =
+        vocabulary.iter().map(|(token, id)| (id.as_u64().expect("an id"), token.as_str())).collect();
+    tokens.sort_unstable();
+    let lines: Vec<&str> = tokens.into_iter().map(|(_, token)| token).collect();
+    std::fs::write(folder.join("vocab.txt"), lines.join("\n")).expect("a file");
+    let mut model = load_embedding_as(models::processor(), folder.to_str().expect("a path in letters"), Precision::F32);
+    assert_eq!(model.mask_token(), Some("[MASK]"));
+    let golden = golden("bert");
+    let cancel = CancelFlag::default();
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+    let got = pollster::block_on(model.hidden_states(&texts(&golden["embeddings"]), None, &mut watch)).expect("states");
+    for (item, got) in golden["embeddings"].as_array().expect("items").iter().zip(&got.states) {
+        let ids: Vec<f32> = got.ids.iter().map(|&id| id as f32).collect();
+        assert_eq!(ids, floats(&item["ids"]), "{}", item["text"]);
+    }
+}

@@ -1,5 +1,6 @@
 //! Pictures and texts in one space: CLIP's two towers, each on a session of its own, and how well they fit.
 
+use super::batch::POSITIONS_OF_A_RUN;
 use super::embed::{Embeddings, at_once};
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
@@ -248,11 +249,14 @@ impl ImageTextModel {
         Ok(scale)
     }
 
-    /// The shape for the next texts, whose lengths are ascending: the one with the least positions for each text that it takes.
+    /// The shape for the next texts, whose lengths are ascending: the one that costs the least for each text that it takes.
     fn text_batch_for(&self, rest: &[usize], ids: &[Vec<u32>]) -> Result<TextBatch> {
         let fits = |batch: &&TextBatch| rest.iter().take(batch.n_texts).all(|&i| ids[i].len() <= batch.seq_len);
-        let positions = |batch: &&TextBatch| (batch.n_texts * batch.seq_len).div_ceil(rest.len().min(batch.n_texts));
-        let best = self.texts.batches.iter().filter(fits).min_by_key(positions);
+        let cost = |batch: &TextBatch| {
+            let n_positions = batch.n_texts * batch.seq_len + POSITIONS_OF_A_RUN;
+            n_positions as f64 / rest.len().min(batch.n_texts) as f64
+        };
+        let best = self.texts.batches.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         best.cloned().ok_or_else(|| Error::Internal("no shape holds the next text".into()))
     }
 }
