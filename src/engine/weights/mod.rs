@@ -32,7 +32,7 @@ pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
 pub use position_grid::PositionGrid;
-pub use reference::Reference;
+pub use reference::{HubRepository, Reference};
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};
