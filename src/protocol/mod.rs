@@ -8,6 +8,7 @@ mod load;
 mod picture;
 mod probe;
 mod quality;
+pub mod reference;
 mod run;
 mod text;
 

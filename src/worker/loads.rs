@@ -7,8 +7,9 @@ use crate::engine::load::{Given, LoadOptions, LoadStep, Place, load_into};
 use crate::engine::memory::MemoryOptions;
 use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
-use crate::engine::weights::{LoadHooks, ModelFiles, Reference};
+use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::protocol::reference::Reference;
 use crate::protocol::{
     BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
     MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Precision, Source,

@@ -21,8 +21,8 @@ mod web {
     use wasm_bindgen::prelude::*;
     use wasm_bindgen_futures::JsFuture;
     use web_sys::{
-        ColorSpaceConversion, ImageBitmap, ImageBitmapOptions, OffscreenCanvas, OffscreenCanvasRenderingContext2d,
-        PremultiplyAlpha, WorkerGlobalScope,
+        Blob, ColorSpaceConversion, ImageBitmap, ImageBitmapOptions, OffscreenCanvas,
+        OffscreenCanvasRenderingContext2d, PremultiplyAlpha, WorkerGlobalScope,
     };
 
     /// Pixels of a side that are never needed: models look at a few hundred, and four times the memory would be held.
@@ -33,8 +33,8 @@ mod web {
     /// # Errors
     /// [`Error::Input`] that names the file where the browser cannot decode it.
     pub async fn decode(file: &File) -> Result<Pixels> {
-        let name =
-            file.dyn_ref::<web_sys::File>().map_or_else(|| "the picture".into(), |file| format!("`{}`", file.name()));
+        let (name, file) = file;
+        let name = if name.is_empty() { "the picture".into() } else { format!("`{name}`") };
         let refused = |error: JsValue| {
             let why = words(&error);
             Error::Input(format!(
@@ -53,7 +53,7 @@ mod web {
     }
 
     /// The decoded file, `width` pixels wide where that is given.
-    async fn bitmap(file: &File, width: Option<u32>) -> std::result::Result<ImageBitmap, JsValue> {
+    async fn bitmap(file: &Blob, width: Option<u32>) -> std::result::Result<ImageBitmap, JsValue> {
         let scope: WorkerGlobalScope = js_sys::global().dyn_into()?;
         let options = ImageBitmapOptions::new();
         options.set_premultiply_alpha(PremultiplyAlpha::None);

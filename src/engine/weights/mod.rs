@@ -18,7 +18,6 @@ pub mod list;
 mod native;
 pub mod parcels;
 mod position_grid;
-pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -31,7 +30,6 @@ pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
 pub use position_grid::PositionGrid;
-pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};
