@@ -86,10 +86,26 @@ fn a_text_that_is_too_long_keeps_its_end() {
     let cancel = CancelFlag::default();
     let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
     let two = [long.clone(), "dog".into()];
-    assert_eq!(pollster::block_on(model.embed_texts(&two, &mut watch)).expect("counted").n_cut, 1);
+    assert_eq!(pollster::block_on(model.embed_texts(&two, None, &mut watch)).expect("counted").n_cut, 1);
     // No text at all is one too: it has a beginning and an end.
-    let vectors = pollster::block_on(model.embed_texts(&[long, String::new()], &mut watch)).expect("vectors").vectors;
+    let vectors =
+        pollster::block_on(model.embed_texts(&[long, String::new()], Some(1), &mut watch)).expect("vectors").vectors;
     assert!(vectors.iter().all(|vector| vector.len() == 256));
+}
+
+#[test]
+fn texts_are_read_in_batches_no_larger_than_asked_for_and_progress_ends_at_all() {
+    let mut model = load(processor(), emoji(), Precision::F32);
+    let texts = vec!["dog".to_string(); 8];
+    let mut told = |batch_size| {
+        let (cancel, mut told) = (CancelFlag::default(), Vec::new());
+        let mut on_progress = |share| told.push(share);
+        let mut watch = Watch { cancel: &cancel, on_progress: &mut on_progress };
+        pollster::block_on(model.embed_texts(&texts, batch_size, &mut watch)).expect("vectors");
+        told
+    };
+    assert_eq!(told(Some(1)).len(), 9);
+    assert_eq!(told(None), [0.0, 1.0]);
 }
 
 /// Every picture against every word, at once and with more texts than a batch holds.

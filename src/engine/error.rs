@@ -6,6 +6,11 @@ use crate::protocol::{Failure, FailureKind};
 /// What the engine's functions return.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// How to name one of several inputs in an error: `text 3 of 12`; `the text` where there is one.
+pub(super) fn which(kind: &str, idx: usize, total: usize) -> String {
+    if total == 1 { format!("the {kind}") } else { format!("{kind} {} of {total}", idx + 1) }
+}
+
 /// Everything that can go wrong in the engine, grouped by who can do something about it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {

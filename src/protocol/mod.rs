@@ -4,6 +4,7 @@
 //! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples, pictures and dropped files travel
 //! beside the command and never through serde; weights never cross the boundary at all.
 
+mod hidden;
 mod load;
 mod picture;
 mod probe;
@@ -12,6 +13,7 @@ pub mod reference;
 mod run;
 mod text;
 
+pub use hidden::*;
 pub use load::*;
 pub use picture::*;
 pub use probe::*;
@@ -104,6 +106,17 @@ pub enum Command {
         /// Most texts that are computed at once; `None` for what suits the device.
         batch_size: Option<u32>,
     },
+    /// Read a model's last hidden state for each token of texts; closed by [`Event::HiddenStates`].
+    HiddenStates {
+        /// The job.
+        job: JobId,
+        /// A loaded encoder of texts.
+        pipeline: PipelineId,
+        /// The texts.
+        texts: Vec<String>,
+        /// Most texts that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
+    },
     /// Find words for the gaps in texts; closed by [`Event::Filled`].
     FillMask {
         /// The job.
@@ -114,6 +127,8 @@ pub enum Command {
         texts: Vec<String>,
         /// Candidates for each gap.
         top_k: u32,
+        /// Most texts that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
     },
     /// Write a text for each text; news by [`Event::Generating`], closed by [`Event::Generated`].
     Generate {
@@ -290,6 +305,17 @@ pub enum Event {
         /// Milliseconds from command to answer.
         total_ms: f64,
     },
+    /// Answer to [`Command::HiddenStates`].
+    HiddenStates {
+        /// The job.
+        job: JobId,
+        /// One for each text, in order.
+        states: Vec<HiddenState>,
+        /// How many texts were longer than the model takes, and were cut.
+        n_cut: u32,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
     /// Answer to [`Command::FillMask`].
     Filled {
         /// The job.
@@ -392,6 +418,7 @@ impl Event {
             | Event::Usable { job, .. }
             | Event::Loaded { job, .. }
             | Event::BatchProgress { job, .. }
+            | Event::HiddenStates { job, .. }
             | Event::Filled { job, .. }
             | Event::Generating { job, .. }
             | Event::Generated { job, .. }
@@ -420,6 +447,7 @@ impl Event {
                 | Event::Loaded { .. }
                 | Event::Transcribed { .. }
                 | Event::Embedded { .. }
+                | Event::HiddenStates { .. }
                 | Event::Filled { .. }
                 | Event::Generated { .. }
                 | Event::Classified { .. }

@@ -99,6 +99,21 @@ impl std::fmt::Display for Reference {
     }
 }
 
+impl Reference {
+    /// What a model is called for short: the repository's name without its owner, with the revision where that is another than the usual;
+    /// the last part of an address.
+    pub fn title(&self) -> String {
+        match self {
+            Reference::Hub(repository) => {
+                // A revision may hold slashes of its own.
+                let owner = repository.id.find('/').map_or(0, |slash| slash + 1);
+                repository.to_string()[owner..].to_string()
+            }
+            Reference::Address(address) => address.rsplit('/').next().unwrap_or(address).to_string(),
+        }
+    }
+}
+
 impl HubRepository {
     /// `owner/name` or `name`, with `@revision` or without; `None` where it is none.
     pub fn parse(text: &str) -> Option<Self> {
@@ -157,6 +172,15 @@ mod tests {
         assert_eq!(hub("https://huggingface.co/a/b/resolve/0123abc/config.json"), "a/b@0123abc");
         assert_eq!(hub("https://hf.co/a/b/blob/refs/pr/7/model.safetensors"), "a/b@refs/pr/7");
         assert_eq!(hub("https://huggingface.co/a/b/resolve/refs%2Fpr%2F7/config.json"), "a/b@refs/pr/7");
+    }
+
+    #[test]
+    fn reference_is_called_by_its_name_and_revision() {
+        let title = |text| Reference::parse(text).unwrap().title();
+        assert_eq!(title("owner/name"), "name");
+        assert_eq!(title("t5-small"), "t5-small");
+        assert_eq!(title("owner/name@refs/pr/7"), "name@refs/pr/7");
+        assert_eq!(title("https://example.org/models/mine/"), "mine");
     }
 
     #[test]

@@ -65,7 +65,8 @@ fn walk<'a>(
             if portion.length() == 0 {
                 return Ok(());
             }
-            for entry in portion.iter().filter_map(|entry| entry.dyn_into::<FileSystemEntry>().ok()) {
+            // Not every browser has a name for what these are, so it cannot be asked for.
+            for entry in portion.iter().map(JsCast::unchecked_into::<FileSystemEntry>) {
                 if !is_hidden(&entry.name()) {
                     walk(entry, files).await?;
                 }

@@ -14,7 +14,7 @@ use super::shortcuts;
 use super::state::work::{Panel, Phase, Work};
 use super::state::writing::Piece;
 use super::work_status::WorkStatus;
-use crate::protocol::FinishReason;
+use crate::protocol::{FinishReason, MOST_BEAMS, MOST_NEW_TOKENS};
 
 /// What the embedded model was made for.
 const NUMBERS: [&str; 5] = [
@@ -244,7 +244,7 @@ fn Options() -> impl IntoView {
                 <Number
                     label="Most tokens"
                     hint="A token is about three quarters of a word."
-                    between=(1.0, 4096.0)
+                    between=(1.0, f64::from(MOST_NEW_TOKENS))
                     empty="what the model says"
                     value=|settings| settings.generate.max_tokens.map(f64::from)
                     set=|settings, number| settings.generate.max_tokens = number.map(|number| number as u32)
@@ -276,7 +276,7 @@ fn Options() -> impl IntoView {
                 <Number
                     label="Beams"
                     hint="Texts that are weighed side by side; 1 for none."
-                    between=(1.0, 8.0)
+                    between=(1.0, f64::from(MOST_BEAMS))
                     value=|settings| Some(f64::from(settings.generate.num_beams))
                     set=|settings, number| settings.generate.num_beams = number.unwrap_or(1.0) as u32
                 />

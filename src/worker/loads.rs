@@ -268,7 +268,7 @@ impl Asked {
         let from = if self.hub_id.is_empty() { "From an address or files of yours." } else { "From the model hub." };
         ModelInfo {
             id: self.id.clone(),
-            title: self.id.rsplit('/').next().unwrap_or(&self.id).into(),
+            title: Reference::parse(&self.id).map_or_else(|_| self.id.clone(), |reference| reference.title()),
             summary: from.into(),
             task: model.task(),
             multilingual: matches!(model, Model::Speech(model) if model.languages().len() > 1),

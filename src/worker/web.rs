@@ -1,5 +1,6 @@
 //! The wiring to `postMessage`: `{message, samples, files}`, see `ui::client`.
 
+use super::own_models::own_models;
 use super::{Attachment, Worker};
 use crate::protocol::{Command, Event};
 use js_sys::{Array, Float32Array, Object, Reflect};
@@ -15,7 +16,7 @@ pub fn start() {
     let here = here.ok().and_then(|href| href.as_string()).unwrap_or_default();
     let app_url = Url::new_with_base("./", &here).map_or(here, |url| url.href());
     let poster = scope.clone();
-    let worker = Worker::new(app_url, move |event| post(&poster, &event));
+    let worker = Worker::new(app_url.clone(), move |event| post(&poster, &event));
     let listener = worker.clone();
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let data = message.data();
@@ -36,7 +37,10 @@ pub fn start() {
     });
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
-    worker.ready();
+    wasm_bindgen_futures::spawn_local(async move {
+        let own = own_models(&scope, &app_url).await;
+        worker.ready(&own);
+    });
 }
 
 /// A `Blob`, a `File`, or one of them with its path: `[path, blob]`.

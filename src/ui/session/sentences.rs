@@ -158,7 +158,7 @@ impl Session {
         spawn_local(async move {
             let start = now_ms();
             let text = gapped.replace(GAP, &mask);
-            let pending = pipeline.fill_mask(vec![text], N_CANDIDATES, move |event| state.apply(event));
+            let pending = pipeline.fill_mask(vec![text], N_CANDIDATES, None, move |event| state.apply(event));
             let Some(mut results) = self.follow(Panel::Gap, run, 1, pending).await else { return };
             sentences.candidates.set(results.pop().unwrap_or_default());
             self.finish(Panel::Gap, now_ms() - start);
