@@ -212,8 +212,13 @@ fn Text(piece: Piece, several: bool) -> impl IntoView {
     let state = expect_context::<Session>().state;
     let (text, finish) = (piece.text.clone(), piece.finish.clone());
     let is_growing = {
-        let finish = finish.clone();
-        move || finish.with(Option::is_none) && state.work(Panel::Write).with(|work| work.phase == Phase::Working)
+        let (text, finish) = (text.clone(), finish.clone());
+        // Of several, those whose turn has come.
+        move || {
+            finish.with(Option::is_none)
+                && (!several || !text.with(String::is_empty))
+                && state.work(Panel::Write).with(|work| work.phase == Phase::Working)
+        }
     };
     let end = move || {
         (finish.get() == Some(FinishReason::MaxTokens))

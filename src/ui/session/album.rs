@@ -89,7 +89,9 @@ async fn read(file: &File) -> Result<(u32, u32), String> {
     if file.size() == 0.0 {
         return Err("the file is empty.".into());
     }
-    if !kind.is_empty() && !kind.starts_with("image/") {
+    // Some systems and servers call everything that they do not know a stream of bytes: then the decoder knows better.
+    let is_unknown = kind.is_empty() || kind == "application/octet-stream";
+    if !is_unknown && !kind.starts_with("image/") {
         return Err(format!("it is no picture ({kind})."));
     }
     if file.size() > LARGEST_FILE {
