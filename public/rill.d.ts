@@ -42,8 +42,8 @@ export interface Rill {
   /** What the engine holds in memory now, whatever is under way. */
   memory(): Promise<MemoryReport>;
   /**
-   * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`, or the
-   * address of a folder with its files. Progress is that of the page's own loader.
+   * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
+   * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
    */
   load(id: string, options?: LoadOptions): Promise<Pipeline>;
 }
@@ -55,8 +55,12 @@ export interface LoadOptions {
   precision?: Precision;
   /** Folder that holds the model folders, relative to the page. Default: the app's own `models/`, then the model hub. */
   baseUrl?: string;
-  /** The model's own files (`config.json`, `model.safetensors`, ...), picked or dropped: nothing is fetched, `id` is only its name. */
-  files?: File[];
+  /**
+   * The model's own files (`config.json`, `model.safetensors`, ...), picked or dropped: nothing is fetched, `id` is only its name.
+   * Files of a folder inside (`1_Pooling/config.json`) are known by their paths: by `webkitRelativePath` where a folder was picked, otherwise
+   * as an object `{ 'config.json': file, '1_Pooling/config.json': file }`. The paths may begin with the model's own folder.
+   */
+  files?: File[] | Record<string, Blob>;
   /** Bytes fetched with one request. Default 4 MiB; what is less than 64 KiB or more than 16 MiB is taken as these. */
   chunkBytes?: number;
   /** Threads on the WASM backend. Default: one on each of the processor's cores, at most eight. */

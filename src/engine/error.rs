@@ -1,5 +1,6 @@
 //! The engine's one error type: what happened, what was expected, what to do.
 
+use crate::protocol::reference::NoReference;
 use crate::protocol::{Failure, FailureKind};
 
 /// What the engine's functions return.
@@ -149,6 +150,12 @@ pub enum Error {
     /// One of our own invariants broke.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<NoReference> for Error {
+    fn from(NoReference(why): NoReference) -> Self {
+        Error::Input(why)
+    }
 }
 
 impl Error {

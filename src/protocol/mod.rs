@@ -10,6 +10,7 @@ mod memory;
 mod picture;
 mod probe;
 mod quality;
+pub mod reference;
 mod run;
 mod text;
 

@@ -4,8 +4,10 @@ use std::ops::RangeInclusive;
 
 use js_sys::{Array, Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, File, Url};
+use web_sys::{AbortSignal, Blob, File, Url};
 
+use super::client::with_path;
+use super::files_in::path_of;
 use crate::protocol::{
     BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, MemoryLevel, PipelineInfo, Precision,
     Source, SpeechTask, TranscribeOptions,
@@ -99,11 +101,22 @@ impl<'a> Given<'a> {
 
     /// The files of a model, for a load that takes them instead of an address.
     pub fn files(&self) -> Result<Option<Array>, JsValue> {
-        let wrong = || self.wrong("files", "an array of File, not empty");
-        let Some(files) = self.value("files") else { return Ok(None) };
-        let files = files.dyn_into::<Array>().map_err(|_| wrong())?;
-        let usable = files.length() > 0 && files.iter().all(|file| file.is_instance_of::<File>());
-        if usable { Ok(Some(files)) } else { Err(wrong()) }
+        let wrong = || self.wrong("files", "an array of File or an object of Blobs by their paths, not empty");
+        let Some(given) = self.value("files") else { return Ok(None) };
+        let file = |file: JsValue| file.dyn_into::<File>().ok().map(|file| with_path(&path_of(&file), &file));
+        let files: Option<Array> = match given.dyn_into::<Array>() {
+            Ok(files) => files.iter().map(file).collect::<Option<Vec<_>>>().map(|files| files.into_iter().collect()),
+            Err(given) => {
+                let object = given.dyn_into::<Object>().map_err(|_| wrong())?;
+                let entry = |entry: JsValue| {
+                    let entry = entry.unchecked_into::<Array>();
+                    Some(with_path(&entry.get(0).as_string()?, &entry.get(1).dyn_into::<Blob>().ok()?))
+                };
+                let entries = Object::entries(&object);
+                entries.iter().map(entry).collect::<Option<Vec<_>>>().map(|files| files.into_iter().collect())
+            }
+        };
+        files.filter(|files| files.length() > 0).map(Some).ok_or_else(wrong)
     }
 
     /// How to generate text.

@@ -21,8 +21,8 @@ mod web {
     use wasm_bindgen::prelude::*;
     use wasm_bindgen_futures::JsFuture;
     use web_sys::{
-        ColorSpaceConversion, ImageBitmap, ImageBitmapOptions, OffscreenCanvas, OffscreenCanvasRenderingContext2d,
-        PremultiplyAlpha, ResizeQuality, WorkerGlobalScope,
+        Blob, ColorSpaceConversion, ImageBitmap, ImageBitmapOptions, OffscreenCanvas,
+        OffscreenCanvasRenderingContext2d, PremultiplyAlpha, ResizeQuality, WorkerGlobalScope,
     };
 
     /// Pixels of a side that are never needed: models look at a few hundred, and the canvas and its copy would each be as large.
@@ -35,8 +35,8 @@ mod web {
     /// # Errors
     /// [`Error::Input`] that names the file where the browser cannot decode it.
     pub async fn decode(file: &File) -> Result<Pixels> {
-        let name =
-            file.dyn_ref::<web_sys::File>().map_or_else(|| "the picture".into(), |file| format!("`{}`", file.name()));
+        let (name, file) = file;
+        let name = if name.is_empty() { "the picture".into() } else { format!("`{name}`") };
         let refused = |error: JsValue| {
             let why = words(&error);
             Error::Input(format!(
@@ -56,7 +56,7 @@ mod web {
     }
 
     /// The decoded file.
-    async fn bitmap(file: &File) -> std::result::Result<ImageBitmap, JsValue> {
+    async fn bitmap(file: &Blob) -> std::result::Result<ImageBitmap, JsValue> {
         let scope: WorkerGlobalScope = js_sys::global().dyn_into()?;
         JsFuture::from(scope.create_image_bitmap_with_blob_and_image_bitmap_options(file, &options())?)
             .await?

@@ -23,7 +23,7 @@ pub fn start() {
         let part = |name: &str| Reflect::get(&data, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let attachment = match (part("samples").dyn_into::<Float32Array>(), part("files").dyn_into::<Array>()) {
             (Ok(samples), _) => Attachment::Samples(samples.to_vec()),
-            (_, Ok(files)) => Attachment::Files(files.iter().filter_map(|file| file.dyn_into::<Blob>().ok()).collect()),
+            (_, Ok(files)) => Attachment::Files(files.iter().filter_map(file).collect()),
             _ => Attachment::None,
         };
         match serde_wasm_bindgen::from_value::<Command>(part("message")) {
@@ -41,6 +41,18 @@ pub fn start() {
         let own = own_models(&scope, &app_url).await;
         worker.ready(&own);
     });
+}
+
+/// A `Blob`, a `File`, or one of them with its path: `[path, blob]`.
+fn file(item: JsValue) -> Option<super::File> {
+    match item.dyn_into::<Array>() {
+        Ok(pair) => Some((pair.get(0).as_string()?, pair.get(1).dyn_into::<Blob>().ok()?)),
+        Err(item) => {
+            let blob = item.dyn_into::<Blob>().ok()?;
+            let name = blob.dyn_ref::<web_sys::File>().map(web_sys::File::name).unwrap_or_default();
+            Some((name, blob))
+        }
+    }
 }
 
 fn post(scope: &DedicatedWorkerGlobalScope, event: &Event) {

@@ -200,7 +200,7 @@ impl ModelCard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::weights::HubRepository;
+    use crate::protocol::reference::HubRepository;
     use std::collections::HashSet;
 
     #[test]
