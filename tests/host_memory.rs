@@ -50,7 +50,7 @@ fn peak_of_load(device: &Device, level: MemoryLevel) -> usize {
         device: device.clone(),
     };
     let files = ModelFiles::folder(folder_of("all-MiniLM-L6-v2"), LoadHooks::default()).in_chunks(1 << 20);
-    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes: None }, lanes: 3 };
+    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes: None }, lanes: 3, batch_size: 1 };
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let loaded = pollster::block_on(load(&choice, &files, &options, &CancelFlag::default(), &mut |_| ()));

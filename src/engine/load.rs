@@ -33,11 +33,13 @@ pub struct LoadOptions {
     pub memory: MemoryOptions,
     /// How many chunks of files may be on their way at once.
     pub lanes: usize,
+    /// How many inputs a model that decodes takes at once.
+    pub batch_size: usize,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { memory: MemoryOptions::default(), lanes: LoadRequest::DEFAULT_PARALLEL as usize }
+        Self { memory: MemoryOptions::default(), lanes: LoadRequest::DEFAULT_PARALLEL as usize, batch_size: 1 }
     }
 }
 
@@ -197,7 +199,7 @@ async fn fit(
             true => fit::precision_at(level, choice.precision),
             false => choice.precision,
         };
-        let (recorded, components) = record(choice, precision, files, weights, small).await?;
+        let (recorded, components) = record(choice, precision, options, files, weights, small).await?;
         let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
         let laid_out = fit::lay_out(&choice.device, &programs, level, budget_bytes);
         match laid_out {
@@ -211,7 +213,7 @@ async fn fit(
     let mut smaller = None;
     if choice.device.quantizes() && budget_bytes.is_some() {
         for precision in [Precision::Int8, Precision::Int4] {
-            let (_, components) = record(choice, precision, files, weights, small).await?;
+            let (_, components) = record(choice, precision, options, files, weights, small).await?;
             let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
             let takes = fit::lay_out(&choice.device, &programs, MemoryLevel::Stream, budget_bytes);
             let fits = takes.ok().map(|(_, takes)| takes.total()).filter(|bytes| fit::is_within(*bytes, budget_bytes));
@@ -225,6 +227,7 @@ async fn fit(
 async fn record(
     choice: &Choice,
     precision: Precision,
+    options: &LoadOptions,
     files: &ModelFiles,
     weights: &Weights,
     small: &mut Option<Files>,
@@ -234,6 +237,7 @@ async fn record(
         // Recording takes them; they are read again for another try.
         None => Files::read(files).await?,
     };
+    let batch_size = if choice.device.decodes_batches() { options.batch_size.max(1) } else { 1 };
     let options = Choice { precision, ..choice.clone() }.record_options();
-    small.record(&Recorder::new(weights.checkpoint().clone(), options))
+    small.record(&Recorder::new(weights.checkpoint().clone(), options), batch_size)
 }

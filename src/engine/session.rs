@@ -56,6 +56,11 @@ impl Device {
     pub fn quantizes(&self) -> bool {
         matches!(self, Device::Cpu(_) | Device::Gpu(_))
     }
+
+    /// Whether it decodes several sequences at once: as primitives of the browser's neural-network API the ops say one.
+    pub fn decodes_batches(&self) -> bool {
+        !matches!(self, Device::WebNn(_))
+    }
 }
 
 /// A program on a device.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How to generate text.
+/// How to generate text. A model that was loaded for several inputs at once (`LoadRequest::batch_size`) answers so many texts together, each as it
+/// would alone; with beams it answers them one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct GenerateOptions {

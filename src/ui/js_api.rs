@@ -97,6 +97,7 @@ const LOAD_OPTIONS: &[&str] = &[
     "memoryLevel",
     "memoryBudgetMb",
     "parallelComponents",
+    "batchSize",
     "onProgress",
     "onUsable",
     "signal",

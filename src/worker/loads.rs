@@ -165,6 +165,7 @@ impl Worker {
         let options = LoadOptions {
             memory: MemoryOptions { level: request.memory_level, budget_bytes },
             lanes: request.parallel_components.max(1) as usize,
+            batch_size: request.batch_size.clamp(1, LoadRequest::MOST_BATCH) as usize,
         };
         loop {
             tried.push((choice.backend, choice.precision));
@@ -309,6 +310,7 @@ pub(super) fn describe(id: PipelineId, asked: &Asked, model: &Model, terms: &Ter
         memory_bytes: model.memory_bytes(),
         peak_bytes: given.peak_bytes,
         memory_level: given.level,
+        batch_size: model.batch_size() as u32,
         components: given.components.iter().map(|name| name.to_string()).collect(),
         timings: given.timings,
         dispatches_per_token: match model {
