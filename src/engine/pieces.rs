@@ -10,7 +10,7 @@ use super::edge;
 use super::ops::mel_scale::NO_LIMITS;
 use super::session::Watch;
 use super::text::TextStream;
-use super::transcribe::{Attempt, Prompt, SpeechEvent, SpeechModel, Tail, Transcription, is_silence};
+use super::transcribe::{Attempt, Prompt, SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Tail, Transcription, is_silence};
 use super::{Error, Result};
 use crate::audio::pauses;
 use crate::protocol::RunStage;
@@ -156,7 +156,11 @@ impl SpeechModel {
             }
             // Text that ended in the middle for want of room goes on behind its last timestamp.
             let tail = if attempt.decoded.has_end { Tail::Kept } else { Tail::Again };
-            let (segments, n_done) = self.segments(job, &attempt, n_samples, tail)?;
+            let (mut segments, n_done) = self.segments(job, &attempt, n_samples, tail)?;
+            // What the model dreams up behind the end of a piece would lie in the next one.
+            let end_s = piece.end as f64 / SAMPLE_RATE_HZ as f64;
+            segments.retain(|segment| segment.start < end_s);
+            segments.iter_mut().for_each(|segment| segment.end = segment.end.min(end_s));
             job.seek += n_done;
             job.segments.extend(segments.iter().cloned());
             emit(SpeechEvent::Segments(segments));

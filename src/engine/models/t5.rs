@@ -237,8 +237,7 @@ impl T5 {
             let graph = decoder.step(&all)?;
             let (tokens, state) = (all.tokens.slot(), all.states.slot());
             let prompts = vec![(1, graph)];
-            let graphs =
-                DecoderGraphs { prompts, step: graph, n_seqs: batch_size, capacity: CAPACITY, tokens, state };
+            let graphs = DecoderGraphs { prompts, step: graph, n_seqs: batch_size, capacity: CAPACITY, tokens, state };
             Ok(TextBatch { graphs, region: region.slot(), lengths: decoder.texts.lengths.slot() })
         });
         let batch = batch.transpose()?;

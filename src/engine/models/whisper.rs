@@ -125,12 +125,7 @@ pub struct Whisper {
 
 impl Whisper {
     /// Records every graph; with a `batch_size` over 1 also those that decode so many windows at once.
-    pub fn record(
-        recorder: &Recorder,
-        config: Config,
-        tokens: &WhisperTokens,
-        batch_size: usize,
-    ) -> Result<Self> {
+    pub fn record(recorder: &Recorder, config: Config, tokens: &WhisperTokens, batch_size: usize) -> Result<Self> {
         let weights = recorder.weights().scope("model");
         let (n_frames, d, n_mels) = (config.max_source_positions, config.d_model, config.num_mel_bins);
         let audio = recorder.state("audio", TensorType::f32([config.n_samples() + N_FFT]));

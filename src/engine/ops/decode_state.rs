@@ -5,9 +5,9 @@
 //! one in a step, those of a prompt in the first run. The layout is that of
 //! `shaders/shared/decode_state.wgsl`; a test compares the two.
 
-use crate::engine::{Error, Result};
 use crate::engine::lowering::{Lowering, Operand};
 use crate::engine::tensor::TensorType;
+use crate::engine::{Error, Result};
 
 pub use rill_kernels::decode::DecodeState;
 

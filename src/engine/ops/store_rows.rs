@@ -76,11 +76,8 @@ impl Op for StoreRows {
         let x = signature.input(0);
         let n = x.n_elements();
         let to = signature.input(1);
-        let params = Params {
-            n: n as u32,
-            n_regions: to.n_regions() as u32,
-            size: (to.n_elements() / to.n_regions()) as u32,
-        };
+        let params =
+            Params { n: n as u32, n_regions: to.n_regions() as u32, size: (to.n_elements() / to.n_regions()) as u32 };
         Kernel::new("store_rows", params, fold_workgroups(n.div_ceil(64)))
             .alias("x_t", x.dtype)
             .flag("HAS_REGION", signature.has(2))
