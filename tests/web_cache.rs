@@ -6,13 +6,14 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use rill::engine::backing::{Backing, BackingKey};
 use rill::engine::graph::SlotId;
-use rill::engine::weights::cache::{Kept, ModelCache};
+use rill::engine::weights::cache::{Kept, Manifest, ModelCache};
 use rill::engine::weights::files::InFlight;
 use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
-use rill::engine::{CancelFlag, Error, Result};
+use rill::engine::{CancelFlag, Error, Result, edge};
 use rill::protocol::{FileProgress, Source};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -434,6 +435,31 @@ async fn cancel_breaks_off_a_request_that_hangs_and_keeps_what_is_there() {
     asked();
     assert_eq!(weights(&own(model).await).await.unwrap(), content);
     assert_eq!(asked().last().unwrap(), &format!("{WEIGHTS} 10000-19999"));
+}
+
+/// Begins something, and drops it while it waits for the browser.
+fn begin_and_drop(work: impl Future) {
+    assert!(std::pin::pin!(work).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
+#[wasm_bindgen_test]
+async fn whatever_is_dropped_while_the_browser_works_leaves_no_call_into_nothing() {
+    js("globalThis.uncaught = [];
+        addEventListener('error', (event) => { uncaught.push(event.message); event.preventDefault(); })");
+    let cache = ModelCache::open().await.unwrap();
+    let url = "http://app.test/dropped-midway";
+    let manifest = Manifest::new("dropped-midway", url.into(), CHUNK as u32);
+    begin_and_drop(ModelCache::open());
+    begin_and_drop(cache.put(&manifest, Some((0, &[1, 2, 3]))));
+    begin_and_drop(cache.manifest(url));
+    begin_and_drop(cache.chunk(url, 0));
+    begin_and_drop(cache.list());
+    begin_and_drop(edge::give_way());
+    // Requests are answered in their order.
+    assert!(cache.manifest(url).await.unwrap().is_some(), "what was begun is done");
+    gloo_timers::future::TimeoutFuture::new(50).await;
+    assert_eq!(js("uncaught.join(', ')").as_string().unwrap(), "");
+    cache.remove("dropped-midway").await.unwrap();
 }
 
 #[wasm_bindgen_test]

@@ -11,6 +11,9 @@ export const JFK =
 /** Lower case, no punctuation: what counts of a transcript. */
 export const words = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}' ]+/gu, ' ').trim().replace(/\s+/g, ' ');
 
+/** The recorder's clock after its first second; a busy page may be asked too late to see that one. */
+export const CLOCK_RUNS = /\d:(0[1-9]|[1-5]\d)/;
+
 /** A transcription of one window on a software adapter. */
 export const TRANSCRIPTION = { timeout: 170_000 };
 

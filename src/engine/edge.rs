@@ -30,17 +30,24 @@ pub async fn give_way() {
 #[cfg(target_arch = "wasm32")]
 pub async fn give_way() {
     use wasm_bindgen::prelude::*;
+    /// Closed also where the wait is dropped in the middle: a message must find its listener or no open port.
+    struct Listening(web_sys::MessagePort, #[expect(dead_code, reason = "kept for the browser")] Closure<dyn FnMut()>);
+    impl Drop for Listening {
+        fn drop(&mut self) {
+            self.0.close();
+        }
+    }
     let Ok(channel) = web_sys::MessageChannel::new() else { return sleep(0).await };
-    let (here, there) = (channel.port1(), channel.port2());
     let (say, heard) = futures_channel::oneshot::channel();
     let on_message = Closure::once(move || {
         let _ = say.send(()); // Nobody waits any more: the run was dropped.
     });
-    here.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-    if there.post_message(&JsValue::NULL).is_ok() {
+    channel.port1().set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    let listening = Listening(channel.port1(), on_message);
+    if channel.port2().post_message(&JsValue::NULL).is_ok() {
         let _ = heard.await;
     }
-    here.close();
+    drop(listening);
 }
 
 /// Waits, and lets messages in meanwhile.

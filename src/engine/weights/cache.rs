@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
@@ -13,6 +14,7 @@ use idb::{Database, DatabaseEvent, Factory, KeyRange, ObjectStoreParams, Query, 
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
 
 use super::chunks::ChunkSet;
 use crate::engine::{Error, Result};
@@ -115,7 +117,7 @@ impl ModelCache {
                 let _ = database.create_object_store(CHUNKS, ObjectStoreParams::new());
             }
         });
-        let database = request.await.map_err(failed)?;
+        let database = carried_through(async move { request.await.map_err(failed) }).await?;
         Ok(Self { database: Rc::new(database) })
     }
 
@@ -212,20 +214,22 @@ impl ModelCache {
     }
 
     async fn manifests(&self) -> Result<Vec<Manifest>> {
-        let read = async {
-            let transaction = self.database.transaction(&[MANIFESTS], TransactionMode::ReadOnly)?;
+        let database = self.database.clone();
+        let read = async move {
+            let transaction = database.transaction(&[MANIFESTS], TransactionMode::ReadOnly)?;
             transaction.object_store(MANIFESTS)?.get_all(None, None)?.await
         };
-        let values = read.await.map_err(|error| storage_error("list the models", error.to_string()))?;
-        Ok(values.iter().filter_map(manifest_from_js).collect())
+        let read = async { read.await.map_err(|error| storage_error("list the models", error.to_string())) };
+        Ok(carried_through(read).await?.iter().filter_map(manifest_from_js).collect())
     }
 
-    async fn get(&self, store: &str, key: JsValue) -> Result<Option<JsValue>> {
-        let read = async {
-            let transaction = self.database.transaction(&[store], TransactionMode::ReadOnly)?;
+    async fn get(&self, store: &'static str, key: JsValue) -> Result<Option<JsValue>> {
+        let database = self.database.clone();
+        let read = async move {
+            let transaction = database.transaction(&[store], TransactionMode::ReadOnly)?;
             transaction.object_store(store)?.get(Query::Key(key))?.await
         };
-        read.await.map_err(|error| storage_error("read a file", error.to_string()))
+        carried_through(async { read.await.map_err(|error| storage_error("read a file", error.to_string())) }).await
     }
 
     /// One transaction over both stores, done when all of it is on disk.
@@ -234,7 +238,8 @@ impl ModelCache {
         action: &str,
         requests: impl FnOnce(&Transaction) -> std::result::Result<(), idb::Error>,
     ) -> Result<()> {
-        let failed = |error: idb::Error| storage_error(action, error.to_string());
+        let action = action.to_string();
+        let failed = |error: idb::Error| storage_error(&action, error.to_string());
         let mut transaction =
             self.database.transaction(&[MANIFESTS, CHUNKS], TransactionMode::ReadWrite).map_err(failed)?;
         // The crate's own future does not tell why a transaction was aborted, and a full disk is worth knowing.
@@ -242,7 +247,7 @@ impl ModelCache {
         let sender = Rc::new(Cell::new(Some(sender)));
         let tell = move |is_committed: bool| {
             if let Some(sender) = sender.take() {
-                let _ = sender.send(is_committed); // Nobody waits any more: the load was dropped.
+                let _ = sender.send(is_committed); // Whoever waits is carried through.
             }
         };
         let tell_abort = tell.clone();
@@ -253,12 +258,25 @@ impl ModelCache {
             let _ = transaction.abort(); // It may have been aborted by what failed.
             return Err(failed(error));
         }
-        if let Ok(true) = receiver.await {
-            return Ok(());
-        }
-        let reason = transaction.error().map(|error| format!("{}: {}", error.name(), error.message()));
-        Err(storage_error(action, reason.unwrap_or_else(|| "it was aborted without a reason".into())))
+        carried_through(async move {
+            if let Ok(true) = receiver.await {
+                return Ok(());
+            }
+            let reason = transaction.error().map(|error| format!("{}: {}", error.name(), error.message()));
+            Err(storage_error(&action, reason.unwrap_or_else(|| "it was aborted without a reason".into())))
+        })
+        .await
     }
+}
+
+/// Waits for the browser's answer to a request, which comes also where nobody waits any more: a load may be dropped in the middle, and a
+/// callback that is gone by then would be an error that stops the engine.
+async fn carried_through<T: 'static>(request: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+    let (sender, receiver) = oneshot::channel();
+    spawn_local(async move {
+        let _ = sender.send(request.await); // Nobody waits any more: the load was dropped.
+    });
+    receiver.await.unwrap_or_else(|_| Err(Error::Internal("a request to the browser's store was dropped".into())))
 }
 
 fn chunk_key(url: &str, idx: f64) -> JsValue {
