@@ -74,6 +74,12 @@ export interface LoadOptions {
   memoryBudgetMb?: number;
   /** Byte ranges received at once. Default 3; at most 6, and as many as are 32 MiB together. */
   parallelComponents?: number;
+  /**
+   * How many inputs a model that decodes takes at once, 1 (default) to 32: the pieces of a recording over 30 s (`AudioOptions`), or `texts` of
+   * a `text-to-text` model, which come out as one by one. Each costs memory for its keys and values; `info.batch_size` says what was given:
+   * 1 on WebNN. Other models take the `batchSize` of each run.
+   */
+  batchSize?: number;
   onProgress?: (progress: LoadProgress) => void;
   /**
    * Gets the pipeline while the rest of its model still arrives, where a part can be used by itself (CLIP's texts): runs that need the
@@ -132,6 +138,12 @@ export interface AudioInput {
   audio: Blob | Float32Array;
 }
 
+/**
+ * A recording of up to 30 s, or a model loaded with `batchSize` 1: windows follow each other by the model's timestamps, each conditioned on the text
+ * before it. A longer one with a larger `batchSize` is cut at its pauses into pieces of at most 30 s, of which so many are decoded together; the
+ * `prompt` is given to each, the text before a piece is not, and the language is that of the first with speech. A piece whose text repeats itself or
+ * is improbable is decoded again, alone, at the next temperatures. Live recordings are followed window by window.
+ */
 export interface AudioOptions {
   /** Language code (`en`, `de`, ...). Default: detected, where the model knows more than one. */
   language?: string;
@@ -148,7 +160,7 @@ export interface AudioOptions {
    * 0.8, 1, as the reference has them. `[0]` is greedy decoding alone.
    */
   temperatures?: number[];
-  /** Hears the text of the window in hand each time that tokens were added. */
+  /** Hears the text of the window in hand, or of the pieces in hand, each time that tokens were added. */
   onToken?: (step: { text: string; new_tokens: number[] }) => void;
   signal?: AbortSignal;
 }
@@ -204,6 +216,7 @@ export interface Candidate {
   sequence: string;
 }
 
+/** Several `texts` are answered as many at once as the model was loaded for (`batchSize`); with beams one after the other. */
 export interface GenerateOptions {
   /** Most tokens, 1 to 511. Default: what the repository says. */
   maxTokens?: number;
@@ -328,6 +341,8 @@ export interface PipelineInfo {
   /** Most bytes that the load held at once, the engine's own memory among them. */
   peak_bytes: number;
   memory_level: 0 | 1 | 2 | 3;
+  /** How many inputs are decoded at once; 1 for a model that decodes nothing. */
+  batch_size: number;
   /** The parts of the model that can be used. */
   components: string[];
   timings: { download_ms: number; compile_ms: number; warm_up_ms: number; total_ms: number };

@@ -38,6 +38,8 @@ pub struct LoadOptions {
     /// Whether it is loaded for a moment, to be compared with: then its weights are what was asked for and nothing narrower, and nothing
     /// that was made of them is kept.
     pub is_for_comparison: bool,
+    /// How many inputs a model that decodes takes at once.
+    pub batch_size: usize,
 }
 
 impl Default for LoadOptions {
@@ -46,6 +48,7 @@ impl Default for LoadOptions {
             memory: MemoryOptions::default(),
             lanes: LoadRequest::DEFAULT_PARALLEL as usize,
             is_for_comparison: false,
+            batch_size: 1,
         }
     }
 }
@@ -217,7 +220,7 @@ async fn fit(
             true => fit::precision_at(level, choice.precision),
             false => choice.precision,
         };
-        let (recorded, components) = record(choice, precision, files, weights, small).await?;
+        let (recorded, components) = record(choice, precision, options, files, weights, small).await?;
         let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
         let laid_out = fit::lay_out(device, &programs, level, budget_bytes);
         match laid_out {
@@ -232,7 +235,7 @@ async fn fit(
     let mut smaller = None;
     if options.narrows(choice) && budget_bytes.is_some() {
         for precision in [Precision::Int8, Precision::Int4] {
-            let (_, components) = record(choice, precision, files, weights, small).await?;
+            let (_, components) = record(choice, precision, options, files, weights, small).await?;
             let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
             let takes = fit::lay_out(&choice.device, &programs, MemoryLevel::Stream, budget_bytes);
             let fits = takes.ok().map(|(_, takes)| takes.total()).filter(|bytes| fit::is_within(*bytes, budget_bytes));
@@ -246,6 +249,7 @@ async fn fit(
 async fn record(
     choice: &Choice,
     precision: Precision,
+    options: &LoadOptions,
     files: &ModelFiles,
     weights: &Weights,
     small: &mut Option<Files>,
@@ -255,6 +259,7 @@ async fn record(
         // Recording takes them; they are read again for another try.
         None => Files::read(files).await?,
     };
+    let batch_size = if choice.device.decodes_batches() { options.batch_size.max(1) } else { 1 };
     let options = Choice { precision, ..choice.clone() }.record_options();
-    small.record(&Recorder::new(weights.checkpoint().clone(), options))
+    small.record(&Recorder::new(weights.checkpoint().clone(), options), batch_size)
 }

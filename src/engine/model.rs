@@ -46,6 +46,15 @@ impl Model {
         }
     }
 
+    /// How many inputs it decodes at once: windows of speech, texts that it answers. 1 for models that decode nothing.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Model::Speech(model) => model.batch_size(),
+            Model::Text(model) => model.batch_size(),
+            _ => 1,
+        }
+    }
+
     /// The error of a model that is asked for what it does not do; `wanted` says what a model does that does.
     pub fn refuses(&self, wanted: &str) -> Error {
         let does = match self.task() {
@@ -223,10 +232,11 @@ impl Files {
         })
     }
 
-    pub(super) fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+    /// Records its graphs; models that decode take `batch_size` inputs at once, the others follow what a run asks for.
+    pub(super) fn record(self, recorder: &Recorder, batch_size: usize) -> Result<(Recorded, Vec<Component>)> {
         Ok(match self {
             Files::Speech(files) => {
-                let (recorded, components) = files.record(recorder)?;
+                let (recorded, components) = files.record(recorder, batch_size)?;
                 (Recorded::Speech(Box::new(recorded)), components)
             }
             Files::Embedding(files) => {
@@ -234,7 +244,7 @@ impl Files {
                 (Recorded::Embedding(recorded), components)
             }
             Files::Text(files) => {
-                let (recorded, components) = files.record(recorder)?;
+                let (recorded, components) = files.record(recorder, batch_size)?;
                 (Recorded::Text(Box::new(recorded)), components)
             }
             Files::Vision(files) => {

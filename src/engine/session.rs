@@ -67,6 +67,11 @@ impl Device {
     pub fn most_bytes(&self) -> Option<u64> {
         matches!(self, Device::Cpu(_)).then_some(super::cpu::MOST_BYTES)
     }
+
+    /// Whether it decodes several sequences at once: as primitives of the browser's neural-network API the ops say one.
+    pub fn decodes_batches(&self) -> bool {
+        !matches!(self, Device::WebNn(_))
+    }
 }
 
 /// A program on a device.

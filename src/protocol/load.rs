@@ -129,6 +129,9 @@ pub struct LoadRequest {
     /// How many byte ranges are received at once: at most [`LoadRequest::MOST_PARALLEL`], and no more than
     /// [`LoadRequest::MOST_BYTES_AT_ONCE`] together.
     pub parallel_components: u32,
+    /// How many inputs a model that decodes takes at once: windows of a long recording, texts to answer; 1 to
+    /// [`LoadRequest::MOST_BATCH`]. Each costs memory for its keys and values. On WebNN it is always 1.
+    pub batch_size: u32,
 }
 
 /// How memory is spent: the higher, the less of it is used.
@@ -189,6 +192,9 @@ impl LoadRequest {
     /// Byte ranges received at once: browsers open at most six connections to a server.
     pub const DEFAULT_PARALLEL: u32 = 3;
 
+    /// Most inputs that are decoded at once.
+    pub const MOST_BATCH: u32 = 32;
+
     /// Default size of one range request: large enough for speed, small enough for smooth progress.
     pub const DEFAULT_CHUNK_BYTES: u32 = 4 << 20;
 
@@ -204,6 +210,7 @@ impl LoadRequest {
             memory_level: MemoryLevel::default(),
             memory_budget_mb: None,
             parallel_components: Self::DEFAULT_PARALLEL,
+            batch_size: 1,
         }
     }
 }
@@ -305,6 +312,8 @@ pub struct PipelineInfo {
     pub peak_bytes: u64,
     /// What was given of the memory level that was asked for.
     pub memory_level: MemoryLevel,
+    /// How many inputs are decoded at once; 1 for a model that decodes nothing.
+    pub batch_size: u32,
     /// The parts of the model that can be used by now.
     pub components: Vec<String>,
     /// Milliseconds by phase.

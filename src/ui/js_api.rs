@@ -103,6 +103,7 @@ const LOAD_OPTIONS: &[&str] = &[
     "memoryLevel",
     "memoryBudgetMb",
     "parallelComponents",
+    "batchSize",
     "onProgress",
     "onUsable",
     "signal",

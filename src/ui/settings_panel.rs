@@ -97,6 +97,24 @@ pub fn SettingsPanel(
                     value=|settings| settings.memory_budget_mb.map(f64::from)
                     set=|settings, number| settings.memory_budget_mb = number.map(|number| number as u32)
                 />
+                <Show when=move || task.get() == Task::SpeechToText>
+                    <Number
+                        label="Windows at once"
+                        hint="More than 1 cuts a file longer than 30 s at its pauses and decodes so many pieces together: faster, more memory, no piece knows the text before it."
+                        between=BATCHES
+                        value=|settings| Some(f64::from(settings.batch_size))
+                        set=|settings, number| settings.batch_size = number.map_or(1, |number| number as u32)
+                    />
+                </Show>
+                <Show when=move || task.get() == Task::TextToText>
+                    <Number
+                        label="Inputs at once"
+                        hint="So many lines are answered together, with the same words as one by one: faster, more memory."
+                        between=BATCHES
+                        value=|settings| Some(f64::from(settings.batch_size))
+                        set=|settings, number| settings.batch_size = number.map_or(1, |number| number as u32)
+                    />
+                </Show>
                 <ModelSource />
                 <Choice
                     label="Download in pieces of"
@@ -124,6 +142,9 @@ pub fn SettingsPanel(
         </details>
     }
 }
+
+/// How many inputs a model may decode at once.
+const BATCHES: (f64, f64) = (1.0, LoadRequest::MOST_BATCH as f64);
 
 /// The memory levels as values of a choice.
 const LEVELS: [&str; 4] = ["0", "1", "2", "3"];

@@ -263,6 +263,7 @@ impl Asked {
             memory: MemoryOptions { level, budget_bytes },
             lanes: self.request.parallel_components as usize,
             is_for_comparison: self.beside_bytes.is_some(),
+            batch_size: self.request.batch_size.clamp(1, LoadRequest::MOST_BATCH) as usize,
         }
     }
 
@@ -334,6 +335,7 @@ pub(super) fn describe(id: PipelineId, asked: &Asked, model: &Model, terms: &Ter
         memory_bytes: model.memory_bytes(),
         peak_bytes: given.peak_bytes,
         memory_level: given.level,
+        batch_size: model.batch_size() as u32,
         components: given.components.iter().map(|name| name.to_string()).collect(),
         timings: given.timings,
         dispatches_per_token: match model {
