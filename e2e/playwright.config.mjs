@@ -16,7 +16,7 @@ const MAIN_JOB_FIREFOX = 'main-job.firefox.spec.mjs';
 const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
 
 /** The panels of texts and pictures: nothing in them knows a backend, so they run on the fastest one here. */
-const PANELS = ['search', 'gap', 'write', 'pictures', 'match', 'models'].map((name) => `${name}.spec.mjs`);
+const PANELS = ['search', 'gap', 'write', 'pictures', 'alike', 'match', 'models', 'folders', 'camera-denied'].map((name) => `${name}.spec.mjs`);
 
 const wasm = { has: { backend: 'wasm', threads: true } };
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */

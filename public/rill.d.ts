@@ -42,8 +42,8 @@ export interface Rill {
   /** What the engine holds in memory now, whatever is under way. */
   memory(): Promise<MemoryReport>;
   /**
-   * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`, or the
-   * address of a folder with its files. Progress is that of the page's own loader.
+   * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
+   * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
    */
   load(id: string, options?: LoadOptions): Promise<Pipeline>;
 }
@@ -55,8 +55,12 @@ export interface LoadOptions {
   precision?: Precision;
   /** Folder that holds the model folders, relative to the page. Default: the app's own `models/`, then the model hub. */
   baseUrl?: string;
-  /** The model's own files (`config.json`, `model.safetensors`, ...), picked or dropped: nothing is fetched, `id` is only its name. */
-  files?: File[];
+  /**
+   * The model's own files (`config.json`, `model.safetensors`, ...), picked or dropped: nothing is fetched, `id` is only its name.
+   * Files of a folder inside (`1_Pooling/config.json`) are known by their paths: by `webkitRelativePath` where a folder was picked, otherwise
+   * as an object `{ 'config.json': file, '1_Pooling/config.json': file }`. The paths may begin with the model's own folder.
+   */
+  files?: File[] | Record<string, Blob>;
   /** Bytes fetched with one request. Default 4 MiB; what is less than 64 KiB or more than 16 MiB is taken as these. */
   chunkBytes?: number;
   /** Threads on the WASM backend. Default: one on each of the processor's cores, at most eight. */
@@ -87,15 +91,23 @@ export interface Pipeline {
   readonly info: PipelineInfo;
   /** Speech models: a recording of any length becomes text. */
   run(input: AudioInput, options?: AudioOptions): Promise<Transcript>;
-  /** Sentence models (`text-embedding`), and the texts of `image-text`: texts become vectors of length 1, whose dot product is their similarity. */
-  run(input: TextInput, options?: BatchOptions): Promise<Embeddings>;
+  /**
+   * Sentence models (`text-embedding`), and the texts of `image-text`: texts become vectors. They have length 1, so that their dot product
+   * is their similarity, unless the repository's `modules.json` lists no `Normalize`: then they are as long as the model makes them.
+   */
+  run(input: TextInput, options?: BatchOptions & { output?: 'embeddings' }): Promise<Embeddings>;
+  /** `text-embedding` and `fill-mask`: the encoder's last hidden state for each token. */
+  run(input: TextInput, options: BatchOptions & { output: 'hidden' }): Promise<HiddenStates>;
   /** Models that fill gaps (`fill-mask`): the text holds `info.mask_token` once or more. */
   run(input: { text: string }, options?: MaskOptions): Promise<{ candidates: Candidate[] }>;
   run(input: { texts: string[] }, options?: MaskOptions): Promise<{ candidates: Candidate[][] }>;
   /** `text-to-text`. */
   run(input: { text: string }, options?: GenerateOptions): Promise<Generation & { timings: GenerateTimings }>;
   run(input: { texts: string[] }, options?: GenerateOptions): Promise<{ outputs: Generation[]; timings: GenerateTimings }>;
-  /** `image-classification`: the most probable labels first. */
+  /**
+   * `image-classification`: the most probable labels first. Pictures may be of any size and in any format that the browser decodes; those
+   * over 4096 pixels a side are first made smaller. Opacity is not looked at; where a picture is wholly transparent, it is black.
+   */
   run(input: { image: Blob }, options?: LabelOptions): Promise<{ labels: Label[] }>;
   run(input: { images: Blob[] }, options?: LabelOptions): Promise<{ labels: Label[][] }>;
   /** `image-features`, and the pictures of `image-text`. */
@@ -150,8 +162,25 @@ export interface Embeddings {
   n_cut: number;
 }
 
+export interface HiddenStates {
+  /** For each text a row for each token, row after row; `shape` is `[tokens, hidden size]`. Rows are not normalised further. */
+  hiddenStates: { data: Float32Array; shape: [number, number] }[];
+  /** The tokens of each text as the vocabulary writes them, those that the model adds (`[CLS]`, `[SEP]`) among them. */
+  tokens: string[][];
+  /** The same as numbers. */
+  ids: number[][];
+  /** How many texts were longer than the model takes, and were cut. */
+  n_cut: number;
+}
+
 export interface BatchOptions {
-  /** Most inputs that are computed at once. Default: what suits the device. */
+  /**
+   * Most inputs that are computed at once, a whole number from 1. Default: what suits the device. Shapes are fixed when a model is loaded:
+   * - pictures go in the powers of two up to 16 (up to 8 or 4 where a picture has many patches), the last of them partly empty if need be;
+   * - texts go one by one or as many as have 1024 tokens together, padded to 32, 64, 128, 256 or 512 (32 of 32 tokens, 2 of 512), those
+   *   of up to 32 tokens also eight at once; CLIP's by 1, 8 or 32 of up to 16 tokens, or 4. The largest that the number allows is taken.
+   * A number above the largest changes nothing.
+   */
   batchSize?: number;
   /** Hears how many inputs are done, of how many. */
   onProgress?: (progress: { done: number; total: number }) => void;
@@ -161,8 +190,8 @@ export interface BatchOptions {
 export interface MaskOptions extends BatchOptions {
   /** Candidates for each gap. Default 5. */
   topK?: number;
-  /** `embeddings` gives vectors of the texts instead. */
-  output?: 'candidates' | 'embeddings';
+  /** `embeddings` gives vectors of the texts instead, `hidden` a vector for each of their tokens. */
+  output?: 'candidates' | 'embeddings' | 'hidden';
 }
 
 export interface Candidate {
@@ -176,17 +205,17 @@ export interface Candidate {
 }
 
 export interface GenerateOptions {
-  /** Most tokens. Default: what the repository says. */
+  /** Most tokens, 1 to 511. Default: what the repository says. */
   maxTokens?: number;
   /** Default 0: the most probable token each time. Otherwise a token is drawn. */
   temperature?: number;
   /** Draw among so many of the most probable tokens. */
   topK?: number;
-  /** Draw among the most probable tokens that have this probability together. Default 1. */
+  /** Draw among the most probable tokens that have this probability together, above 0. Default 1: all. */
   topP?: number;
-  /** Beams of a beam search, with temperature 0. Default 1: none. */
+  /** Beams of a beam search, at most 8, with temperature 0. Default 1: none. */
   numBeams?: number;
-  /** The same seed gives the same text. Default 0. */
+  /** A whole number from 0; the same seed gives the same text. Default 0. */
   seed?: number;
   /** Tokens that are collected before `onToken` hears of them. Default 1. */
   streamBufferSize?: number;
@@ -227,6 +256,8 @@ export interface Matches {
   scores: number[][];
   imageEmbeddings: number[][];
   textEmbeddings: number[][];
+  /** The model's own: a picture's scores are the softmax of its dot products with the texts, multiplied by this. */
+  logitScale: number;
 }
 
 export interface Transcript {

@@ -86,10 +86,26 @@ fn a_text_that_is_too_long_keeps_its_end() {
     let cancel = CancelFlag::default();
     let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
     let two = [long.clone(), "dog".into()];
-    assert_eq!(pollster::block_on(model.embed_texts(&two, &mut watch)).expect("counted").n_cut, 1);
+    assert_eq!(pollster::block_on(model.embed_texts(&two, None, &mut watch)).expect("counted").n_cut, 1);
     // No text at all is one too: it has a beginning and an end.
-    let vectors = pollster::block_on(model.embed_texts(&[long, String::new()], &mut watch)).expect("vectors").vectors;
+    let vectors =
+        pollster::block_on(model.embed_texts(&[long, String::new()], Some(1), &mut watch)).expect("vectors").vectors;
     assert!(vectors.iter().all(|vector| vector.len() == 256));
+}
+
+#[test]
+fn texts_are_read_in_batches_no_larger_than_asked_for_and_progress_ends_at_all() {
+    let mut model = load(processor(), emoji(), Precision::F32);
+    let texts = vec!["dog".to_string(); 8];
+    let mut told = |batch_size| {
+        let (cancel, mut told) = (CancelFlag::default(), Vec::new());
+        let mut on_progress = |share| told.push(share);
+        let mut watch = Watch { cancel: &cancel, on_progress: &mut on_progress };
+        pollster::block_on(model.embed_texts(&texts, batch_size, &mut watch)).expect("vectors");
+        told
+    };
+    assert_eq!(told(Some(1)).len(), 9);
+    assert_eq!(told(None), [0.0, 1.0]);
 }
 
 /// Every picture against every word, at once and with more texts than a batch holds.
@@ -104,6 +120,13 @@ fn agrees(device: Device, precision: Precision, tolerance: f32) {
         assert!(off < tolerance, "probabilities of picture {i} are off by {off}");
         let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(at, _)| at);
         assert_eq!(best, Some(i), "the first six texts name the six pictures");
+    }
+    for (i, row) in got.image_embeddings.iter().enumerate() {
+        let logits = numbers(&expected["logits_per_image"][i]);
+        let cosines = got.text_embeddings.iter().map(|text| row.iter().zip(text).map(|(a, b)| a * b).sum::<f32>());
+        let scaled: Vec<f32> = cosines.map(|cosine| got.logit_scale * cosine).collect();
+        let off = distance(&scaled, &logits) / got.logit_scale;
+        assert!(off < tolerance, "scaled cosines of picture {i} are off by {off}");
     }
     for (kind, got) in [("image_embeds", &got.image_embeddings), ("text_embeds", &got.text_embeddings)] {
         for (i, got) in got.iter().enumerate() {

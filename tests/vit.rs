@@ -90,17 +90,17 @@ fn name_of(device: &Device) -> &'static str {
     }
 }
 
-/// Nine pictures: a batch of eight and one more.
+/// 23 pictures: batches of sixteen, four, two and one.
 fn agrees(family: &str, device: Device, precision: Precision, tolerance: f32) {
     let (expected, what) = (expected(family), format!("{family} on {}", name_of(&device)));
     let pictures = pictures();
     let mut model = load(device, golden(&format!("vision/{family}")), precision);
-    for (i, got) in embed(&mut model, &pictures, 9).iter().enumerate() {
+    for (i, got) in embed(&mut model, &pictures, 23).iter().enumerate() {
         let off = distance(got, &numbers(&expected["features"][i % 2]));
         assert!(off < tolerance, "{what}: features of picture {i} are off by {off}");
     }
     let names = ["tree", "river", "stone", "cloud", "sand"];
-    for (i, got) in probabilities(&mut model, &pictures, 9).iter().enumerate() {
+    for (i, got) in probabilities(&mut model, &pictures, 23).iter().enumerate() {
         let off = distance(got, &by_name(&numbers(&expected["logits"][i % 2]), &names));
         assert!(off < tolerance, "{what}: probabilities of picture {i} are off by {off}");
     }
@@ -125,8 +125,8 @@ fn sixteen_bits_are_enough_for_pictures() {
     FAMILIES.iter().for_each(|family| agrees(family, Device::Gpu(gpu.clone()), Precision::F16, 2e-2));
 }
 
-#[test]
-fn pictures_are_asked_for_one_batch_at_a_time() {
+/// Which of 200 pictures are asked for before the first of them are done.
+fn first_batch(at_once: Option<usize>) -> Vec<usize> {
     let mut model = load(Device::Plain, golden("vision/vit"), Precision::F32);
     let (cancel, pictures, mut asked) = (CancelFlag::default(), pictures(), Vec::new());
     let stop_after = |share: f32| {
@@ -139,10 +139,35 @@ fn pictures_are_asked_for_one_batch_at_a_time() {
         asked.push(i);
         Ok(pictures[i % 2].clone())
     };
-    let count = PictureCount { total: 200, at_once: None };
+    let count = PictureCount { total: 200, at_once };
     let result = pollster::block_on(model.embed(count, picture, &mut watch));
     assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
-    assert_eq!(asked, (0..8).collect::<Vec<_>>());
+    asked
+}
+
+#[test]
+fn pictures_are_asked_for_one_batch_at_a_time() {
+    assert_eq!(first_batch(None), (0..16).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_more_pictures_go_together_than_asked_for() {
+    for (at_once, together) in [(1, 1), (2, 2), (3, 3), (5, 5), (8, 8), (13, 13), (100, 16)] {
+        assert_eq!(first_batch(Some(at_once)).len(), together, "at most {at_once}");
+    }
+}
+
+#[test]
+fn of_many_pictures_the_one_that_cannot_be_prepared_is_named() {
+    let mut model = load(Device::Plain, golden("vision/dinov2"), Precision::F32);
+    let cancel = CancelFlag::default();
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+    let narrow = Pixels::new(1, 1 << 20, vec![0; 3 << 20]).expect("a picture");
+    let [wide, _] = pictures();
+    let picture = async |i: usize| Ok(if i == 1 { narrow.clone() } else { wide.clone() });
+    let result = pollster::block_on(model.embed(PictureCount { total: 3, at_once: None }, picture, &mut watch));
+    let message = result.expect_err("a picture of no width").to_string();
+    assert!(message.starts_with("picture 2 of 3: the picture is too long and narrow"), "{message}");
 }
 
 #[test]

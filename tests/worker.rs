@@ -411,3 +411,26 @@ fn every_feature_test_says_what_it_found_and_how_long_it_took() {
         }
     }
 }
+
+#[test]
+fn a_batch_size_reaches_models_of_texts() {
+    let desk = Desk::over(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bert"));
+    let request = LoadRequest { backend: BackendChoice::Wasm, ..LoadRequest::new("bert") };
+    let Event::Loaded { pipeline, .. } = desk.ask(Command::Load { job: JobId(1), request }, Attachment::None) else {
+        panic!("the model is loaded");
+    };
+    let (pipeline, texts) = (pipeline.id, vec!["A [MASK].".to_string(); 8]);
+    let commands: [fn(JobId, PipelineId, Vec<String>, Option<u32>) -> Command; 3] = [
+        |job, pipeline, texts, batch_size| Command::FillMask { job, pipeline, texts, top_k: 1, batch_size },
+        |job, pipeline, texts, batch_size| Command::HiddenStates { job, pipeline, texts, batch_size },
+        |job, pipeline, texts, batch_size| Command::Embed { job, pipeline, texts, batch_size },
+    ];
+    for (kind, command) in commands.iter().enumerate() {
+        for (batch_size, expected) in [(Some(1), 8), (None, 1)] {
+            let job = 10 * (kind as u32 + 1) + batch_size.unwrap_or(0);
+            desk.ask(command(JobId(job), pipeline, texts.clone(), batch_size), Attachment::None);
+            let told = desk.of(job).iter().filter(|event| matches!(event, Event::BatchProgress { .. })).count();
+            assert_eq!(told, expected, "command {kind} with {batch_size:?} at once");
+        }
+    }
+}

@@ -43,7 +43,7 @@ test('the speech page has no barriers: at first, with an error, and with everyth
   await check(rill.page, 'with everything open');
 });
 
-const VIEWS = ['sentences', 'sentences/search', 'sentences/gap', 'write', 'pictures', 'match', 'match/search'];
+const VIEWS = ['sentences', 'sentences/search', 'sentences/gap', 'write', 'pictures', 'pictures/alike', 'match', 'match/search'];
 
 test('the other tasks have no barriers', async ({ rill }) => {
   test.setTimeout(300_000);

@@ -57,7 +57,7 @@ test('wrong arguments get a TypeError that names what is expected', async () => 
   const load = (id, options) => caught('([id, options]) => window.rill.load(id, options)', [id, options]);
   const cases = [
     [await load(7), 'a string'],
-    [await load('whisper-huge'), 'whisper-tiny.en, whisper-base'],
+    [await load('whisper huge'), 'whisper-tiny.en, whisper-base'],
     [await load('whisper-tiny.en', { backend: 'cuda' }), '"auto" or "webgpu" or "webnn" or "wasm"'],
     [await load('whisper-tiny.en', { precison: 'f16' }), 'no option `precison`'],
     [await load('whisper-tiny.en', { chunkBytes: -1 }), 'a whole number'],

@@ -25,3 +25,15 @@ test('a gap is put where the cursor is and filled with weighed words', async ({ 
   await field.press('Control+Enter');
   await expect(rill.page.getByRole('list', { name: 'Words for gap 2' }).getByRole('listitem')).toHaveCount(8, LOAD);
 });
+
+test('waiting for the model that fills a gap can be stopped', async ({ rill }) => {
+  // The model never arrives.
+  await rill.page.route('**/models/**', (route) => route.abort());
+  await rill.page.route('**/models/distilbert*/**', () => {});
+  await rill.open('./#/sentences/gap');
+  await rill.page.getByRole('button', { name: 'Fill the gap' }).click();
+  await expect(rill.work).toContainText('Waiting for the model');
+  await rill.stopWork.click();
+  await expect(rill.work).toContainText('Stopped');
+  await expect(rill.page.getByRole('button', { name: 'Fill the gap' })).toHaveAttribute('aria-disabled', 'false');
+});

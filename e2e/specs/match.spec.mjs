@@ -63,3 +63,27 @@ test('files that are no pictures are named with the reason, and the others go on
   ]);
   await expect(first(rill.cards)).toHaveText('house', LOAD);
 });
+
+test('a single label gets the number that the model gives it, and no certainty', async ({ rill }) => {
+  await rill.open('./#/match');
+  await labels(rill).fill('dog face\n\n dog face ');
+  await rill.page.getByRole('button', { name: 'Try the picture of a dog' }).click();
+  await expect(rill.cards.locator('.bars__bar')).toHaveCount(1, LOAD);
+  await expect(rill.page.getByText('One label has nothing to compete with')).toBeVisible();
+  const [[label, score]] = await rill.bars(rill.cards);
+  expect(label).toBe('dog face');
+  expect(score).toMatch(/^0\.\d\d$/);
+
+  // A program that does the arithmetic finds the same.
+  const cosine = await rill.page.evaluate(async () => {
+    const model = await window.rill.load('clip-emoji', { backend: 'wasm' });
+    const image = await (await fetch('models/clip-emoji/images/dog_face.png')).blob();
+    const { imageEmbeddings, textEmbeddings } = await model.run({ images: [image], texts: ['dog face'] });
+    return imageEmbeddings[0].reduce((sum, value, i) => sum + value * textEmbeddings[0][i], 0);
+  });
+  expect(Number(score)).toBeCloseTo(cosine, 1);
+
+  await labels(rill).fill('dog face\nhouse');
+  await expect(rill.cards.locator('.bars__bar')).toHaveCount(2, LOAD);
+  expect((await rill.bars(rill.cards))[0][1]).toMatch(/%$/);
+});

@@ -20,6 +20,21 @@ test('sentences are ranked by meaning, the nearest first', async ({ rill }) => {
   await expect(rill.ranking.first()).toContainText('Bread');
 });
 
+test('ranking many sentences tells how far it is and can be stopped; what was read is ranked', async ({ rill }) => {
+  await rill.open('./#/sentences');
+  await rill.query.fill('a pet that rests');
+  const lines = Array.from({ length: 2000 }, (_, i) => `Shelf ${i} holds jar number ${i * 7}.`);
+  await rill.sentences.fill(lines.join('\n'));
+  await rill.compare.click();
+  await expect(rill.position).toHaveText(/^[1-9]\d* of 2,001 texts$/, LOAD);
+  await expect.poll(async () => Number.parseInt((await rill.position.textContent()).replace(',', ''), 10), LOAD).toBeGreaterThan(64);
+  await rill.stopWork.click();
+  await expect(rill.work).toContainText('Stopped');
+  await expect(rill.ranking).not.toHaveCount(0);
+  expect(await rill.ranking.count()).toBeLessThan(2000);
+  await expect(rill.compare).toHaveAttribute('aria-disabled', 'false');
+});
+
 test('without a question there is nothing to compare', async ({ rill }) => {
   await rill.open('./#/sentences');
   await rill.query.fill('  ');

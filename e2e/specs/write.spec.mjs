@@ -1,5 +1,6 @@
 // The tab that writes text for text, with the model that ships with the page.
 
+import { text } from '../support/files.mjs';
 import { LOAD, expect, test } from '../support/rill.mjs';
 
 const pieces = (rill) => rill.page.locator('.piece__text');
@@ -54,4 +55,15 @@ test('options that contradict each other are said before anything is asked', asy
   await field(rill).fill('number to English: 12');
   await write(rill).click();
   await expect(pieces(rill)).toHaveText(['twelve'], LOAD);
+});
+
+test('a dropped file gives a text for each of its lines, and says how many are done', async ({ rill }) => {
+  await rill.open('./#/write');
+  const lines = Array.from({ length: 60 }, (_, i) => `number to English: ${i + 1}`);
+  await rill.drop(text('numbers.txt', lines.join('\n')));
+  await expect(rill.page.getByText('60 lines, 60 texts')).toBeVisible();
+  await write(rill).click();
+  await expect(rill.position).toHaveText(/^[1-9]\d* of 60 texts$/, LOAD);
+  await expect(pieces(rill)).toHaveCount(60);
+  await expect(pieces(rill).last()).toHaveText('sixty', LOAD);
 });

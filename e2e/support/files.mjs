@@ -5,9 +5,12 @@ import path from 'node:path';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 
+/** Where a folder of the golden tests lies. */
+export const golden = (folder) => path.join(ROOT, 'tests/golden', folder);
+
 /** A small model of the golden tests, as the files that a visitor drops; `changes` replace some of them. */
 export function model(folder, changes = {}) {
-  const at = path.join(ROOT, 'tests/golden', folder);
+  const at = golden(folder);
   const files = readdirSync(at).filter((name) => name !== 'golden.json' && name.includes('.'));
   const read = Object.fromEntries(files.map((name) => [name, readFileSync(path.join(at, name))]));
   return Object.entries({ ...read, ...changes }).map(([name, buffer]) => ({ name, mimeType: '', buffer }));

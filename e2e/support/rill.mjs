@@ -61,6 +61,9 @@ export class RillPage {
     this.alert = page.locator('.alert').filter({ visible: true });
     /** What the panel that is showing says of its work. */
     this.work = page.locator('.work-status__words').filter({ visible: true });
+    /** How many of how many inputs are done. */
+    this.position = page.locator('.work-status__position').filter({ visible: true });
+    this.goOn = page.getByRole('button', { name: 'Go on', exact: true });
     this.stopWork = page.getByRole('button', { name: 'Stop', exact: true });
     this.cards = page.locator('.card').filter({ visible: true });
     this.query = page.getByLabel('Query');
@@ -100,6 +103,16 @@ export class RillPage {
     for (const event of ['dragover', 'drop']) {
       await this.page.locator('main').dispatchEvent(event, { dataTransfer: transfer });
     }
+  }
+
+  /** Drop what lies at these paths of this machine, folders too, as a hand does. */
+  async dropFromDisk(...paths) {
+    const hand = await this.page.context().newCDPSession(this.page);
+    const data = { items: [], files: paths, dragOperationsMask: 1 };
+    for (const type of ['dragEnter', 'dragOver', 'drop']) {
+      await hand.send('Input.dispatchDragEvent', { type, x: 400, y: 300, data });
+    }
+    await hand.detach();
   }
 
   /** Paste files, as from the clipboard. */

@@ -4,7 +4,7 @@ use super::models::bert::{Batch, MASKS};
 use super::{Error, Result};
 
 /// Positions that a run costs beside its own, for what it takes to start one: of two shapes with little to choose between, the larger.
-const POSITIONS_OF_A_RUN: usize = 128;
+pub(super) const POSITIONS_OF_A_RUN: usize = 128;
 
 /// Texts of one run, and its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]

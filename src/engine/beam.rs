@@ -11,7 +11,7 @@ use super::session::{Session, Watch};
 use super::{Error, Result, edge};
 
 /// Beams at most.
-pub const MOST_BEAMS: usize = 8;
+pub const MOST_BEAMS: usize = crate::protocol::MOST_BEAMS as usize;
 
 /// What a search is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

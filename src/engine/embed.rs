@@ -3,13 +3,14 @@
 use super::batch::{Group, Size, group};
 use super::graph::{GraphId, Recorder, SlotId};
 use super::model::{Component, parse};
-use super::models::bert::{Bert, Plan};
+use super::models::bert::{Batch, Bert, Plan};
 use super::models::bert_config::Config;
 use super::sentence::SentenceConfig;
 use super::session::{Pending, Session, Watch};
-use super::text::{EncodeOptions, Tokenizer};
+use super::text::{EncodeOptions, Tokenizer, read_tokenizer};
 use super::weights::ModelFiles;
 use super::{Error, Result, edge};
+use crate::protocol::HiddenState;
 use std::collections::VecDeque;
 
 /// Longest text in tokens where the repository does not say: what BERT was trained on.
@@ -37,10 +38,10 @@ pub struct Recorded {
 
 impl Files {
     /// Reads what lies beside `config.json`.
-    pub async fn read(files: &ModelFiles, config: &[u8]) -> Result<Self> {
-        let config = Config::from_json(config)?;
-        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
-        let sentence = SentenceConfig::read(files).await?;
+    pub async fn read(files: &ModelFiles, json: &[u8]) -> Result<Self> {
+        let config = Config::from_json(json)?;
+        let tokenizer = read_tokenizer(files).await?;
+        let sentence = SentenceConfig::read(files, parse("config.json", json)?["model_type"].as_str()).await?;
         let named = match files.read("tokenizer_config.json").await? {
             Some(bytes) => {
                 let file = parse("tokenizer_config.json", &bytes)?;
@@ -60,6 +61,12 @@ impl Files {
         let Files { config, tokenizer, sentence, mask_token } = self;
         let max_tokens = sentence.max_tokens.unwrap_or(MOST_TOKENS).clamp(2, config.max_positions.max(2));
         let fill_mask = !sentence.is_sentence_model && mask_token.is_some();
+        if let Some(head) = config.judging_head(&recorder.weights()).filter(|_| !sentence.is_sentence_model) {
+            return Err(Error::Unsupported(format!(
+                "it was trained to judge texts (its checkpoint has `{head}`), and its vectors mean little without that head, which is not \
+                 read here; expected an encoder alone, one for sentences, or one that fills gaps"
+            )));
+        }
         let plan = Plan { max_tokens, pooling: sentence.pooling, normalize: sentence.normalize, fill_mask };
         let bert = Bert::record(recorder, config, plan)?;
         Ok((Recorded { bert, tokenizer, max_tokens, mask_token }, Component::whole(recorder)))
@@ -91,6 +98,15 @@ pub struct EmbeddingModel {
 pub struct Embeddings {
     /// One for each text, in order; of length one unless the repository has it otherwise.
     pub vectors: Vec<Vec<f32>>,
+    /// How many texts were longer than the model takes, and were cut.
+    pub n_cut: u32,
+}
+
+/// Last hidden states of texts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HiddenStates {
+    /// One for each text, in order.
+    pub states: Vec<HiddenState>,
     /// How many texts were longer than the model takes, and were cut.
     pub n_cut: u32,
 }
@@ -133,13 +149,7 @@ impl EmbeddingModel {
         watch: &mut Watch<'_>,
     ) -> Result<Embeddings> {
         let (ids, n_cut) = self.encode(texts)?;
-        let sizes: Vec<Size> = ids.iter().map(|ids| Size { n_tokens: ids.len(), n_masks: 0 }).collect();
-        let groups = group(&self.bert.batches, &sizes, batch_size.map_or(usize::MAX, |n| n as usize))?;
-        let runs = groups.into_iter().map(|group| {
-            let read = self.bert.batches[group.shape].embeddings;
-            Run { group, write: None, then: None, read }
-        });
-        let runs: Vec<Run> = runs.collect();
+        let runs = self.runs(&ids, batch_size, |batch| batch.embeddings)?;
         let mut vectors = vec![Vec::new(); texts.len()];
         let d = self.bert.config.hidden_size;
         let mut on_run = |group: &Group, values: Vec<f32>| {
@@ -151,6 +161,50 @@ impl EmbeddingModel {
         };
         self.run_all(&ids, runs, &mut on_run, watch).await?;
         Ok(Embeddings { vectors, n_cut })
+    }
+
+    /// The encoder's last hidden state for each token of each text, `[CLS]` and its like among them; as [`EmbeddingModel::embed`]
+    /// otherwise.
+    ///
+    /// # Errors
+    /// As [`EmbeddingModel::embed`].
+    pub async fn hidden_states(
+        &mut self,
+        texts: &[String],
+        batch_size: Option<u32>,
+        watch: &mut Watch<'_>,
+    ) -> Result<HiddenStates> {
+        let (ids, n_cut) = self.encode(texts)?;
+        let hidden = self.bert.hidden;
+        let runs = self.runs(&ids, batch_size, |_| hidden)?;
+        let (widths, d): (Vec<usize>, _) =
+            (self.bert.batches.iter().map(|batch| batch.seq_len).collect(), self.bert.config.hidden_size);
+        let mut values = vec![Vec::new(); texts.len()];
+        let mut on_run = |group: &Group, all: Vec<f32>| {
+            for (&text, rows) in group.texts.iter().zip(all.chunks_exact(widths[group.shape] * d)) {
+                let rows = &rows[..ids[text].len() * d];
+                rows.chunks_exact(d).try_for_each(check)?;
+                values[text] = rows.to_vec();
+            }
+            Ok(())
+        };
+        self.run_all(&ids, runs, &mut on_run, watch).await?;
+        let states = ids.into_iter().zip(values).map(|(ids, values)| {
+            let tokens = ids.iter().map(|&id| self.tokenizer.token(id).unwrap_or_default()).collect();
+            HiddenState { values, hidden_size: d as u32, ids, tokens }
+        });
+        Ok(HiddenStates { states: states.collect(), n_cut })
+    }
+
+    /// The runs of texts of which one thing is read.
+    fn runs(&self, ids: &[Vec<u32>], batch_size: Option<u32>, read: impl Fn(&Batch) -> SlotId) -> Result<Vec<Run>> {
+        let sizes: Vec<Size> = ids.iter().map(|ids| Size { n_tokens: ids.len(), n_masks: 0 }).collect();
+        let groups = group(&self.bert.batches, &sizes, at_once(batch_size))?;
+        let run = |group: Group| {
+            let read = read(&self.bert.batches[group.shape]);
+            Run { group, write: None, then: None, read }
+        };
+        Ok(groups.into_iter().map(run).collect())
     }
 
     /// The tokens of texts, cut to the longest that the model takes, and how many were cut.
@@ -238,6 +292,11 @@ impl EmbeddingModel {
             None => n_positions > smallest,
         }
     }
+}
+
+/// The most texts of a run where a number was asked for, and where none was.
+pub(super) fn at_once(batch_size: Option<u32>) -> usize {
+    batch_size.map_or(usize::MAX, |n| n as usize)
 }
 
 /// A vector that a model may well have computed: of numbers, and not all of them zero.

@@ -1,9 +1,15 @@
 //! The engine's one error type: what happened, what was expected, what to do.
 
+use crate::protocol::reference::NoReference;
 use crate::protocol::{Failure, FailureKind};
 
 /// What the engine's functions return.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// How to name one of several inputs in an error: `text 3 of 12`; `the text` where there is one.
+pub(super) fn which(kind: &str, idx: usize, total: usize) -> String {
+    if total == 1 { format!("the {kind}") } else { format!("{kind} {} of {total}", idx + 1) }
+}
 
 /// Everything that can go wrong in the engine, grouped by who can do something about it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -144,6 +150,12 @@ pub enum Error {
     /// One of our own invariants broke.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+impl From<NoReference> for Error {
+    fn from(NoReference(why): NoReference) -> Self {
+        Error::Input(why)
+    }
 }
 
 impl Error {

@@ -1,7 +1,8 @@
 //! Words for the gaps of texts, by an encoder with a head for masked tokens: the pipeline `fill-mask` of Hugging Face's transformers.
 
 use super::batch::{Group, Size, group};
-use super::embed::{EmbeddingModel, Run};
+use super::embed::{EmbeddingModel, Run, at_once};
+use super::error::which;
 use super::models::bert::MASKS;
 use super::session::Watch;
 use super::{Error, Result};
@@ -24,7 +25,7 @@ impl EmbeddingModel {
     }
 
     /// For each text the `top_k` most probable tokens of each of its gaps, the gaps in order, the most probable token of each first.
-    /// Gaps are found each for itself, the others left open. `watch` hears after each batch the share of the texts that is done.
+    /// Gaps are found each for itself, the others left open. At most `batch_size` texts are computed at once. `watch` hears after each batch the share of the texts that is done.
     ///
     /// # Errors
     /// [`Error::Input`] where the model has no head for this, where a text has no gap, more than [`MASKS`] or one behind the last
@@ -33,6 +34,7 @@ impl EmbeddingModel {
         &mut self,
         texts: &[String],
         top_k: usize,
+        batch_size: Option<u32>,
         watch: &mut Watch<'_>,
     ) -> Result<Vec<Vec<MaskCandidate>>> {
         let (Some(head), Some(token)) = (self.bert.mask_head.clone(), self.mask_token.clone()) else {
@@ -42,16 +44,17 @@ impl EmbeddingModel {
         };
         let mask_id = self.tokenizer.token_id(&token);
         let (ids, _) = self.encode(texts)?;
-        let masked = texts.iter().zip(&ids).map(|(text, ids)| {
+        let masked = texts.iter().zip(&ids).enumerate().map(|(idx, (text, ids))| {
             let positions: Vec<usize> = (0..ids.len()).filter(|&i| Some(ids[i]) == mask_id).collect();
             let places: Vec<_> = text.match_indices(&token).map(|(at, found)| at..at + found.len()).collect();
-            self.check_gaps(&token, positions.len(), places.len())?;
+            self.check_gaps(&which("text", idx, texts.len()), &token, positions.len(), places.len())?;
             Ok(Masked { text, positions, places })
         });
         let masked: Vec<Masked> = masked.collect::<Result<_>>()?;
         let sizes =
             ids.iter().zip(&masked).map(|(ids, masked)| Size { n_tokens: ids.len(), n_masks: masked.positions.len() });
-        let runs = group(&self.bert.batches, &sizes.collect::<Vec<_>>(), usize::MAX)?.into_iter().map(|group| {
+        let groups = group(&self.bert.batches, &sizes.collect::<Vec<_>>(), at_once(batch_size))?;
+        let runs = groups.into_iter().map(|group| {
             let seq_len = self.bert.batches[group.shape].seq_len;
             let in_batch = |(row, &text): (usize, &usize)| {
                 masked[text].positions.iter().map(move |position| (row * seq_len + position) as u32)
@@ -77,18 +80,17 @@ impl EmbeddingModel {
         masked.iter().zip(found).map(|(masked, found)| self.candidates(masked, found)).collect()
     }
 
-    fn check_gaps(&self, token: &str, n_found: usize, n_written: usize) -> Result<()> {
+    fn check_gaps(&self, which: &str, token: &str, n_found: usize, n_written: usize) -> Result<()> {
         if n_written == 0 && n_found == 0 {
-            return Err(Error::Input(format!("the text has no gap: write `{token}` where a word is missing")));
+            return Err(Error::Input(format!("{which} has no gap: write `{token}` where a word is missing")));
         }
         if n_found < n_written {
             let most = self.max_tokens;
-            let message =
-                format!("a gap lies behind the {most} tokens that the model takes: shorten the text before it");
+            let message = format!("a gap of {which} lies behind the {most} tokens that the model takes: shorten it");
             return Err(Error::Input(message));
         }
         if n_found > MASKS {
-            return Err(Error::Input(format!("the text has {n_found} gaps; {MASKS} can be filled at once")));
+            return Err(Error::Input(format!("{which} has {n_found} gaps; {MASKS} can be filled at once")));
         }
         Ok(())
     }

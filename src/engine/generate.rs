@@ -4,22 +4,24 @@
 
 use super::beam::{self, Limits, MOST_BEAMS};
 use super::decode::{DecodeLoop, DecoderGraphs};
+use super::error::which;
 use super::graph::Recorder;
 use super::model::{Component, parse};
 use super::models::t5::{CAPACITY, Config, T5};
 use super::ops::decode_state::DecodeState;
 use super::session::{Session, Watch};
 use super::speech::check_logits;
-use super::text::{EncodeOptions, TextStream, Tokenizer};
+use super::text::{EncodeOptions, TextStream, Tokenizer, read_tokenizer};
 use super::weights::ModelFiles;
 use super::{Error, Result, edge};
-use crate::protocol::{FinishReason, GenerateOptions, GenerateTimings, Generation};
+use crate::protocol::{FinishReason, GenerateOptions, GenerateTimings, Generation, MOST_NEW_TOKENS};
 use serde_json::Value;
 
 /// Most tokens where neither the caller nor the repository says: some sentences. Transformers' own 20 cut most answers in the middle.
 const DEFAULT_MAX_TOKENS: usize = 64;
 /// The cache has room for the token that a text begins with and these.
 const MOST_TOKENS: usize = CAPACITY - 1;
+const _: () = assert!(MOST_TOKENS == MOST_NEW_TOKENS as usize, "the page promises what the cache holds");
 
 /// The small files of a text-to-text model.
 pub struct Files {
@@ -38,7 +40,7 @@ pub struct Recorded {
 impl Files {
     /// Reads what lies beside `config.json`.
     pub async fn read(files: &ModelFiles, config: &[u8]) -> Result<Self> {
-        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
+        let tokenizer = read_tokenizer(files).await?;
         let generation = match files.read("generation_config.json").await? {
             Some(bytes) => parse("generation_config.json", &bytes)?,
             None => Value::Null,
@@ -104,7 +106,9 @@ impl TextModel {
     ) -> Result<(Vec<Generation>, GenerateTimings)> {
         let start = edge::Instant::now();
         check(options)?;
-        let inputs = texts.iter().map(|text| self.encode_text(text)).collect::<Result<Vec<_>>>()?;
+        let which = |idx| which("text", idx, texts.len());
+        let inputs = texts.iter().enumerate().map(|(idx, text)| self.encode_text(&which(idx), text));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let (mut generations, mut timings) = (Vec::with_capacity(texts.len()), GenerateTimings::default());
         let mut n_tokens = 0;
         for (index, ids) in inputs.iter().enumerate() {
@@ -143,13 +147,13 @@ impl TextModel {
         check_logits(&bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    fn encode_text(&self, text: &str) -> Result<Vec<u32>> {
+    fn encode_text(&self, which: &str, text: &str) -> Result<Vec<u32>> {
         let ids = self.tokenizer.encode(text, EncodeOptions { add_special_tokens: true, max_length: None })?;
         let longest = self.t5.encoders.last().map_or(0, |encoder| encoder.seq_len);
         if ids.len() > longest {
             let n = ids.len();
             return Err(Error::Input(format!(
-                "a text has {n} tokens, and this model reads {longest} at once; cut it into parts"
+                "{which} has {n} tokens, and this model reads {longest} at once; cut it into parts"
             )));
         }
         Ok(ids)

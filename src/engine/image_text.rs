@@ -1,6 +1,7 @@
 //! Pictures and texts in one space: CLIP's two towers, each on a session of its own, and how well they fit.
 
-use super::embed::Embeddings;
+use super::batch::POSITIONS_OF_A_RUN;
+use super::embed::{Embeddings, at_once};
 use super::graph::Recorder;
 use super::image::{Pixels, Preprocessor};
 use super::model::Component;
@@ -8,7 +9,7 @@ use super::models::clip::{Config, PictureBatch, PictureTower, TextBatch, TextTow
 use super::ops::math::dot;
 use super::picture_runs::{PictureCount, PictureGraph, PictureRuns, check_numbers, sample};
 use super::session::{Session, Watch};
-use super::text::{EncodeOptions, Tokenizer};
+use super::text::{EncodeOptions, Tokenizer, read_tokenizer};
 use super::vision::softmax;
 use super::weights::ModelFiles;
 use super::{Error, Result};
@@ -33,7 +34,7 @@ impl Files {
     /// Reads what lies beside `config.json`.
     pub async fn read(files: &ModelFiles, config: &[u8]) -> Result<Self> {
         let config = Config::from_json(config)?;
-        let tokenizer = Tokenizer::from_json(&files.read_required("tokenizer.json").await?)?;
+        let tokenizer = read_tokenizer(files).await?;
         let preprocessor = Preprocessor::from_json(&files.read_required("preprocessor_config.json").await?)?;
         let (expected, got) = (config.vision_config.image_size, preprocessor.side()?);
         if expected != got {
@@ -102,7 +103,7 @@ impl ImageTextModel {
 
     /// The first run of the texts' tower.
     pub(super) async fn warm_up_texts(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        self.embed_texts(&["warm up".to_string()], watch).await?;
+        self.embed_texts(&["warm up".to_string()], None, watch).await?;
         self.logit_scale(watch).await.map(|_| ())
     }
 
@@ -120,11 +121,17 @@ impl ImageTextModel {
         self.tokenizer.encode(text, EncodeOptions { add_special_tokens: true, max_length })
     }
 
-    /// A unit vector for each text, and how many were too long to be read whole.
+    /// A unit vector for each text, at most `batch_size` of them computed at once, and how many were too long to be read whole.
     ///
     /// # Errors
     /// [`Error::Input`] where the tokenizer refuses one.
-    pub async fn embed_texts(&mut self, texts: &[String], watch: &mut Watch<'_>) -> Result<Embeddings> {
+    pub async fn embed_texts(
+        &mut self,
+        texts: &[String],
+        batch_size: Option<u32>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Embeddings> {
+        let most = at_once(batch_size).max(1);
         let whole = EncodeOptions { add_special_tokens: true, max_length: None };
         let mut n_cut = 0;
         let ids = texts.iter().map(|text| {
@@ -143,8 +150,9 @@ impl ImageTextModel {
         let mut rest = &order[..];
         while !rest.is_empty() {
             watch.progress(1.0 - rest.len() as f32 / order.len() as f32)?;
-            let batch = self.text_batch_for(rest, &ids)?;
-            let (now, later) = rest.split_at(rest.len().min(batch.n_texts));
+            let next = &rest[..rest.len().min(most)];
+            let batch = self.text_batch_for(next, &ids)?;
+            let (now, later) = rest.split_at(next.len().min(batch.n_texts));
             // Padding behind the end is never looked at.
             let mut all = vec![0u32; batch.n_texts * batch.seq_len];
             let mut pooled = vec![0u32; batch.n_texts];
@@ -154,7 +162,9 @@ impl ImageTextModel {
             }
             self.text_session.write(batch.ids, 0, bytemuck::cast_slice(&all))?;
             self.text_session.write(batch.pooled, 0, bytemuck::cast_slice(&pooled))?;
-            let pending = self.text_session.submit(&[(batch.graph, 1)], &[batch.embeddings], watch).await?;
+            // A run's own progress is none of the texts'.
+            let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
+            let pending = self.text_session.submit(&[(batch.graph, 1)], &[batch.embeddings], &mut quiet).await?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(&pending.wait().await?.remove(0));
             check_numbers(&values)?;
             for (&i, row) in now.iter().zip(values.chunks_exact(values.len() / batch.n_texts)) {
@@ -162,6 +172,7 @@ impl ImageTextModel {
             }
             rest = later;
         }
+        watch.progress(1.0)?;
         Ok(Embeddings { vectors, n_cut })
     }
 
@@ -210,13 +221,15 @@ impl ImageTextModel {
     ) -> Result<Matches> {
         // Progress counts pictures.
         let mut quiet = Watch { cancel: watch.cancel, on_progress: &mut |_| () };
-        let text_embeddings = self.embed_texts(texts, &mut quiet).await?.vectors;
-        let scale = self.logit_scale(&mut quiet).await?;
+        let batch_size = count.at_once.map(|n| n as u32);
+        let text_embeddings = self.embed_texts(texts, batch_size, &mut quiet).await?.vectors;
+        let logit_scale = self.logit_scale(&mut quiet).await?;
         let image_embeddings = self.embed_pictures(count, picture, watch).await?;
-        let of_picture =
-            |picture: &Vec<f32>| softmax(text_embeddings.iter().map(|text| f64::from(scale) * dot(picture, text)));
+        let of_picture = |picture: &Vec<f32>| {
+            softmax(text_embeddings.iter().map(|text| f64::from(logit_scale) * dot(picture, text)))
+        };
         let scores = image_embeddings.iter().map(of_picture).collect();
-        Ok(Matches { scores, image_embeddings, text_embeddings })
+        Ok(Matches { scores, image_embeddings, text_embeddings, logit_scale })
     }
 
     /// What cosines are multiplied with.
@@ -236,11 +249,14 @@ impl ImageTextModel {
         Ok(scale)
     }
 
-    /// The shape for the next texts, whose lengths are ascending: the one with the least positions for each text that it takes.
+    /// The shape for the next texts, whose lengths are ascending: the one that costs the least for each text that it takes.
     fn text_batch_for(&self, rest: &[usize], ids: &[Vec<u32>]) -> Result<TextBatch> {
         let fits = |batch: &&TextBatch| rest.iter().take(batch.n_texts).all(|&i| ids[i].len() <= batch.seq_len);
-        let positions = |batch: &&TextBatch| (batch.n_texts * batch.seq_len).div_ceil(rest.len().min(batch.n_texts));
-        let best = self.texts.batches.iter().filter(fits).min_by_key(positions);
+        let cost = |batch: &TextBatch| {
+            let n_positions = batch.n_texts * batch.seq_len + POSITIONS_OF_A_RUN;
+            n_positions as f64 / rest.len().min(batch.n_texts) as f64
+        };
+        let best = self.texts.batches.iter().filter(fits).min_by(|a, b| cost(a).total_cmp(&cost(b)));
         best.cloned().ok_or_else(|| Error::Internal("no shape holds the next text".into()))
     }
 }

@@ -1,6 +1,7 @@
 //! Many pictures through a model: a batch is asked for, prepared and computed at a time, so that a folder of photographs is never decoded
 //! as a whole; where the device runs ahead, the next batch is decoded meanwhile.
 
+use super::error::which;
 use super::graph::{GraphId, SlotId};
 use super::image::{self, Pixels, Preprocessor};
 use super::session::{Pending, Session, Watch};
@@ -75,7 +76,7 @@ impl PictureRuns<'_> {
                 let wanted = (count.total - begun).min(count.at_once.unwrap_or(usize::MAX).max(1));
                 let graph = self.graph_for(wanted)?;
                 let n = wanted.min(graph.n_pictures);
-                let patches = self.prepare(begun..begun + n, &mut picture, watch).await?;
+                let patches = self.prepare(begun..begun + n, count.total, &mut picture, watch).await?;
                 flights.push_back((self.start(graph, &patches, watch).await?, graph, n));
                 begun += n;
                 continue;
@@ -100,6 +101,7 @@ impl PictureRuns<'_> {
     async fn prepare(
         &self,
         pictures: Range<usize>,
+        total: usize,
         picture: &mut impl AsyncFnMut(usize) -> Result<Pixels>,
         watch: &Watch<'_>,
     ) -> Result<Vec<f32>> {
@@ -107,7 +109,10 @@ impl PictureRuns<'_> {
         let mut rows = Vec::with_capacity(pictures.len() * 3 * side * side);
         for idx in pictures {
             watch.cancel.check()?;
-            let prepared = self.preprocessor.apply(&picture(idx).await?)?;
+            let prepared = self.preprocessor.apply(&picture(idx).await?).map_err(|error| match error {
+                Error::Input(what) if total > 1 => Error::Input(format!("{}: {what}", which("picture", idx, total))),
+                other => other,
+            })?;
             image::patches(&prepared, side, self.patch, &mut rows);
         }
         Ok(rows)

@@ -1,7 +1,8 @@
 //! What a repository says of how its texts become vectors: the files that sentence-transformers keeps beside a model.
 //!
 //! `modules.json` lists what follows the encoder, `1_Pooling/config.json` says how rows become one vector, `sentence_bert_config.json`
-//! how long a text may be. A repository without them is an encoder and nothing else; its vectors are the mean of its rows, of length one.
+//! how long a text may be (older repositories name that file after their architecture). A repository without them is an encoder and
+//! nothing else; its vectors are the mean of its rows, of length one.
 
 use super::model::parse;
 use super::ops::pool::Pooling;
@@ -26,9 +27,13 @@ impl SentenceConfig {
     /// Reads what there is.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for modules other than pooling and normalisation, and for poolings that no op here computes.
-    pub async fn read(files: &ModelFiles) -> Result<Self> {
-        let length = optional(files, "sentence_bert_config.json").await?;
+    /// [`Error::Unsupported`] for modules other than pooling and normalisation, for poolings that no op here computes, and where
+    /// `modules.json` names a configuration that is not there.
+    pub async fn read(files: &ModelFiles, model_type: Option<&str>) -> Result<Self> {
+        let mut length = optional(files, "sentence_bert_config.json").await?;
+        if let Some(other) = model_type.filter(|name| *name != "bert" && length.is_null()) {
+            length = optional(files, &format!("sentence_{other}_config.json")).await?;
+        }
         let mut config = Self {
             is_sentence_model: !length.is_null(),
             pooling: Pooling::Mean,
@@ -44,7 +49,8 @@ impl SentenceConfig {
                     Some("Transformer") => {}
                     Some("Pooling") => {
                         let file = format!("{}/config.json", module["path"].as_str().unwrap_or("1_Pooling"));
-                        config.pooling = pooling(&file, &parse(&file, &files.read_required(&file).await?)?)?;
+                        let Some(bytes) = files.read(&file).await? else { return Err(no_pooling(&file)) };
+                        config.pooling = pooling(&file, &parse(&file, &bytes)?)?;
                     }
                     Some("Normalize") => config.normalize = true,
                     other => {
@@ -58,6 +64,14 @@ impl SentenceConfig {
         }
         Ok(config)
     }
+}
+
+/// What to say where the configuration of the pooling did not come with the other files.
+fn no_pooling(file: &str) -> Error {
+    Error::Unsupported(format!(
+        "its `modules.json` says that texts are pooled as in `{file}`, which is not among its files: add that file (drop the whole folder \
+         rather than its files), or leave `modules.json` out, and the mean of the tokens is taken"
+    ))
 }
 
 /// The one pooling that a `Pooling` module's configuration names.

@@ -4,14 +4,17 @@
 //! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples, pictures and dropped files travel
 //! beside the command and never through serde; weights never cross the boundary at all.
 
+mod hidden;
 mod load;
 mod memory;
 mod picture;
 mod probe;
 mod quality;
+pub mod reference;
 mod run;
 mod text;
 
+pub use hidden::*;
 pub use load::*;
 pub use memory::*;
 pub use picture::*;
@@ -105,6 +108,17 @@ pub enum Command {
         /// Most texts that are computed at once; `None` for what suits the device.
         batch_size: Option<u32>,
     },
+    /// Read a model's last hidden state for each token of texts; closed by [`Event::HiddenStates`].
+    HiddenStates {
+        /// The job.
+        job: JobId,
+        /// A loaded encoder of texts.
+        pipeline: PipelineId,
+        /// The texts.
+        texts: Vec<String>,
+        /// Most texts that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
+    },
     /// Find words for the gaps in texts; closed by [`Event::Filled`].
     FillMask {
         /// The job.
@@ -115,6 +129,8 @@ pub enum Command {
         texts: Vec<String>,
         /// Candidates for each gap.
         top_k: u32,
+        /// Most texts that are computed at once; `None` for what suits the device.
+        batch_size: Option<u32>,
     },
     /// Write a text for each text; news by [`Event::Generating`], closed by [`Event::Generated`].
     Generate {
@@ -296,6 +312,17 @@ pub enum Event {
         /// Milliseconds from command to answer.
         total_ms: f64,
     },
+    /// Answer to [`Command::HiddenStates`].
+    HiddenStates {
+        /// The job.
+        job: JobId,
+        /// One for each text, in order.
+        states: Vec<HiddenState>,
+        /// How many texts were longer than the model takes, and were cut.
+        n_cut: u32,
+        /// Milliseconds from command to answer.
+        total_ms: f64,
+    },
     /// Answer to [`Command::FillMask`].
     Filled {
         /// The job.
@@ -405,6 +432,7 @@ impl Event {
             | Event::Usable { job, .. }
             | Event::Loaded { job, .. }
             | Event::BatchProgress { job, .. }
+            | Event::HiddenStates { job, .. }
             | Event::Filled { job, .. }
             | Event::Generating { job, .. }
             | Event::Generated { job, .. }
@@ -434,6 +462,7 @@ impl Event {
                 | Event::Loaded { .. }
                 | Event::Transcribed { .. }
                 | Event::Embedded { .. }
+                | Event::HiddenStates { .. }
                 | Event::Filled { .. }
                 | Event::Generated { .. }
                 | Event::Classified { .. }

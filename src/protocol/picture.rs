@@ -20,4 +20,6 @@ pub struct Matches {
     pub image_embeddings: Vec<Vec<f32>>,
     /// A unit vector for each text.
     pub text_embeddings: Vec<Vec<f32>>,
+    /// The model's own: a picture's scores are the softmax of its dot products with the texts, multiplied by this.
+    pub logit_scale: f32,
 }

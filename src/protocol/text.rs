@@ -2,19 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most tokens that a text may be asked for: the cache of a text-to-text model has room for these and the one that a text begins with.
+pub const MOST_NEW_TOKENS: u32 = 511;
+/// Most beams of a search.
+pub const MOST_BEAMS: u32 = 8;
+
 /// How to generate text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct GenerateOptions {
-    /// Most tokens; `None` for what the repository says.
+    /// Most tokens, 1 to [`MOST_NEW_TOKENS`]; `None` for what the repository says.
     pub max_tokens: Option<u32>,
     /// 0 for the most probable token each time, otherwise logits are divided by it and a token is drawn.
     pub temperature: f32,
     /// Draw among so many of the most probable tokens; `None` for all.
     pub top_k: Option<u32>,
-    /// Draw among the most probable tokens that have this probability together; 1 for all.
+    /// Draw among the most probable tokens that have this probability together, above 0; 1 for all.
     pub top_p: f32,
-    /// Beams of a beam search; 1 for none. Beams are not drawn: `temperature` must be 0 with more than one.
+    /// Beams of a beam search, at most [`MOST_BEAMS`]; 1 for none. Beams are not drawn: `temperature` must be 0 with more than one.
     pub num_beams: u32,
     /// Seed of the random numbers: the same seed gives the same text.
     pub seed: u32,

@@ -91,7 +91,7 @@ fn One(
     on_press: Option<Callback<u32>>,
 ) -> impl IntoView {
     let album = expect_context::<Session>().album(panel);
-    let Picture { id, name, url, size: (width, height), .. } = picture;
+    let Picture { id, name, url, size: (width, height), trouble, .. } = picture;
     let drawn =
         |alt: String| view! { <img src=url alt=alt width=width height=height decoding="async" loading="lazy" /> };
     let shown = match on_press {
@@ -111,6 +111,7 @@ fn One(
                 <span title=name.clone()>{name.clone()}</span>
                 {cosine.map(|cosine| view! { <span class="ranking__score" title=format!("cosine {cosine:.4}")>{format!("{cosine:.2}")}</span> })}
             </p>
+            <p class="card__trouble">{move || trouble.get()}</p>
             <button
                 type="button"
                 class="button button--bare find__remove"

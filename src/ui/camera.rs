@@ -12,6 +12,7 @@ use web_sys::{
     MediaStreamConstraints, MediaStreamTrack,
 };
 
+use super::files_in::Incoming;
 use super::icons::{self, Glyph};
 use super::session::{Session, named};
 use super::state::work::Panel;
@@ -28,7 +29,8 @@ pub fn Camera(
     let dialog = NodeRef::<html::Dialog>::new();
     let preview = NodeRef::<html::Video>::new();
     let stream = StoredValue::new(None::<SendWrapper<MediaStream>>);
-    let words = RwSignal::new(String::new());
+    let words = RwSignal::new("");
+    let trouble = RwSignal::new(None::<Trouble>);
     let is_on = RwSignal::new(false);
     let stop = move || {
         is_on.set(false);
@@ -37,7 +39,8 @@ pub fn Camera(
         }
     };
     let start = move || {
-        words.set("Waiting for the camera…".into());
+        words.set("Waiting for the camera. The browser may ask whether this page may use it.");
+        trouble.set(None);
         spawn_local(async move {
             match camera().await {
                 // Closed while the browser was asking.
@@ -51,10 +54,13 @@ pub fn Camera(
                         let _ = video.play();
                     }
                     stream.set_value(Some(SendWrapper::new(found)));
-                    words.set(String::new());
+                    words.set("");
                     is_on.set(true);
                 }
-                Err(error) => words.set(reason(&error)),
+                Err(error) => {
+                    words.set("");
+                    trouble.set(Some(reason(&error)));
+                }
             }
         });
     };
@@ -76,9 +82,9 @@ pub fn Camera(
             match picture(&video).await {
                 Ok(file) => {
                     open.set(false);
-                    session.add_pictures(panel, vec![file]);
+                    session.add_pictures(panel, vec![Incoming::new(file)]);
                 }
-                Err(_) => words.set("The browser gave no picture. Try again.".into()),
+                Err(_) => trouble.set(Some(("The browser gave no picture.", "Press the button again."))),
             }
         });
     };
@@ -91,12 +97,25 @@ pub fn Camera(
                     <Glyph icon=icons::CLOSE />
                 </button>
             </header>
-            <video class="camera__preview" node_ref=preview muted playsinline aria-label="What the camera sees"></video>
-            <p class="camera__words" role="status">{words}</p>
-            <button type="button" class="button button--primary" aria-disabled=move || (!is_on.get()).to_string() on:click=take>
-                <Glyph icon=icons::CAMERA />
-                "Take it"
-            </button>
+            <div class="camera__view">
+                <video class="camera__preview" node_ref=preview muted playsinline aria-label="What the camera sees"></video>
+                <p class="camera__words" role="status">{words}</p>
+                <div class="camera__trouble" role="alert">
+                    {move || trouble.get().map(|(what, hint)| view! { <p><strong>{what}</strong></p> <p>{hint}</p> })}
+                </div>
+            </div>
+            <div class="camera__ways">
+                <button type="button" class="button button--primary" aria-disabled=move || (!is_on.get()).to_string() on:click=take>
+                    <Glyph icon=icons::CAMERA />
+                    "Take it"
+                </button>
+                <Show when=move || trouble.with(Option::is_some) && !is_on.get()>
+                    <button type="button" class="button" on:click=move |_| start()>
+                        <Glyph icon=icons::AGAIN />
+                        "Try again"
+                    </button>
+                </Show>
+            </div>
         </dialog>
     }
 }
@@ -112,16 +131,26 @@ async fn camera() -> Result<MediaStream, JsValue> {
     Ok(JsFuture::from(asking).await?.unchecked_into())
 }
 
-/// Why there is no camera, and what to do.
-fn reason(error: &JsValue) -> String {
+/// What is wrong with the camera, and what to do.
+type Trouble = (&'static str, &'static str);
+
+/// Why there is no camera.
+fn reason(error: &JsValue) -> Trouble {
     let name = error.dyn_ref::<DomException>().map(DomException::name).unwrap_or_default();
     match name.as_str() {
-        "NotAllowedError" => "The browser was told not to let this page use the camera. Allow it in the browser's settings for this page.",
-        "NotFoundError" => "There is no camera here. Choose a picture instead.",
-        "NotReadableError" => "Another program uses the camera. Close it and try again.",
-        _ => "This browser gives the page no camera. Choose a picture instead.",
+        "NotAllowedError" => (
+            "This page may not use the camera.",
+            "Allow it in the browser's settings for this page, then try again. Or close this and choose a picture.",
+        ),
+        "NotFoundError" => {
+            ("There is no camera here.", "Connect one and try again, or close this and choose a picture.")
+        }
+        "NotReadableError" => (
+            "The camera is in use.",
+            "Close the other program that uses it, then try again. Or close this and choose a picture.",
+        ),
+        _ => ("This browser gives the page no camera.", "Close this and choose a picture instead."),
     }
-    .into()
 }
 
 /// The frame that is showing, as a file.

@@ -2,7 +2,7 @@
 //! crash of the engine. What commands mean is left to `platform`.
 //!
 //! A message is `{message, samples, files}`: a [`Command`] or [`Event`] through serde, beside a command a transferred `Float32Array`
-//! or an array of `Blob`s where there is one.
+//! or an array of `Blob`s, those that lie in a folder as `[path, blob]`, where there is one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use futures_channel::oneshot;
 use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
+use web_sys::{Blob, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use crate::BUILD;
 use crate::protocol::{Command, Event, Failure, FailureKind, JobId, ModelInfo};
@@ -27,8 +27,13 @@ pub enum Attachment {
     None,
     /// 16 kHz, mono; the buffer is transferred.
     Samples(Float32Array),
-    /// `Blob`s or `File`s, which the browser shares without a copy.
+    /// `Blob`s or `File`s, which the browser shares without a copy, or some of them [`with_path`].
     Files(Array),
+}
+
+/// A file with its path in the folder that it came with.
+pub fn with_path(path: &str, file: &Blob) -> JsValue {
+    Array::of2(&path.into(), file).into()
 }
 
 struct Inner {

@@ -75,6 +75,14 @@ pub fn cut(n_cut: u32) -> String {
     }
 }
 
+/// What to add where inputs could not be read; nothing where all could.
+pub fn refused(n_refused: u32) -> String {
+    match n_refused {
+        0 => String::new(),
+        n => format!(" · {} could not be read", count(n)),
+    }
+}
+
 /// The engine's words as a sentence: with a capital letter and a full stop.
 pub fn sentence(words: &str) -> String {
     let mut letters = words.chars();

@@ -13,6 +13,7 @@ use web_sys::{CustomEvent, CustomEventInit};
 use super::js_options::{Given, type_error};
 use super::js_runs::run;
 use super::js_values::{Abort, Outcome, call, error, set, tell, to_js};
+use super::models;
 use super::platform::{Pipeline, Platform};
 use crate::audio::files;
 use crate::protocol::{Event, FEATURES, Source, Task};
@@ -116,12 +117,11 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
     if files.is_some() {
         request.source = Source::Files;
     }
-    // A repository's name has a slash, and so has an address.
-    if files.is_none() && !id.contains('/') && !known.iter().any(|model| model.id == id) {
+    if files.is_none() && !known.iter().any(|model| model.id == id) && !models::is_address(&id) {
         let ids: Vec<_> = known.iter().map(|model| model.id.as_str()).collect();
         let ids = ids.join(", ");
         return Err(type_error(&format!(
-            "load: there is no model `{id}`; the models are {ids}, and any `owner/name` of the model hub or address of a folder"
+            "load: there is no model `{id}`; the models are {ids}, and any `owner/name` or `owner/name@revision` of the model hub or address of a folder"
         )));
     }
     let on_progress = given.function("onProgress")?;

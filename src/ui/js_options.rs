@@ -4,12 +4,35 @@ use std::ops::RangeInclusive;
 
 use js_sys::{Array, Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
-use web_sys::{AbortSignal, File, Url};
+use web_sys::{AbortSignal, Blob, File, Url};
 
+use super::client::with_path;
+use super::files_in::path_of;
 use crate::protocol::{
-    BackendChoice, GenerateOptions, LoadRequest, MemoryLevel, PipelineInfo, Precision, Source, SpeechTask,
-    TranscribeOptions,
+    BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, MemoryLevel, PipelineInfo, Precision,
+    Source, SpeechTask, TranscribeOptions,
 };
+
+/// What a run gives, where it may be one of several things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// What the model is for, by this name.
+    Usual(&'static str),
+    /// A vector for each input.
+    Embeddings,
+    /// The last hidden state for each token.
+    Hidden,
+}
+
+impl Output {
+    fn name(self) -> &'static str {
+        match self {
+            Output::Usual(name) => name,
+            Output::Embeddings => "embeddings",
+            Output::Hidden => "hidden",
+        }
+    }
+}
 
 /// The options of one call.
 pub struct Given<'a> {
@@ -78,24 +101,36 @@ impl<'a> Given<'a> {
 
     /// The files of a model, for a load that takes them instead of an address.
     pub fn files(&self) -> Result<Option<Array>, JsValue> {
-        let wrong = || self.wrong("files", "an array of File, not empty");
-        let Some(files) = self.value("files") else { return Ok(None) };
-        let files = files.dyn_into::<Array>().map_err(|_| wrong())?;
-        let usable = files.length() > 0 && files.iter().all(|file| file.is_instance_of::<File>());
-        if usable { Ok(Some(files)) } else { Err(wrong()) }
+        let wrong = || self.wrong("files", "an array of File or an object of Blobs by their paths, not empty");
+        let Some(given) = self.value("files") else { return Ok(None) };
+        let file = |file: JsValue| file.dyn_into::<File>().ok().map(|file| with_path(&path_of(&file), &file));
+        let files: Option<Array> = match given.dyn_into::<Array>() {
+            Ok(files) => files.iter().map(file).collect::<Option<Vec<_>>>().map(|files| files.into_iter().collect()),
+            Err(given) => {
+                let object = given.dyn_into::<Object>().map_err(|_| wrong())?;
+                let entry = |entry: JsValue| {
+                    let entry = entry.unchecked_into::<Array>();
+                    Some(with_path(&entry.get(0).as_string()?, &entry.get(1).dyn_into::<Blob>().ok()?))
+                };
+                let entries = Object::entries(&object);
+                entries.iter().map(entry).collect::<Option<Vec<_>>>().map(|files| files.into_iter().collect())
+            }
+        };
+        files.filter(|files| files.length() > 0).map(Some).ok_or_else(wrong)
     }
 
     /// How to generate text.
     pub fn generate_options(&self) -> Result<GenerateOptions, JsValue> {
         let default = GenerateOptions::default();
-        let seed = self.number("seed", 0.0..=f64::from(u32::MAX), "a whole number from 0")?;
         Ok(GenerateOptions {
-            max_tokens: self.whole_number("maxTokens")?,
-            temperature: self.number("temperature", 0.0..=100.0, "a number from 0")?.unwrap_or(0.0) as f32,
+            max_tokens: self.whole_number_in("maxTokens", 1..=MOST_NEW_TOKENS)?,
+            temperature: self.number("temperature", 0.0..=100.0, "a number from 0 to 100")?.unwrap_or(0.0) as f32,
             top_k: self.whole_number("topK")?,
-            top_p: self.number("topP", 0.0..=1.0, "a number from 0 to 1")?.unwrap_or(1.0) as f32,
-            num_beams: self.whole_number("numBeams")?.unwrap_or(default.num_beams),
-            seed: seed.map_or(default.seed, |seed| seed as u32),
+            top_p: self
+                .number("topP", f64::from(f32::MIN_POSITIVE)..=1.0, "a number above 0, at most 1")?
+                .unwrap_or(1.0) as f32,
+            num_beams: self.whole_number_in("numBeams", 1..=MOST_BEAMS)?.unwrap_or(default.num_beams),
+            seed: self.whole_number_in("seed", 0..=u32::MAX)?.unwrap_or(default.seed),
             stream_buffer_size: self.whole_number("streamBufferSize")?.unwrap_or(default.stream_buffer_size),
         })
     }
@@ -110,9 +145,10 @@ impl<'a> Given<'a> {
         self.whole_number("batchSize")
     }
 
-    /// Whether `output` asks for vectors instead of what the model is for.
-    pub fn wants_embeddings(&self, usual: &str) -> Result<bool, JsValue> {
-        self.one_of("output", &[(usual, false), ("embeddings", true)])
+    /// What `output` asks for; the first of `known` where it says nothing.
+    pub fn output(&self, known: &[Output]) -> Result<Output, JsValue> {
+        let named: Vec<(&str, Output)> = known.iter().map(|output| (output.name(), *output)).collect();
+        self.one_of("output", &named)
     }
 
     /// How to transcribe with this model.
@@ -179,13 +215,20 @@ impl<'a> Given<'a> {
     }
 
     fn whole_number(&self, name: &str) -> Result<Option<u32>, JsValue> {
-        let number = |value: JsValue| {
-            let number = value
-                .as_f64()
-                .filter(|number| *number >= 1.0 && number.fract() == 0.0 && *number <= f64::from(u32::MAX));
-            number.map(|number| number as u32).ok_or_else(|| self.wrong(name, "a whole number from 1"))
+        self.whole_number_in(name, 1..=u32::MAX)
+    }
+
+    fn whole_number_in(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<u32>, JsValue> {
+        let (least, most) = (*range.start(), *range.end());
+        let expected = match most {
+            u32::MAX => format!("a whole number from {least}"),
+            most => format!("a whole number from {least} to {most}"),
         };
-        self.value(name).map(number).transpose()
+        let number = self.number(name, f64::from(least)..=f64::from(most), &expected)?;
+        match number {
+            Some(number) if number.fract() != 0.0 => Err(self.wrong(name, &expected)),
+            number => Ok(number.map(|number| number as u32)),
+        }
     }
 
     /// The first value is the default.

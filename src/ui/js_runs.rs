@@ -1,15 +1,17 @@
 //! `run` of `window.rill`, by the task of the model: what it takes, and what its promise gives.
 
-use js_sys::{Array, Float32Array, Reflect};
+use js_sys::{Array, Float32Array, Object, Reflect};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use web_sys::Blob;
 
-use super::js_options::{Given, type_error};
-use super::js_values::{Abort, Outcome, error, tell, to_js};
+use super::js_options::{Given, Output, type_error};
+use super::js_values::{Abort, Outcome, error, set, tell, to_js};
 use super::platform::{Pending, Pipeline};
 use crate::audio::files;
-use crate::protocol::{Event, Failure, GenerateTimings, Generation, LabelScore, MaskCandidate, Matches, Task};
+use crate::protocol::{
+    Event, Failure, GenerateTimings, Generation, HiddenState, LabelScore, MaskCandidate, Matches, Task,
+};
 
 /// Candidates and labels where a program does not say how many.
 const TOP_K: u32 = 5;
@@ -18,7 +20,7 @@ const TOP_K: u32 = 5;
 pub async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
     match pipeline.info().model.task {
         Task::SpeechToText => transcribe(pipeline, input, options).await,
-        Task::TextEmbedding => embed(&pipeline, &input, &Given::new("run", &options, EMBED_OPTIONS)?).await,
+        Task::TextEmbedding => embed_or_read(pipeline, input, options).await,
         Task::FillMask => fill_mask(pipeline, input, options).await,
         Task::TextToText => generate(pipeline, input, options).await,
         Task::ImageClassification => classify(pipeline, input, options).await,
@@ -26,6 +28,9 @@ pub async fn run(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcom
         Task::ImageText => match_pictures(pipeline, input, options).await,
     }
 }
+
+/// What models of texts take.
+const TEXTS: &str = "{text: string} or {texts: string[]}";
 
 const EMBED_OPTIONS: &[&str] = &["batchSize", "onProgress", "signal"];
 
@@ -52,8 +57,32 @@ async fn transcribe(pipeline: Pipeline, input: JsValue, options: JsValue) -> Out
     to_js(&settled(pending, &given).await?)
 }
 
+async fn embed_or_read(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
+    let given = Given::new("run", &options, &["output", "batchSize", "onProgress", "signal"])?;
+    match given.output(&[Output::Embeddings, Output::Hidden])? {
+        Output::Hidden => hidden_states(&pipeline, &input, &given).await,
+        _ => embed(&pipeline, &input, &given).await,
+    }
+}
+
+/// `{hiddenStates: {data, shape}[], tokens, ids, n_cut}`.
+async fn hidden_states(pipeline: &Pipeline, input: &JsValue, given: &Given<'_>) -> Outcome {
+    let pending = pipeline.hidden_states(texts(input, TEXTS)?, given.batch_size()?, progress(given)?);
+    let (states, n_cut) = settled(pending, given).await?;
+    let (tensors, rest) = (Array::new(), HiddenTokens::of(&states, n_cut));
+    for state in &states {
+        let tensor = Object::new();
+        set(&tensor, "data", &Float32Array::from(&state.values[..]));
+        set(&tensor, "shape", &Array::of2(&state.ids.len().into(), &state.hidden_size.into()));
+        tensors.push(&tensor);
+    }
+    let result = to_js(&rest)?;
+    set(&result, "hiddenStates", &tensors);
+    Ok(result)
+}
+
 async fn embed(pipeline: &Pipeline, input: &JsValue, given: &Given<'_>) -> Outcome {
-    let texts = texts(input)?;
+    let texts = texts(input, TEXTS)?;
     to_js(&settled(pipeline.embed(texts, given.batch_size()?, progress(given)?), given).await?)
 }
 
@@ -65,12 +94,15 @@ async fn embed_pictures(pipeline: &Pipeline, input: &JsValue, given: &Given<'_>)
 
 async fn fill_mask(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
     let given = Given::new("run", &options, &["topK", "output", "batchSize", "onProgress", "signal"])?;
-    if given.wants_embeddings("candidates")? {
-        return embed(&pipeline, &input, &given).await;
+    match given.output(&[Output::Usual("candidates"), Output::Embeddings, Output::Hidden])? {
+        Output::Usual(_) => {}
+        Output::Embeddings => return embed(&pipeline, &input, &given).await,
+        Output::Hidden => return hidden_states(&pipeline, &input, &given).await,
     }
-    let texts = texts(&input)?;
+    let texts = texts(&input, TEXTS)?;
     let one = texts.len() == 1 && field(&input, "text").is_string();
-    let pending = pipeline.fill_mask(texts, given.top_k()?.unwrap_or(TOP_K), progress(&given)?);
+    let top_k = given.top_k()?.unwrap_or(TOP_K);
+    let pending = pipeline.fill_mask(texts, top_k, given.batch_size()?, progress(&given)?);
     let mut results = settled(pending, &given).await?;
     if one {
         to_js(&Candidates { candidates: results.remove(0) })
@@ -94,7 +126,7 @@ async fn generate(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outco
     ];
     let given = Given::new("run", &options, &known)?;
     let (generate_options, on_token) = (given.generate_options()?, given.function("onToken")?);
-    let texts = texts(&input)?;
+    let texts = texts(&input, TEXTS)?;
     let one = field(&input, "text").is_string();
     let on_progress = progress(&given)?;
     let pending = pipeline.generate(texts, generate_options, move |event| {
@@ -112,7 +144,7 @@ async fn generate(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outco
 
 async fn classify(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outcome {
     let given = Given::new("run", &options, &["topK", "output", "batchSize", "onProgress", "signal"])?;
-    if given.wants_embeddings("labels")? {
+    if given.output(&[Output::Usual("labels"), Output::Embeddings])? == Output::Embeddings {
         return embed_pictures(&pipeline, &input, &given).await;
     }
     let (pictures, one) = pictures(&input, "{image: Blob} or {images: Blob[]}")?;
@@ -131,10 +163,10 @@ async fn match_pictures(pipeline: Pipeline, input: JsValue, options: JsValue) ->
     if !has("text") && !has("texts") {
         return embed_pictures(&pipeline, &input, &given).await;
     }
-    let (pictures, _) = pictures(&input, expected)?;
-    let pending = pipeline.match_pictures(pictures, texts(&input)?, given.batch_size()?, progress(&given)?);
-    let Matches { scores, image_embeddings, text_embeddings } = settled(pending, &given).await?;
-    to_js(&Matched { scores, image_embeddings, text_embeddings })
+    let ((pictures, _), texts) = (pictures(&input, expected)?, texts(&input, expected)?);
+    let pending = pipeline.match_pictures(pictures, texts, given.batch_size()?, progress(&given)?);
+    let Matches { scores, image_embeddings, text_embeddings, logit_scale } = settled(pending, &given).await?;
+    to_js(&Matched { scores, image_embeddings, text_embeddings, logit_scale })
 }
 
 /// The job's result; its signal cancels it.
@@ -158,15 +190,15 @@ fn field(input: &JsValue, name: &str) -> JsValue {
     Reflect::get(input, &name.into()).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// `{text}` or `{texts}`.
-fn texts(input: &JsValue) -> Result<Vec<String>, JsValue> {
+/// `{text}` or `{texts}`; `expected` says what the model takes.
+fn texts(input: &JsValue, expected: &str) -> Result<Vec<String>, JsValue> {
     let texts = match (field(input, "text").as_string(), field(input, "texts").dyn_into::<Array>()) {
         (Some(text), _) => Some(vec![text]),
         (None, Ok(texts)) => texts.iter().map(|text| text.as_string()).collect(),
         (None, Err(_)) => None,
     };
     let texts = texts.filter(|texts| !texts.is_empty());
-    texts.ok_or_else(|| type_error("run: this model takes {text: string} or {texts: string[]}, not empty"))
+    texts.ok_or_else(|| type_error(&format!("run: this model takes {expected}, not empty")))
 }
 
 /// `{image}` or `{images}`, and whether it was the first.
@@ -196,6 +228,21 @@ struct Token<'a> {
 struct BatchProgress {
     done: u32,
     total: u32,
+}
+
+/// What comes beside hidden states.
+#[derive(Serialize)]
+struct HiddenTokens<'a> {
+    tokens: Vec<&'a [String]>,
+    ids: Vec<&'a [u32]>,
+    n_cut: u32,
+}
+
+impl<'a> HiddenTokens<'a> {
+    fn of(states: &'a [HiddenState], n_cut: u32) -> Self {
+        let tokens = states.iter().map(|state| &state.tokens[..]).collect();
+        Self { tokens, ids: states.iter().map(|state| &state.ids[..]).collect(), n_cut }
+    }
 }
 
 #[derive(Serialize)]
@@ -237,4 +284,5 @@ struct Matched {
     scores: Vec<Vec<f32>>,
     image_embeddings: Vec<Vec<f32>>,
     text_embeddings: Vec<Vec<f32>>,
+    logit_scale: f32,
 }

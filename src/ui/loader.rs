@@ -60,8 +60,7 @@ fn Absent(task: Task) -> impl IntoView {
         Task::TextEmbedding => "when you compare",
         Task::FillMask => "when you fill a gap",
         Task::TextToText => "when you write",
-        Task::ImageClassification | Task::ImageText => "when you bring a picture",
-        Task::ImageFeatures => "when a program asks for it",
+        Task::ImageClassification | Task::ImageFeatures | Task::ImageText => "when you bring a picture",
     };
     let words = move || match state.chosen(task) {
         None if state.models.with(Vec::is_empty) => String::new(),

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::alike::Ranked;
+use super::bars::Kind;
 use super::pictures::{Card, Gathered, done_words};
 use super::session::Session;
 use super::shortcuts;
@@ -38,12 +39,35 @@ pub fn Labels() -> impl IntoView {
             <TypedLabels />
             <WorkStatus panel=Panel::Match doing="Comparing…" done=Signal::derive(move || done_words(&state.work(Panel::Match).get())) unit="pictures and texts" />
             <Gathered panel=Panel::Match />
+            <Unread />
             <ul class="cards" class=("cards--one", move || album.pictures.with(|pictures| pictures.len() == 1)) aria-label="Pictures">
                 <For each=move || album.pictures.get() key=|picture| picture.id let(picture)>
                     <Labelled picture />
                 </For>
             </ul>
         </section>
+    }
+}
+
+/// Labels that could not be read, and what the number of a single one means.
+#[component]
+fn Unread() -> impl IntoView {
+    let matching = expect_context::<Session>().state.matching;
+    let unread = move || {
+        let unread = matching.unread();
+        unread
+            .into_iter()
+            .map(|(label, why)| format!("\u{201c}{label}\u{201d} could not be read: {why}"))
+            .collect::<Vec<_>>()
+    };
+    let alone = move || {
+        (is_alone(&matching) && !matching.album.pictures.with(Vec::is_empty)).then_some(
+            "One label has nothing to compete with: the number says how alike picture and label are to the model, from -1 to 1. Add a label to see which fits better.",
+        )
+    };
+    view! {
+        <p class="panel__note" role="status">{alone}</p>
+        {move || unread().into_iter().map(|words| view! { <p class="panel__wrong">{words}</p> }).collect_view()}
     }
 }
 
@@ -124,18 +148,37 @@ fn Labelled(picture: Picture) -> impl IntoView {
         let (Some(vector), Some(scale)) = (vector.get(), matching.scale.get()) else { return Vec::new() };
         compete(&matching, &vector, scale)
     });
-    view! { <Card panel=Panel::Match picture scores=Signal::derive(move || scores.get()) /> }
+    let kind = move || if is_alone(&matching) { Kind::Cosine } else { Kind::Probability };
+    view! {
+        <Card
+            panel=Panel::Match
+            picture
+            scores=Signal::derive(move || scores.get())
+            kind=Signal::derive(kind)
+        />
+    }
 }
 
-/// The labels that fit best; empty until each of them has its vector.
+/// Whether there is a single label: with nothing to compete with, its probability would be 1, whatever the picture shows.
+fn is_alone(matching: &Matching) -> bool {
+    matching.wanted().len() == 1
+}
+
+/// The labels that fit best, a single one with its cosine; empty until each of them was read.
 fn compete(matching: &Matching, picture: &[f32], scale: f32) -> Vec<(String, f32)> {
     let wanted = matching.wanted();
-    let scores: Option<Vec<f32>> = matching.texts.with(|texts| {
-        wanted.iter().map(|text| texts.get(text).map(|text| scale * vectors::dot(picture, text))).collect()
-    });
-    let Some(scores) = scores else { return Vec::new() };
-    let best = vectors::best(vectors::softmax(&scores), N_SHOWN);
-    best.into_iter().map(|(n, score)| (wanted[n].clone(), score)).collect()
+    let is_read = matching.texts.with(|texts| wanted.iter().all(|text| texts.contains_key(text)));
+    if !is_read {
+        return Vec::new();
+    }
+    let known = wanted.iter().filter_map(|text| Some((text, vectors::cosine(picture, &matching.vector(text)?))));
+    let (texts, cosines): (Vec<&String>, Vec<f32>) = known.unzip();
+    let scores = match wanted.len() {
+        1 => cosines,
+        _ => vectors::softmax(&cosines.iter().map(|cosine| scale * cosine).collect::<Vec<_>>()),
+    };
+    let best = vectors::best(scores, N_SHOWN);
+    best.into_iter().map(|(n, score)| (texts[n].clone(), score)).collect()
 }
 
 /// Pictures found by words.
@@ -188,7 +231,7 @@ fn Found() -> impl IntoView {
     let matching = expect_context::<Session>().state.matching;
     let text = Signal::derive(move || {
         let query = matching.query.get();
-        matching.texts.with(|texts| texts.get(query.trim()).cloned())
+        matching.vector(query.trim())
     });
     view! { <Ranked panel=Panel::Match with=text label="Pictures, the best first" /> }
 }

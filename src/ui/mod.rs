@@ -3,11 +3,12 @@
 //! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
 //! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
 //! browser ([`format`], [`export`], [`capability`], [`settings`],
-//! [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
+//! [`jobs`], [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
 pub mod capability;
 pub mod export;
 pub mod format;
+pub mod jobs;
 pub mod models;
 pub mod passages;
 pub mod settings;
@@ -29,6 +30,8 @@ pub mod client;
 mod fields;
 #[cfg(target_arch = "wasm32")]
 mod files_in;
+#[cfg(target_arch = "wasm32")]
+mod folders;
 #[cfg(target_arch = "wasm32")]
 mod help;
 #[cfg(target_arch = "wasm32")]

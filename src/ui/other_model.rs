@@ -86,6 +86,6 @@ fn example(task: Task) -> &'static str {
         Task::TextToText => "google/flan-t5-small",
         Task::ImageClassification => "facebook/deit-tiny-patch16-224",
         Task::ImageFeatures => "facebook/dinov2-small",
-        Task::ImageText => "openai/clip-vit-base-patch32",
+        Task::ImageText => "openai/clip-vit-base-patch32@refs/pr/15",
     }
 }

@@ -34,6 +34,12 @@ pub fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect()
 }
 
+/// The same lines, each only where it comes first.
+pub fn distinct_lines(text: &str) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    lines(text).into_iter().filter(|line| seen.insert(line.clone())).collect()
+}
+
 /// Stretches between empty lines. A heading of Markdown or a point of a list is one by itself.
 fn paragraphs(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
@@ -165,6 +171,7 @@ mod tests {
     #[test]
     fn nothing_has_no_passages() {
         assert_eq!(cut(" \n\t\n", Cut::Sentences), [""; 0]);
-        assert_eq!(lines(" a \n\n b"), ["a", "b"]);
+        assert_eq!(lines(" a \n\n b\na"), ["a", "b", "a"]);
+        assert_eq!(distinct_lines(" a \n\n b\na"), ["a", "b"]);
     }
 }

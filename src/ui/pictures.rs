@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::bars::Bars;
+use super::bars::{Bars, Kind};
 use super::format;
 use super::icons::{self, Glyph};
 use super::session::Session;
@@ -48,11 +48,12 @@ fn Named(picture: Picture) -> impl IntoView {
 /// What finished work on pictures took.
 pub fn done_words(work: &super::state::work::Work) -> String {
     let took = format::duration_ms(work.total_ms);
-    match work.total {
+    let words = match work.total {
         0 => "Done".into(),
         1 => format!("Done in {took}"),
         n => format!("{} in {took} · {:.1} a second", format::count(n), f64::from(n) / work.total_ms * 1e3),
-    }
+    };
+    format!("{words}{}", format::refused(work.refused))
 }
 
 /// How many there are, the buttons for all of them.
@@ -98,9 +99,12 @@ pub fn Card(
     /// What was found, the likeliest first.
     #[prop(into)]
     scores: Signal<Vec<(String, f32)>>,
+    /// What is said of each.
+    #[prop(optional, into)]
+    kind: Signal<Kind>,
 ) -> impl IntoView {
     let session = expect_context::<Session>();
-    let (id, name) = (picture.id, picture.name.clone());
+    let (id, name, trouble) = (picture.id, picture.name.clone(), picture.trouble.clone());
     let (width, height) = picture.size;
     view! {
         <li class="card">
@@ -119,7 +123,8 @@ pub fn Card(
                         <Glyph icon=icons::CLOSE />
                     </button>
                 </p>
-                <Bars label=format!("What is on {name}") scores />
+                <p class="card__trouble">{move || trouble.get()}</p>
+                <Bars label=format!("What is on {name}") scores kind />
             </div>
         </li>
     }

@@ -13,8 +13,8 @@ use super::client::{Attachment, Client, Reply};
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
-    GenerateTimings, Generation, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes, MemoryReport,
-    ModelInfo, PipelineId, PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
+    GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
+    MemoryReport, ModelInfo, PipelineId, PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -282,14 +282,29 @@ impl Pipeline {
         self.run(command, Attachment::Files(pictures), on_event, embeddings_of)
     }
 
+    /// Read the last hidden state for each token of texts, and how many of them were cut.
+    pub fn hidden_states(
+        &self,
+        texts: Vec<String>,
+        batch_size: Option<u32>,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<(Vec<HiddenState>, u32)>, Failure> {
+        let command = |job, pipeline| Command::HiddenStates { job, pipeline, texts, batch_size };
+        self.run(command, Attachment::None, on_event, |event| match event {
+            Event::HiddenStates { states, n_cut, .. } => Ok((states, n_cut)),
+            other => Err(failure_of(other)),
+        })
+    }
+
     /// Find words for the gaps in texts: for each text its candidates.
     pub fn fill_mask(
         &self,
         texts: Vec<String>,
         top_k: u32,
+        batch_size: Option<u32>,
         on_event: impl Fn(&Event) + 'static,
     ) -> Result<Pending<Vec<Vec<MaskCandidate>>>, Failure> {
-        let command = |job, pipeline| Command::FillMask { job, pipeline, texts, top_k };
+        let command = |job, pipeline| Command::FillMask { job, pipeline, texts, top_k, batch_size };
         self.run(command, Attachment::None, on_event, |event| match event {
             Event::Filled { results, .. } => Ok(results),
             other => Err(failure_of(other)),

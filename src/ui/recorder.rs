@@ -116,7 +116,7 @@ fn FilePicker() -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let choose = move |_| {
         if let Some(file) = input.get().and_then(|input| picked(&input).into_iter().next()) {
-            session.open(file);
+            session.open(file.file);
         }
     };
     view! {

@@ -1,7 +1,7 @@
 //! Arithmetic of the page on vectors that a model gave: how alike they are, which are best, how labels compete.
 
-/// The product of two vectors; of unit vectors it is the cosine of their angle.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+/// The product of two vectors.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
@@ -9,6 +9,12 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
 pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
     if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
+}
+
+/// The numbers of the `count` vectors whose angle to `query` is smallest, with its cosine, the nearest first. Their lengths say nothing:
+/// not every sentence model makes vectors of length 1.
+pub fn nearest<'a>(query: &[f32], vectors: impl IntoIterator<Item = &'a [f32]>, count: usize) -> Vec<(usize, f32)> {
+    best(vectors.into_iter().map(|vector| cosine(query, vector)), count)
 }
 
 /// The numbers of the `count` highest scores with these scores, the highest first.
@@ -27,47 +33,29 @@ pub fn softmax(scores: &[f32]) -> Vec<f32> {
     powers.into_iter().map(|power| power / sum).collect()
 }
 
-/// What cosines were multiplied with before they became these probabilities by [`softmax`]: its one unknown, so that more
-/// labels can compete without asking the model for pictures again. `None` where the numbers do not tell: all alike, or one of
-/// them far too small.
-pub fn scale_of(probabilities: &[f32], cosines: &[f32]) -> Option<f32> {
-    let known = || probabilities.iter().zip(cosines).filter(|(p, _)| **p > 1e-30);
-    let lowest = known().min_by(|a, b| a.1.total_cmp(b.1))?;
-    let highest = known().max_by(|a, b| a.1.total_cmp(b.1))?;
-    let apart = highest.1 - lowest.1;
-    (apart > 1e-4).then(|| (highest.0.ln() - lowest.0.ln()) / apart).filter(|scale| scale.is_finite() && *scale > 0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_is_found_again_from_what_it_did() {
-        let cosines = [0.31, 0.22, 0.27];
-        let probabilities = softmax(&cosines.map(|cosine| 100.0 * cosine));
+    fn what_competes_adds_up_to_one() {
+        let probabilities = softmax(&[31.0, 22.0, 27.0]);
         assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((scale_of(&probabilities, &cosines).unwrap() - 100.0).abs() < 0.01);
-    }
-
-    #[test]
-    fn the_scale_is_found_where_the_model_is_sure() {
-        let cosines = [0.71, 0.32, 0.08];
-        let probabilities = softmax(&cosines.map(|cosine| 60.0 * cosine));
-        assert!((scale_of(&probabilities, &cosines).unwrap() - 60.0).abs() < 0.01);
-    }
-
-    #[test]
-    fn numbers_that_do_not_tell_the_scale_are_not_taken_for_it() {
-        assert_eq!(scale_of(&[0.5, 0.5], &[0.2, 0.2]), None);
-        assert_eq!(scale_of(&[1.0, 0.0], &[0.9, -0.9]), None);
-        assert_eq!(scale_of(&[], &[]), None);
+        assert!((probabilities[0] / probabilities[2] - 4f32.exp()).abs() < 1e-3);
     }
 
     #[test]
     fn a_cosine_knows_no_length() {
         assert_eq!(cosine(&[3.0, 0.0], &[0.5, 0.0]), 1.0);
         assert_eq!(cosine(&[0.0, 0.0], &[1.0, 0.0]), 0.0);
+    }
+
+    #[test]
+    fn the_nearest_is_found_by_its_angle_and_not_by_its_length() {
+        let vectors: [&[f32]; 3] = [&[30.0, 40.0], &[0.2, 0.01], &[-5.0, 0.0]];
+        let nearest = nearest(&[2.0, 0.0], vectors, 2);
+        assert_eq!(nearest.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 0]);
+        assert!((nearest[1].1 - 0.6).abs() < 1e-6, "{nearest:?}");
     }
 
     #[test]

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 
 use super::format;
 use super::icons::{self, Glyph};
+use super::models;
 use super::session::Session;
-use super::state::Slot;
 use super::state::work::{Panel, Phase, Work};
+use super::state::{Engine, Slot};
 
 /// The line. Its space is kept while there is nothing to say.
 #[component]
@@ -27,7 +28,7 @@ pub fn WorkStatus(
     let busy = Memo::new(move |_| work.with(Work::is_busy));
     // Announced, so it changes only when what happens changes.
     let words = Memo::new(move |_| match work.with(|work| (work.phase, work.reload)) {
-        (Phase::Idle, _) => cost(session, panel).unwrap_or_default(),
+        (Phase::Idle, _) => needed(session, panel).or_else(|| cost(session, panel)).unwrap_or_default(),
         (Phase::WaitingForModel, _) => "Waiting for the model…".into(),
         (Phase::Working, Some(_)) => "Its backend failed: the model is being loaded on the next one.".into(),
         (Phase::Working, None) => doing.into(),
@@ -67,6 +68,18 @@ pub fn WorkStatus(
             </div>
         </div>
     }
+}
+
+/// What has to be there first: a model, where none of this kind is on the list.
+fn needed(session: Session, panel: Panel) -> Option<String> {
+    let (state, task) = (session.state, panel.task());
+    let none = state.engine.get() == Engine::Ready && state.chosen(task).is_none();
+    none.then(|| {
+        format!(
+            "This needs {}: name one under \u{201c}Another model\u{201d}, or drop its files on the page.",
+            models::kind(task)
+        )
+    })
 }
 
 /// What a first use costs, said before it is asked for.

@@ -1,9 +1,11 @@
 //! Text to text: a prompt or several lines of them, the words as they are written, and how they are chosen.
 
+use leptos::html;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::fields::{Check, Number};
+use super::files_in::{Dragging, picked};
 use super::format;
 use super::icons::{self, Glyph};
 use super::save;
@@ -12,7 +14,7 @@ use super::shortcuts;
 use super::state::work::{Panel, Phase, Work};
 use super::state::writing::Piece;
 use super::work_status::WorkStatus;
-use crate::protocol::FinishReason;
+use crate::protocol::{FinishReason, MOST_BEAMS, MOST_NEW_TOKENS};
 
 /// What the embedded model was made for.
 const NUMBERS: [&str; 5] = [
@@ -46,6 +48,17 @@ pub fn Write() -> impl IntoView {
     if writing.prompt.with_untracked(String::is_empty) {
         writing.prompt.set(NUMBERS[0].into());
     }
+    let Dragging(dragging) = expect_context();
+    let input = NodeRef::<html::Input>::new();
+    let choose = move |_| {
+        if let Some(file) = input.get().and_then(|input| picked(&input).into_iter().next()) {
+            session.open_prompt(file.file);
+        }
+    };
+    let by_line = move || match state.settings.with(|settings| settings.line_by_line) {
+        true => "Or drop one. Each line is a text of its own.",
+        false => "Or drop one. It is taken as one text.",
+    };
     let busy = move || work.with(Work::is_busy);
     let wrong = move || state.settings.with(|settings| contradiction(&settings.generate));
     let idle = move || session.prompts().is_empty() || busy() || wrong().is_some();
@@ -70,15 +83,25 @@ pub fn Write() -> impl IntoView {
             <h1 id="write-title">"Text to text"</h1>
             <p class="panel__lead">{lead}</p>
             <form class="panel__form" on:submit=write novalidate>
-                <label class="settings__field">
-                    <span>"Your text"</span>
-                    <textarea
-                        rows="4"
-                        prop:value=writing.prompt
-                        on:input=move |event| writing.prompt.set(event_target_value(&event))
-                        on:keydown=shortcuts::submit_on_ctrl_enter
-                    ></textarea>
-                </label>
+                <div class="search__text" class=("search__text--drop", dragging)>
+                    <label class="settings__field">
+                        <span>"Your text"</span>
+                        <textarea
+                            rows="4"
+                            prop:value=writing.prompt
+                            on:input=move |event| writing.prompt.set(event_target_value(&event))
+                            on:keydown=shortcuts::submit_on_ctrl_enter
+                        ></textarea>
+                    </label>
+                    <div class="search__tools">
+                        <label class="button button--small file">
+                            <input node_ref=input type="file" class="visually-hidden" accept=".txt,.md,.csv,.tsv,text/*" on:change=choose />
+                            <Glyph icon=icons::FILE />
+                            "Choose a text file"
+                        </label>
+                        <p class="panel__note">{by_line}</p>
+                    </div>
+                </div>
                 <ul class="examples" aria-label="Examples">
                     {move || {
                         examples()
@@ -189,8 +212,13 @@ fn Text(piece: Piece, several: bool) -> impl IntoView {
     let state = expect_context::<Session>().state;
     let (text, finish) = (piece.text.clone(), piece.finish.clone());
     let is_growing = {
-        let finish = finish.clone();
-        move || finish.with(Option::is_none) && state.work(Panel::Write).with(|work| work.phase == Phase::Working)
+        let (text, finish) = (text.clone(), finish.clone());
+        // Of several, those whose turn has come.
+        move || {
+            finish.with(Option::is_none)
+                && (!several || !text.with(String::is_empty))
+                && state.work(Panel::Write).with(|work| work.phase == Phase::Working)
+        }
     };
     let end = move || {
         (finish.get() == Some(FinishReason::MaxTokens))
@@ -205,6 +233,7 @@ fn Text(piece: Piece, several: bool) -> impl IntoView {
             {several.then(|| view! { <p class="piece__prompt">{piece.prompt.clone()}</p> })}
             <p class="piece__text" class=("piece__text--growing", is_growing)>{move || text.get()}</p>
             <p class="piece__note">{nothing}{end}</p>
+            <p class="panel__wrong">{move || piece.trouble.get().map(|why| format!("This could not be written: {why}"))}</p>
         </li>
     }
 }
@@ -220,7 +249,7 @@ fn Options() -> impl IntoView {
                 <Number
                     label="Most tokens"
                     hint="A token is about three quarters of a word."
-                    between=(1.0, 4096.0)
+                    between=(1.0, f64::from(MOST_NEW_TOKENS))
                     empty="what the model says"
                     value=|settings| settings.generate.max_tokens.map(f64::from)
                     set=|settings, number| settings.generate.max_tokens = number.map(|number| number as u32)
@@ -252,7 +281,7 @@ fn Options() -> impl IntoView {
                 <Number
                     label="Beams"
                     hint="Texts that are weighed side by side; 1 for none."
-                    between=(1.0, 8.0)
+                    between=(1.0, f64::from(MOST_BEAMS))
                     value=|settings| Some(f64::from(settings.generate.num_beams))
                     set=|settings, number| settings.generate.num_beams = number.unwrap_or(1.0) as u32
                 />

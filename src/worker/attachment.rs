@@ -1,9 +1,9 @@
 //! What travels beside a command: samples, pictures, or the files of a model.
 
-/// A file as it came: in a browser a handle that is read when it is needed, natively its name and its bytes.
+/// A file as it came, with its path in the folder that it came with or its name: in a browser a handle that is read when it is needed.
 #[cfg(target_arch = "wasm32")]
-pub type File = web_sys::Blob;
-/// A file as it came: in a browser a handle that is read when it is needed, natively its name and its bytes.
+pub type File = (String, web_sys::Blob);
+/// A file as it came, with its path in the folder that it came with or its name: natively its bytes.
 #[cfg(not(target_arch = "wasm32"))]
 pub type File = (String, Vec<u8>);
 

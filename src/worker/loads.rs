@@ -9,8 +9,9 @@ use crate::engine::load::{Given, LoadOptions, LoadStep, Place, load_into};
 use crate::engine::memory::MemoryOptions;
 use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
-use crate::engine::weights::{LoadHooks, ModelFiles, Reference};
+use crate::engine::weights::{LoadHooks, ModelFiles};
 use crate::engine::{CancelFlag, Error, Result};
+use crate::protocol::reference::Reference;
 use crate::protocol::{
     BackendChoice, CachedModel, Event, FailureKind, JobId, LoadPhase, LoadRequest, MemoryLevel, ModelInfo, PipelineId,
     PipelineInfo, Precision, Source,
@@ -291,7 +292,7 @@ impl Asked {
         let from = if self.hub_id.is_empty() { "From an address or files of yours." } else { "From the model hub." };
         ModelInfo {
             id: self.id.clone(),
-            title: self.id.rsplit('/').next().unwrap_or(&self.id).into(),
+            title: Reference::parse(&self.id).map_or_else(|_| self.id.clone(), |reference| reference.title()),
             summary: from.into(),
             task: model.task(),
             multilingual: matches!(model, Model::Speech(model) if model.languages().len() > 1),

@@ -9,6 +9,8 @@ mod live;
 mod loads;
 mod memory;
 mod moves;
+#[cfg(target_arch = "wasm32")]
+mod own_models;
 mod parts;
 mod pictures;
 mod progress;
@@ -96,9 +98,11 @@ impl Worker {
         })
     }
 
-    /// Says that commands are welcome.
-    pub fn ready(&self) {
-        (self.emit)(Event::Ready { models: MODELS.iter().map(|card| card.info()).collect() });
+    /// Says that commands are welcome, and which models there are; `own` are those of the app's own folder beside what ships
+    /// with it.
+    pub fn ready(&self, own: &[String]) {
+        let offered = MODELS.iter().filter(|card| card.is_within_reach(own));
+        (self.emit)(Event::Ready { models: offered.map(|card| card.info()).collect() });
     }
 
     /// Carries a command out. Whatever happens, a command with a job is closed by one event.
@@ -158,9 +162,13 @@ impl Worker {
                 let cancel = self.begin(job);
                 (job, self.embed(job, pipeline, &texts, batch_size, &cancel).await)
             }
-            Command::FillMask { job, pipeline, texts, top_k } => {
+            Command::HiddenStates { job, pipeline, texts, batch_size } => {
                 let cancel = self.begin(job);
-                (job, self.fill_mask(job, pipeline, &texts, top_k, &cancel).await)
+                (job, self.hidden_states(job, pipeline, &texts, batch_size, &cancel).await)
+            }
+            Command::FillMask { job, pipeline, texts, top_k, batch_size } => {
+                let cancel = self.begin(job);
+                (job, self.fill_mask(job, pipeline, &texts, top_k, batch_size, &cancel).await)
             }
             Command::MeasureQuality { job, pipeline } => {
                 let cancel = self.begin(job);

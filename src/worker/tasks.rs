@@ -3,7 +3,7 @@
 use super::parts::Part;
 use super::pictures::decode;
 use super::{File, Worker};
-use crate::engine::embed::Embeddings;
+use crate::engine::embed::{Embeddings, HiddenStates};
 use crate::engine::generate::TextEvent;
 use crate::engine::model::Model;
 use crate::engine::session::Watch;
@@ -91,11 +91,29 @@ impl Worker {
         let Embeddings { vectors, n_cut } = self
             .on_batch(job, pipeline, Part::First, texts.len(), cancel, async |model, watch| match model {
                 Model::Embedding(model) => model.embed(texts, batch_size, watch).await,
-                Model::ImageText(model) => model.embed_texts(texts, watch).await,
+                Model::ImageText(model) => model.embed_texts(texts, batch_size, watch).await,
                 other => Err(other.refuses("turns texts into vectors")),
             })
             .await?;
         Ok(Event::Embedded { job, embeddings: vectors, n_cut, total_ms: edge::ms_since(start) })
+    }
+
+    pub(super) async fn hidden_states(
+        &self,
+        job: JobId,
+        pipeline: PipelineId,
+        texts: &[String],
+        batch_size: Option<u32>,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let start = edge::Instant::now();
+        let HiddenStates { states, n_cut } = self
+            .on_batch(job, pipeline, Part::All, texts.len(), cancel, async |model, watch| match model {
+                Model::Embedding(model) => model.hidden_states(texts, batch_size, watch).await,
+                other => Err(other.refuses("turns texts into vectors by an encoder")),
+            })
+            .await?;
+        Ok(Event::HiddenStates { job, states, n_cut, total_ms: edge::ms_since(start) })
     }
 
     pub(super) async fn fill_mask(
@@ -104,12 +122,13 @@ impl Worker {
         pipeline: PipelineId,
         texts: &[String],
         top_k: u32,
+        batch_size: Option<u32>,
         cancel: &CancelFlag,
     ) -> Result<Event> {
         let start = edge::Instant::now();
         let results = self
             .on_batch(job, pipeline, Part::All, texts.len(), cancel, async |model, watch| match model {
-                Model::Embedding(model) => model.fill_mask(texts, top_k as usize, watch).await,
+                Model::Embedding(model) => model.fill_mask(texts, top_k as usize, batch_size, watch).await,
                 other => Err(other.refuses("fills gaps in texts")),
             })
             .await?;

@@ -1,5 +1,6 @@
 //! The wiring to `postMessage`: `{message, samples, files}`, see `ui::client`.
 
+use super::own_models::own_models;
 use super::{Attachment, Worker};
 use crate::protocol::{Command, Event};
 use js_sys::{Array, Float32Array, Object, Reflect};
@@ -15,14 +16,14 @@ pub fn start() {
     let here = here.ok().and_then(|href| href.as_string()).unwrap_or_default();
     let app_url = Url::new_with_base("./", &here).map_or(here, |url| url.href());
     let poster = scope.clone();
-    let worker = Worker::new(app_url, move |event| post(&poster, &event));
+    let worker = Worker::new(app_url.clone(), move |event| post(&poster, &event));
     let listener = worker.clone();
     let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |message: MessageEvent| {
         let data = message.data();
         let part = |name: &str| Reflect::get(&data, &name.into()).unwrap_or(JsValue::UNDEFINED);
         let attachment = match (part("samples").dyn_into::<Float32Array>(), part("files").dyn_into::<Array>()) {
             (Ok(samples), _) => Attachment::Samples(samples.to_vec()),
-            (_, Ok(files)) => Attachment::Files(files.iter().filter_map(|file| file.dyn_into::<Blob>().ok()).collect()),
+            (_, Ok(files)) => Attachment::Files(files.iter().filter_map(file).collect()),
             _ => Attachment::None,
         };
         match serde_wasm_bindgen::from_value::<Command>(part("message")) {
@@ -36,7 +37,22 @@ pub fn start() {
     });
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
-    worker.ready();
+    wasm_bindgen_futures::spawn_local(async move {
+        let own = own_models(&scope, &app_url).await;
+        worker.ready(&own);
+    });
+}
+
+/// A `Blob`, a `File`, or one of them with its path: `[path, blob]`.
+fn file(item: JsValue) -> Option<super::File> {
+    match item.dyn_into::<Array>() {
+        Ok(pair) => Some((pair.get(0).as_string()?, pair.get(1).dyn_into::<Blob>().ok()?)),
+        Err(item) => {
+            let blob = item.dyn_into::<Blob>().ok()?;
+            let name = blob.dyn_ref::<web_sys::File>().map(web_sys::File::name).unwrap_or_default();
+            Some((name, blob))
+        }
+    }
 }
 
 fn post(scope: &DedicatedWorkerGlobalScope, event: &Event) {

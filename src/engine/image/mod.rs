@@ -37,7 +37,8 @@ impl Pixels {
         Ok(Self { width, height, rgb })
     }
 
-    /// A picture with an alpha channel, which is dropped as Pillow's `convert("RGB")` drops it: what a transparent pixel hides is seen.
+    /// A picture with an alpha channel, which is dropped as Pillow's `convert("RGB")` drops it: what a transparent pixel hides is seen, as
+    /// far as the bytes still have it (a browser's canvas has black there).
     ///
     /// # Errors
     /// As [`Pixels::new`], with four bytes a pixel.

@@ -55,10 +55,10 @@ pub struct Batch {
     pub embeddings: SlotId,
 }
 
-/// The head that finds masked words. Every batch leaves the rows named in `rows` behind; a graph here makes logits of the first of them.
+/// The head that finds masked words: a graph here makes logits of the first of the rows that are named in `rows`.
 #[derive(Debug, Clone)]
 pub struct MaskHead {
-    /// `[MASKS]`: rows of the batch, sequence * T + position.
+    /// `[MASKS]`: rows of [`Bert::hidden`], sequence * T + position.
     pub rows: SlotId,
     /// For so many masks the graph and its logits, `[n, V]`; smallest first.
     pub graphs: Vec<(usize, GraphId, SlotId)>,
@@ -71,6 +71,8 @@ pub struct Bert {
     pub config: Config,
     /// Its graphs.
     pub batches: Vec<Batch>,
+    /// `[N, D]`, f32: the last hidden state of the batch that ran last, in its first B * T rows; N are those of the largest batch.
+    pub hidden: SlotId,
     /// Its head for masked words.
     pub mask_head: Option<MaskHead>,
 }
@@ -80,19 +82,18 @@ impl Bert {
     pub fn record(recorder: &Recorder, config: Config, plan: Plan) -> Result<Self> {
         let root = recorder.weights();
         let body = config.body(&root)?;
-        let masked = (plan.fill_mask && config.has_mask_head(&root)).then(|| {
-            let rows = recorder.state("masked rows", TensorType::u32([MASKS]));
-            (rows, recorder.state("masked", TensorType::f32([MASKS, config.hidden_size])))
-        });
-        let batches = shapes(plan.max_tokens.min(config.max_positions))
+        let shapes = shapes(plan.max_tokens.min(config.max_positions));
+        let most = shapes.iter().map(|(n_seqs, seq_len)| n_seqs * seq_len).max().unwrap_or(1);
+        let hidden = recorder.state("hidden", TensorType::f32([most, config.hidden_size]));
+        let batches = shapes
             .into_iter()
-            .map(|shape| record_batch(&body, &config, plan, shape, masked.as_ref()))
+            .map(|shape| record_batch(&body, &config, plan, shape, &hidden))
             .collect::<Result<_>>()?;
-        let mask_head = match &masked {
-            Some((rows, masked)) => Some(record_mask_head(&root, &body, &config, rows, masked)?),
-            None => None,
+        let mask_head = match plan.fill_mask && config.has_mask_head(&root) {
+            true => Some(record_mask_head(&root, &body, &config, &hidden)?),
+            false => None,
         };
-        Ok(Self { config, batches, mask_head })
+        Ok(Self { config, batches, hidden: hidden.slot(), mask_head })
     }
 }
 
@@ -140,7 +141,7 @@ fn record_batch(
     config: &Config,
     plan: Plan,
     (n_seqs, seq_len): (usize, usize),
-    masked: Option<&(Tensor, Tensor)>,
+    hidden: &Tensor,
 ) -> Result<Batch> {
     let recorder = body.recorder();
     let shape = format!("{n_seqs}x{seq_len}");
@@ -153,9 +154,7 @@ fn record_batch(
         x = layer(&config.layer(body, i), config, &x, &lengths, seq_len)?;
     }
     x.pool(&lengths, seq_len, plan.pooling, plan.normalize)?.store_in(&embeddings)?;
-    if let Some((rows, masked)) = masked {
-        x.gather(rows)?.store_in(masked)?;
-    }
+    x.store_rows(hidden)?;
     Ok(Batch { n_seqs, seq_len, graph, ids: ids.slot(), lengths: lengths.slot(), embeddings: embeddings.slot() })
 }
 
@@ -192,8 +191,9 @@ fn layer(weights: &Scope, config: &Config, x: &Tensor, lengths: &Tensor, seq_len
 }
 
 /// `BertLMPredictionHead` over the masked rows.
-fn record_mask_head(root: &Scope, body: &Scope, config: &Config, rows: &Tensor, masked: &Tensor) -> Result<MaskHead> {
+fn record_mask_head(root: &Scope, body: &Scope, config: &Config, hidden: &Tensor) -> Result<MaskHead> {
     let recorder = root.recorder();
+    let rows = recorder.state("masked rows", TensorType::u32([MASKS]));
     let (d, v, names) = (config.hidden_size, config.vocab_size, config.head_names());
     let dense = Linear::load(root, names.dense, d, d)?;
     let norm = LayerNorm::load(root, names.norm, d, config.layer_norm_eps)?;
@@ -210,7 +210,7 @@ fn record_mask_head(root: &Scope, body: &Scope, config: &Config, rows: &Tensor, 
         let numbers =
             recorder.constant(&format!("first {n}"), TensorType::u32([n]), &(0..n as u32).collect::<Vec<_>>());
         let graph = recorder.begin(format!("head {n}"));
-        let x = masked.gather(&numbers)?;
+        let x = hidden.gather(&rows)?.gather(&numbers)?;
         let h = dense.forward(&x, LinearOptions { activation: config.activation, ..Default::default() })?;
         let h = norm.forward(&h)?;
         let options = LinearOptions { bias: Some(&bias), output: DType::F32, ..Default::default() };

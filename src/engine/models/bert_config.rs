@@ -243,6 +243,12 @@ impl Config {
         }
     }
 
+    /// The head of a checkpoint that was trained to judge texts or their words rather than to turn them into vectors, if it has one.
+    pub fn judging_head(&self, root: &Scope) -> Option<&'static str> {
+        // Of whole texts or of words; RoBERTa's of whole texts; of answers to questions.
+        ["classifier.weight", "classifier.dense.weight", "qa_outputs.weight"].into_iter().find(|name| root.has(name))
+    }
+
     /// Whether the checkpoint has a head for masked words.
     pub fn has_mask_head(&self, root: &Scope) -> bool {
         root.scope(self.head_names().dense).has("weight")

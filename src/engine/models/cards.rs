@@ -13,7 +13,8 @@ pub struct ModelCard {
     multilingual: bool,
     size_bytes: u64,
     licence: &'static str,
-    /// `owner/name` on the model hub; empty for a model that ships with the app and is nowhere else.
+    /// `owner/name` on the model hub, with `@revision` where it is not the main one; empty for a model that is nowhere
+    /// but in the app's own folder.
     pub hub_id: &'static str,
 }
 
@@ -97,7 +98,8 @@ pub const MODELS: &[ModelCard] = &[
         multilingual: false,
         size_bytes: 607_386_000,
         licence: "MIT",
-        hub_id: "openai/clip-vit-base-patch32",
+        // Its main revision has weights for PyTorch alone; these are the same, converted by the hub.
+        hub_id: "openai/clip-vit-base-patch32@refs/pr/15",
     },
     ModelCard {
         id: "deit-tiny-patch16-224",
@@ -130,12 +132,22 @@ pub const MODELS: &[ModelCard] = &[
         hub_id: "",
     },
     ModelCard {
+        id: "dinov2-small",
+        title: "DINOv2 small",
+        summary: "Turns photographs into vectors that are near each other when the photographs are alike.",
+        task: Task::ImageFeatures,
+        multilingual: false,
+        size_bytes: 88_251_000,
+        licence: "Apache-2.0",
+        hub_id: "facebook/dinov2-small",
+    },
+    ModelCard {
         id: "distilbert-base-uncased",
         title: "DistilBERT base",
         summary: "Finds the words that fit a gap in an English sentence, with half of BERT's layers.",
         task: Task::FillMask,
         multilingual: false,
-        size_bytes: 267_954_000,
+        size_bytes: 268_422_000,
         licence: "Apache-2.0",
         hub_id: "distilbert/distilbert-base-uncased",
     },
@@ -149,22 +161,21 @@ pub const MODELS: &[ModelCard] = &[
         licence: "Apache-2.0",
         hub_id: "google-bert/bert-base-uncased",
     },
-    ModelCard {
-        id: "distilbert-base-uncased",
-        title: "DistilBERT base",
-        summary: "The same as BERT base with half of the layers: nearly as good, and faster.",
-        task: Task::FillMask,
-        multilingual: false,
-        size_bytes: 268_422_000,
-        licence: "Apache-2.0",
-        hub_id: "distilbert/distilbert-base-uncased",
-    },
 ];
 
 /// The largest tensor of them all and its bytes in 32 bits: what a device's limits are held against.
 pub const LARGEST_TENSOR: (&str, u64) = ("Whisper base's table of 51,865 tokens", 51_865 * 512 * 4);
 
+/// Those that ship with the app.
+const SHIPPED: [&str; 2] = ["clip-emoji", "t5-numbers"];
+
 impl ModelCard {
+    /// Whether it can be loaded here: from the model hub, or from the app's own folder, which has the models that ship with the app and
+    /// `own`.
+    pub fn is_within_reach(&self, own: &[String]) -> bool {
+        !self.hub_id.is_empty() || SHIPPED.contains(&self.id) || own.iter().any(|id| id == self.id)
+    }
+
     /// The card of that id.
     pub fn find(id: &str) -> Option<&'static ModelCard> {
         MODELS.iter().find(|card| card.id == id)
@@ -182,6 +193,66 @@ impl ModelCard {
             licence: self.licence.into(),
             hub_id: self.hub_id.into(),
             default: self.id == MODELS[0].id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::reference::HubRepository;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_card_has_an_id_of_its_own() {
+        let mut ids = HashSet::new();
+        let twice: Vec<&str> = MODELS.iter().map(|card| card.id).filter(|id| !ids.insert(*id)).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn cards_name_repositories_that_can_be_asked_for() {
+        for card in MODELS.iter().filter(|card| !card.hub_id.is_empty()) {
+            let repository = HubRepository::parse(card.hub_id).expect("a repository");
+            assert_eq!(repository.to_string(), card.hub_id);
+            assert!(repository.id.ends_with(card.id), "{} is called {}", card.hub_id, card.id);
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_nowhere_is_not_offered() {
+        let offered = |own: &[String]| -> Vec<&str> {
+            let within_reach = MODELS.iter().filter(|card| card.hub_id.is_empty() && card.is_within_reach(own));
+            within_reach.map(|card| card.id).collect()
+        };
+        assert_eq!(offered(&[]), ["t5-numbers", "clip-emoji"]);
+        assert_eq!(offered(&["vit-small-stamps".into()]), ["t5-numbers", "clip-emoji", "vit-small-stamps"]);
+    }
+
+    #[test]
+    fn the_list_that_ships_with_the_page_is_what_ships_with_it() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("public/models");
+        let index = std::fs::read(folder.join("index.json")).expect("a list");
+        let index: serde_json::Value = serde_json::from_slice(&index).expect("JSON");
+        assert_eq!(index["models"], serde_json::json!(SHIPPED));
+        for id in SHIPPED {
+            assert!(folder.join(id).join("model.safetensors").exists(), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_task_has_a_model_on_the_list() {
+        let tasks = [
+            Task::SpeechToText,
+            Task::TextEmbedding,
+            Task::FillMask,
+            Task::TextToText,
+            Task::ImageClassification,
+            Task::ImageFeatures,
+            Task::ImageText,
+        ];
+        for task in tasks {
+            assert!(MODELS.iter().any(|card| card.task == task), "{task:?}");
         }
     }
 }

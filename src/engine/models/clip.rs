@@ -4,7 +4,7 @@
 //! fit. Each tower is a program of its own, so that one may be used while the other is still on its way.
 
 use super::pre_norm::{self, Names, Shape};
-use super::vit::BATCHES;
+use super::vit::batches;
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::LayerNorm;
@@ -158,6 +158,7 @@ impl TextConfig {
             activation: Activation::from_name(&self.hidden_act)?,
             causal: true,
             gated: false,
+            qkv_bias: true,
         })
     }
 
@@ -181,6 +182,7 @@ impl VisionConfig {
             activation: Activation::from_name(&self.hidden_act)?,
             causal: false,
             gated: false,
+            qkv_bias: true,
         })
     }
 
@@ -291,7 +293,9 @@ impl PictureTower {
     /// Records a graph for every number of pictures.
     pub fn record(recorder: &Recorder, config: &Config) -> Result<Self> {
         let root = recorder.weights();
-        let batches = BATCHES.into_iter().map(|n| picture_batch(&root, config, n)).collect::<Result<_>>()?;
+        let side = config.vision_config.side();
+        let batches = batches(1 + side * side).into_iter().map(|n| picture_batch(&root, config, n));
+        let batches = batches.collect::<Result<_>>()?;
         Ok(Self { config: config.vision_config.clone(), batches })
     }
 }

@@ -41,14 +41,20 @@ pub(super) struct Shape {
     pub causal: bool,
     /// Whether the first map of the feed-forward part gives twice `inner`, one half activated and multiplied with the other.
     pub gated: bool,
+    /// Whether query, key and value have a bias.
+    pub qkv_bias: bool,
 }
 
 /// One layer over `[B * T, D]`, f32.
 pub(super) fn layer(weights: &Scope, names: &Names, shape: Shape, x: &Tensor) -> Result<Tensor> {
-    let Shape { d, inner, n_heads, seq_len, eps, activation, causal, gated } = shape;
+    let Shape { d, inner, n_heads, seq_len, eps, activation, causal, gated, qkv_bias } = shape;
     let narrow = LinearOptions { output: x.recorder().options.activation, ..Default::default() };
     let h = LayerNorm::load(weights, names.norm1, d, eps)?.forward(x)?;
-    let qkv = Linear::load_stacked(weights, &names.qkv, d, d)?.forward(&h, narrow)?;
+    let qkv = match qkv_bias {
+        true => Linear::load_stacked(weights, &names.qkv, d, d)?,
+        false => Linear::load_plain(weights, &names.qkv, d, d)?,
+    };
+    let qkv = qkv.forward(&h, narrow)?;
     let h = qkv.attention(n_heads, seq_len, AttentionOptions { causal, ..Default::default() })?;
     let x = onto(weights, names.scales.map(|s| s[0]), &Linear::load(weights, names.out, d, d)?, &h, x)?;
     let h = LayerNorm::load(weights, names.norm2, d, eps)?.forward(&x)?;

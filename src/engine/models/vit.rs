@@ -15,8 +15,15 @@ use crate::engine::weights::PositionGrid;
 use crate::engine::{Error, Result};
 use serde::Deserialize;
 
-/// Pictures of each graph.
-pub(super) const BATCHES: [usize; 2] = [1, 8];
+/// Tokens of a full batch at most: enough rows for a matrix product to run at its best on a large GPU.
+const BATCH_TOKENS: usize = 2304;
+
+/// Pictures of each graph of a model that makes `n_tokens` of a picture: the powers of two up to what fills a batch, which is 4 to 16.
+/// Intermediate tensors are shared, so it is the largest that takes memory; each has a slot for its own input.
+pub(super) fn batches(n_tokens: usize) -> Vec<usize> {
+    let fitting = (BATCH_TOKENS / n_tokens.max(1)).clamp(4, 16);
+    (0..=fitting.ilog2()).map(|power| 1 << power).collect()
+}
 
 /// `config.json`, under its own names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -42,6 +49,13 @@ pub struct Config {
     pub use_swiglu_ffn: bool,
     #[serde(default = "default_registers")]
     pub num_register_tokens: usize,
+    /// Whether query, key and value have a bias.
+    #[serde(default = "yes")]
+    pub qkv_bias: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_image_size() -> usize {
@@ -165,6 +179,7 @@ impl Config {
             activation: if self.use_swiglu_ffn { Activation::Silu } else { Activation::from_name(&self.hidden_act)? },
             causal: false,
             gated: self.use_swiglu_ffn,
+            qkv_bias: self.qkv_bias,
         })
     }
 
@@ -227,7 +242,8 @@ impl Vit {
         let weights = if root.has("embeddings.cls_token") { root.clone() } else { root.scope(prefix) };
         let (head, n_labels) = load_head(&root, &config)?;
         let logit_scale = if matches!(head, Head::Two(..)) { 0.5 } else { 1.0 };
-        let batches = BATCHES
+        let side = size / config.patch_size;
+        let batches = batches(config.n_own() + side * side)
             .into_iter()
             .map(|n| record_batch(&weights, &config, &head, n_labels, n, size))
             .collect::<Result<_>>()?;
@@ -354,5 +370,30 @@ impl Representative for Config {
         let weights = recorder.weights().scope("encoder.layer.0");
         pre_norm::layer(&weights, self.names(), self.shape(n_tokens)?, &x)?.store_in(&y)?;
         Ok(vec![Part { graph, times: self.num_hidden_layers as f64, result: y.slot(), input: None }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_patches_make_large_batches() {
+        assert_eq!(batches(197), [1, 2, 4, 8], "224 pixels in patches of 16");
+        assert_eq!(batches(257), [1, 2, 4, 8], "224 pixels in patches of 14");
+        assert_eq!(batches(50), [1, 2, 4, 8, 16], "224 pixels in patches of 32");
+        assert_eq!(batches(1370), [1, 2, 4], "518 pixels in patches of 14");
+    }
+
+    #[test]
+    fn biases_are_there_unless_the_configuration_says_otherwise() {
+        let read = |more: &str| {
+            let json = format!(
+                r#"{{"model_type": "vit", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "patch_size": 16{more}}}"#
+            );
+            Config::from_json(json.as_bytes()).expect("a configuration").qkv_bias
+        };
+        assert!(read(""));
+        assert!(!read(r#", "qkv_bias": false"#));
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod stream;
 pub mod tokenizer;
+pub mod vocabulary;
 pub mod whisper;
 
 pub use stream::TextStream;
 pub use tokenizer::{EncodeOptions, Tokenizer};
+pub use vocabulary::read_tokenizer;
 pub use whisper::WhisperTokens;

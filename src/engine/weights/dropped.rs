@@ -4,7 +4,6 @@
 #[cfg(target_arch = "wasm32")]
 use {
     crate::engine::{Error, Result},
-    js_sys::Reflect,
     wasm_bindgen::JsCast,
     web_sys::{Blob, File, Url},
 };
@@ -43,21 +42,20 @@ pub(super) struct DroppedFile {
 
 #[cfg(target_arch = "wasm32")]
 impl Dropped {
-    /// Takes files with their paths, as far as the browser tells them.
+    /// Takes files with their paths, as far as the page knows them.
     ///
     /// # Errors
     /// [`Error::Input`] where none of them is a `config.json`.
-    pub fn new(blobs: &[Blob]) -> Result<Self> {
+    pub fn new(given: &[(String, Blob)]) -> Result<Self> {
         let mut dropped = Self { paths: Vec::new(), files: Vec::new() };
-        for blob in blobs {
-            let Some(file) = blob.dyn_ref::<File>() else { continue };
-            // Set where a folder was chosen; not every binding has it.
-            let path = Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string());
-            dropped.paths.push(path.filter(|path| !path.is_empty()).unwrap_or_else(|| file.name()));
-            let refused = |_| Error::Input(format!("the browser does not open `{}`", file.name()));
+        for (path, blob) in given {
+            dropped.paths.push(path.clone());
+            let refused = |_| Error::Input(format!("the browser does not open `{path}`"));
             let url = Url::create_object_url_with_blob(blob).map_err(refused)?;
             let size = blob.size() as u64;
-            let version = format!("{size} bytes of {}", file.last_modified());
+            // What a program made has no date.
+            let changed = blob.dyn_ref::<File>().map(File::last_modified).unwrap_or_default();
+            let version = format!("{size} bytes of {changed}");
             dropped.files.push(DroppedFile { url, size, version });
         }
         if dropped.get("config.json").is_none() {

@@ -56,7 +56,7 @@ impl ModelFiles {
     }
 
     /// What to say of a file that is not there.
-    pub(super) fn missing(&self, name: &str) -> Error {
+    pub(in crate::engine) fn missing(&self, name: &str) -> Error {
         Error::Fetch { url: self.address(name), reason: "there is no such file".into() }
     }
 }

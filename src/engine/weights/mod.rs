@@ -19,7 +19,6 @@ pub mod list;
 mod native;
 pub mod parcels;
 mod position_grid;
-pub mod reference;
 #[cfg(target_arch = "wasm32")]
 mod source;
 pub mod stream;
@@ -32,7 +31,6 @@ pub use checkpoint::{Checkpoint, CheckpointDType, TensorEntry};
 pub use files::{ChunkFile, FileStream, LoadHooks, ModelFiles};
 pub use parcels::{Parcel, Weights};
 pub use position_grid::PositionGrid;
-pub use reference::Reference;
 #[cfg(target_arch = "wasm32")]
 pub use source::WebSource;
 pub use stream::{TensorPart, TensorStream};

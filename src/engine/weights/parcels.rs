@@ -292,8 +292,9 @@ async fn no_weights(files: &ModelFiles) -> Result<Error> {
     for other in OTHERS {
         if files.chunks(other).await?.is_some() {
             return Ok(Error::Unsupported(format!(
-                "its weights are in `{other}` alone; expected `{WEIGHTS}`. Many repositories on the hub have it at another \
-                 revision (`owner/name@refs/pr/7`); otherwise convert it with `save_pretrained` of Hugging Face's transformers"
+                "its weights are in `{other}` alone; expected `{WEIGHTS}`. Many repositories on the hub have it in a pull request that \
+                 the hub opened by itself: look for \"safetensors\" under `Community` on the model's page, and load \
+                 `owner/name@refs/pr/7` with its number; otherwise convert it with `save_pretrained` of Hugging Face's transformers"
             )));
         }
     }

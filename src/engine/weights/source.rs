@@ -3,9 +3,9 @@
 use web_sys::Url;
 
 use super::list::LIST_NAME;
-use super::reference::{HubRepository, Reference};
 use crate::engine::{Error, Result};
 use crate::protocol::Source;
+use crate::protocol::reference::{HubRepository, Reference};
 
 /// Which model's files, and where to look for them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,7 +87,7 @@ impl ModelFiles {
     ///
     /// # Errors
     /// [`Error::Input`](crate::engine::Error::Input) where they are no model's.
-    pub fn dropped(files: &[Blob], model: &str, chunk_bytes: u32, hooks: LoadHooks) -> Result<Self> {
+    pub fn dropped(files: &[(String, Blob)], model: &str, chunk_bytes: u32, hooks: LoadHooks) -> Result<Self> {
         let dropped = Dropped::new(files)?;
         let (model, source) = (model.to_string(), Source::Files);
         let source = WebSource { model, hub_id: String::new(), source, app_url: String::new(), chunk_bytes };

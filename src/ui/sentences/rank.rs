@@ -39,8 +39,8 @@ pub fn Rank() -> impl IntoView {
     };
     let done = move || {
         let (count, n_cut) = comparison.with(|comparison| (comparison.ranked.len(), comparison.n_cut));
-        let took = format::duration_ms(work.with(|work| work.total_ms));
-        format!("{count} sentences compared in {took}{}", format::cut(n_cut))
+        let (took, refused) = work.with(|work| (format::duration_ms(work.total_ms), work.refused));
+        format!("{count} sentences compared in {took}{}{}", format::cut(n_cut), format::refused(refused))
     };
     let model =
         move || session.state.chosen(Panel::Rank.task()).map_or_else(|| "a small model".into(), |model| model.title);
@@ -90,6 +90,12 @@ pub fn Rank() -> impl IntoView {
                     })
                 }}
             </ol>
+            {move || {
+                comparison.with(|comparison| {
+                    let words = |(text, why): &(String, String)| format!("\u{201c}{text}\u{201d} could not be read: {why}");
+                    comparison.unread.iter().map(|unread| view! { <p class="panel__wrong">{words(unread)}</p> }).collect_view()
+                })
+            }}
         </section>
     }
 }

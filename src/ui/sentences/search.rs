@@ -49,7 +49,8 @@ pub fn Search() -> impl IntoView {
             let count = format::count(hits.passages.len() as u32);
             Some(format!("{count} passages searched in {}", format::duration_ms(hits.took_ms)))
         });
-        format!("{}{}", found.unwrap_or_default(), format::cut(n_cut))
+        let refused = work.with(|work| work.refused);
+        format!("{}{}{}", found.unwrap_or_default(), format::cut(n_cut), format::refused(refused))
     };
     view! {
         <section class="panel" aria-labelledby="search-title">
@@ -99,7 +100,7 @@ fn Text() -> impl IntoView {
     let set = move |text: String| sentences.document.set(Some(Document { file: None, text: text.into() }));
     let choose = move |_| {
         if let Some(file) = input.get().and_then(|input| picked(&input).into_iter().next()) {
-            session.open_text(file);
+            session.open_text(file.file);
         }
     };
     let cut = move |event| {

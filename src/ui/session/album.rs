@@ -1,18 +1,26 @@
 //! Pictures that the visitor brings: read one by one, refused one by one with the reason.
 
+use js_sys::Promise;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, File, FilePropertyBag, ImageBitmap, Response};
+use web_sys::{Blob, File, FilePropertyBag, HtmlImageElement, ImageBitmap, ImageBitmapOptions, Response, Url};
 
 use super::Session;
+use crate::ui::files_in::Incoming;
 use crate::ui::format;
 use crate::ui::state::pictures::Album;
 use crate::ui::state::work::Panel;
 
-/// Larger files are refused: decoded, they would not fit into memory.
+/// Larger files are refused.
 const LARGEST_FILE: f64 = 100e6;
+
+/// Larger pictures are refused before anything decodes them: four bytes a pixel have to fit into memory, here and in the engine.
+const MOST_PIXELS: f64 = 100e6;
+
+/// Width of the trial that shows whether the browser can decode a picture to its end: it keeps no more of it than that.
+const TRIAL_WIDTH: u32 = 64;
 
 /// The pictures that come with the page.
 pub const SAMPLES: [(&str, &str); 6] = [
@@ -39,12 +47,12 @@ impl Session {
     }
 
     /// Take in files. What this browser cannot read is refused by name; the others are asked about at once.
-    pub fn add_pictures(self, panel: Panel, files: Vec<File>) {
+    pub fn add_pictures(self, panel: Panel, files: Vec<Incoming>) {
         let album = self.album(panel);
         album.refused.update(Vec::clear);
         album.n_unread.update(|n| *n += files.len());
         spawn_local(async move {
-            for file in files {
+            for Incoming { file, .. } in files {
                 match read(&file).await {
                     Ok(size) => album.add(file.name(), file.into(), size),
                     Err(reason) => album.refuse(file.name(), reason),
@@ -59,7 +67,7 @@ impl Session {
     pub fn add_sample(self, panel: Panel, name: &'static str) {
         spawn_local(async move {
             match fetch(name).await {
-                Ok(file) => self.add_pictures(panel, vec![file]),
+                Ok(file) => self.add_pictures(panel, vec![Incoming::new(file)]),
                 Err(_) => self.album(panel).refuse(name.into(), "it could not be fetched from this site.".into()),
             }
         });
@@ -75,25 +83,48 @@ impl Session {
     }
 }
 
-/// Width and height in pixels, after the browser has decoded the picture, which it does beside the page's own work.
+/// Width and height in pixels of a picture that the browser can decode, which it does beside the page's own work.
 async fn read(file: &File) -> Result<(u32, u32), String> {
     let kind = file.type_();
     if file.size() == 0.0 {
         return Err("the file is empty.".into());
     }
-    if !kind.is_empty() && !kind.starts_with("image/") {
+    // Some systems and servers call everything that they do not know a stream of bytes: then the decoder knows better.
+    let is_unknown = kind.is_empty() || kind == "application/octet-stream";
+    if !is_unknown && !kind.starts_with("image/") {
         return Err(format!("it is no picture ({kind})."));
     }
     if file.size() > LARGEST_FILE {
         return Err(format!("it is larger than {}.", format::bytes(LARGEST_FILE as u64)));
     }
     let unreadable = |_: JsValue| "this browser cannot read it as a picture.".to_string();
+    let (width, height) = size(file).await.map_err(unreadable)?;
+    if f64::from(width) * f64::from(height) > MOST_PIXELS {
+        let most = format::count((MOST_PIXELS / 1e6) as u32);
+        return Err(format!("it has {width} by {height} pixels; at most {most} million fit. Make it smaller first."));
+    }
     let window = web_sys::window().ok_or("there is no page")?;
-    let decoding = window.create_image_bitmap_with_blob(file).map_err(unreadable)?;
+    let options = ImageBitmapOptions::new();
+    options.set_resize_width(TRIAL_WIDTH.min(width.max(1)));
+    let decoding = window.create_image_bitmap_with_blob_and_image_bitmap_options(file, &options).map_err(unreadable)?;
     let bitmap: ImageBitmap = JsFuture::from(decoding).await.map_err(unreadable)?.unchecked_into();
-    let size = (bitmap.width(), bitmap.height());
     bitmap.close();
-    Ok(size)
+    Ok((width, height))
+}
+
+/// Width and height in pixels, upright, as the head of the file tells them: nothing is decoded yet.
+async fn size(file: &Blob) -> Result<(u32, u32), JsValue> {
+    let url = Url::create_object_url_with_blob(file)?;
+    let image = HtmlImageElement::new()?;
+    let loading = Promise::new(&mut |done, failed| {
+        image.set_onload(Some(&done));
+        image.set_onerror(Some(&failed));
+    });
+    image.set_src(&url);
+    let loaded = JsFuture::from(loading).await;
+    Url::revoke_object_url(&url)?;
+    loaded?;
+    Ok((image.natural_width(), image.natural_height()))
 }
 
 async fn fetch(name: &str) -> Result<File, JsValue> {

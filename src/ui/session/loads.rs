@@ -3,10 +3,11 @@
 use js_sys::Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use web_sys::File;
 
 use super::Session;
 use crate::protocol::{BackendChoice, Failure, FailureKind, LoadRequest, ModelInfo, Source, Task};
+use crate::ui::client::with_path;
+use crate::ui::files_in::Incoming;
 use crate::ui::models;
 use crate::ui::platform::Pipeline;
 use crate::ui::state::work::{Panel, Phase};
@@ -130,11 +131,6 @@ impl Session {
                 size_bytes: model.size_bytes,
                 ..models::stranger(id.clone(), task)
             });
-            if request.source == Source::Files
-                && let Some(other) = others.last_mut()
-            {
-                other.summary = "From files that you chose; nothing of it is kept after this visit.".into();
-            }
         });
     }
 
@@ -198,9 +194,8 @@ impl Session {
     }
 
     /// Load a model from its files. They are not kept after this visit.
-    pub fn load_files(self, task: Task, files: Vec<File>) {
-        let names: Vec<String> = files.iter().map(File::name).collect();
-        let missing = models::missing_files(&names);
+    pub fn load_files(self, task: Task, files: Vec<Incoming>) {
+        let missing = models::missing_files(files.iter().map(|file| file.path.as_str()));
         if !missing.is_empty() {
             let failure = Failure {
                 kind: FailureKind::Input,
@@ -209,14 +204,11 @@ impl Session {
             };
             return self.state.alert(task, failure, Remedy::Nothing);
         }
-        // The folder's name where the browser tells it.
-        let folder = files.iter().find_map(|file| {
-            let path = js_sys::Reflect::get(file, &"webkitRelativePath".into()).ok()?.as_string()?;
-            path.split_once('/').map(|(folder, _)| folder.to_string()).filter(|folder| !folder.is_empty())
-        });
+        let folder = files.iter().find_map(|file| file.path.split_once('/')).map(|(folder, _)| folder);
         let inner = self.inner();
-        let name = folder.unwrap_or_else(|| format!("Your files {}", inner.files.borrow().len() + 1));
-        inner.files.borrow_mut().insert(name.clone(), files.iter().collect::<Array>());
+        let name = models::name_of_files(folder, inner.files.borrow().len());
+        let travelling: Array = files.iter().map(|file| with_path(&file.path, &file.file)).collect();
+        inner.files.borrow_mut().insert(name.clone(), travelling);
         self.offer(task, name);
         // The same name may stand for other files than before.
         self.state.slot(task).set(Slot::Empty);

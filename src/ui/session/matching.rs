@@ -12,20 +12,17 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use super::Session;
-use super::pictures::files;
-use super::sentences::TEXTS_AT_ONCE;
+use super::pictures::{files, take_vectors};
+use super::work::Batch;
 use crate::protocol::{Failure, FailureKind};
+use crate::ui::jobs::{PICTURES, TEXTS};
 use crate::ui::platform::Pipeline;
 use crate::ui::state::pictures::{Labels, Picture};
 use crate::ui::state::work::Panel;
 use crate::ui::state::{Remedy, now_ms};
-use crate::ui::vectors;
 
 /// The names that came with the embedded model.
 const NAMES: &str = "models/clip-emoji/labels.json";
-
-/// Texts that are held against one picture to learn how strongly they compete.
-const N_COMPETING: usize = 8;
 
 #[derive(Deserialize)]
 struct Name {
@@ -41,28 +38,15 @@ impl Session {
         let run = self.begin(Panel::Match, 0);
         spawn_local(async move {
             let start = now_ms();
-            let mut asked = HashSet::new();
             loop {
-                let pictures = matching
-                    .album
-                    .which(|picture| picture.vector.with_untracked(Option::is_none) && !asked.contains(&picture.id));
+                // Something may have been typed or dropped while others were looked at.
+                let pictures = matching.album.which(Picture::is_unseen);
                 let texts = self.texts_without_vector();
                 if pictures.is_empty() && texts.is_empty() {
-                    if self.learn_scale(run, &pipeline).await.is_none() {
-                        return;
-                    }
-                    // Something may have been typed or dropped meanwhile.
-                    let is_new = |picture: &Picture| {
-                        picture.vector.with_untracked(Option::is_none) && !asked.contains(&picture.id)
-                    };
-                    if self.texts_without_vector().is_empty() && matching.album.which(is_new).is_empty() {
-                        break;
-                    }
-                    continue;
+                    break;
                 }
-                asked.extend(pictures.iter().map(|picture| picture.id));
                 state.work(Panel::Match).update(|work| work.total += (pictures.len() + texts.len()) as u32);
-                if self.see(Panel::Match, run, &pipeline, &pictures).await.is_none()
+                if self.look_at(run, &pipeline, &pictures).await.is_none()
                     || self.read_texts(run, &pipeline, &texts).await.is_none()
                 {
                     return;
@@ -72,13 +56,30 @@ impl Session {
         });
     }
 
+    /// Make the pictures' vectors; how strongly texts compete is told along with them.
+    async fn look_at(self, run: u32, pipeline: &Pipeline, pictures: &[Picture]) -> Option<()> {
+        let scale = self.state.matching.scale;
+        self.in_jobs(
+            Batch { panel: Panel::Match, run, sizes: PICTURES },
+            pictures,
+            |pictures, on_event| pipeline.match_pictures(files(pictures), Vec::new(), None, on_event),
+            |pictures, matches| {
+                if let Ok(matches) = &matches {
+                    scale.set(Some(matches.logit_scale));
+                }
+                take_vectors(pictures, matches.map(|matches| matches.image_embeddings));
+            },
+        )
+        .await
+    }
+
     /// Make the vectors of the labels while the pictures' part of the model still arrives. What fails here is tried again, and told, once
     /// the model is whole.
     pub(super) fn read_ahead(self, pipeline: Pipeline) {
         let matching = self.state.matching;
         let model = pipeline.info().id;
         matching.follow_model(model);
-        let texts: Vec<String> = self.texts_without_vector().into_iter().take(TEXTS_AT_ONCE).collect();
+        let texts: Vec<String> = self.texts_without_vector().into_iter().take(TEXTS.least).collect();
         if texts.is_empty() {
             return;
         }
@@ -86,7 +87,7 @@ impl Session {
             let Ok(pending) = pipeline.embed(texts.clone(), None, |_| {}) else { return };
             let Ok(made) = pending.result().await else { return };
             if matching.album.is_seen_by(model) {
-                let vectors = made.embeddings.into_iter().map(Arc::new);
+                let vectors = made.embeddings.into_iter().map(|vector| Ok(Arc::new(vector)));
                 matching.texts.update(|known| known.extend(texts.into_iter().zip(vectors)));
             }
         });
@@ -105,32 +106,20 @@ impl Session {
     }
 
     async fn read_texts(self, run: u32, pipeline: &Pipeline, texts: &[String]) -> Option<()> {
-        for texts in texts.chunks(TEXTS_AT_ONCE) {
-            let (vectors, _) = self.embed(Panel::Match, run, pipeline, texts.to_vec()).await?;
-            self.state.matching.texts.update(|known| {
-                known.extend(texts.iter().cloned().zip(vectors.into_iter().map(Arc::new)));
-            });
-        }
-        Some(())
-    }
-
-    /// How strongly texts compete is the model's own; one picture held against a few texts by the model itself tells it.
-    async fn learn_scale(self, run: u32, pipeline: &Pipeline) -> Option<()> {
-        let (state, matching) = (self.state, self.state.matching);
-        let pictures = matching.album.which(|_| true);
-        let texts: Vec<String> = untrack(|| matching.wanted()).iter().take(N_COMPETING).cloned().collect();
-        let [first, ..] = pictures.as_slice() else { return Some(()) };
-        if matching.scale.with_untracked(Option::is_some) || texts.len() < 2 {
-            return Some(());
-        }
-        let one = std::slice::from_ref(first);
-        let pending = pipeline.match_pictures(files(one), texts, None, move |event| state.apply(event));
-        let matches = self.follow(Panel::Match, run, 0, pending).await?;
-        if let (Some(scores), Some(picture)) = (matches.scores.first(), matches.image_embeddings.first()) {
-            let cosines: Vec<f32> = matches.text_embeddings.iter().map(|text| vectors::dot(picture, text)).collect();
-            matching.scale.set(vectors::scale_of(scores, &cosines));
-        }
-        Some(())
+        let known = self.state.matching.texts;
+        self.in_jobs(
+            Batch { panel: Panel::Match, run, sizes: TEXTS },
+            texts,
+            |texts, on_event| pipeline.embed(texts.to_vec(), None, on_event),
+            |texts, made| {
+                let vectors = match made {
+                    Ok(made) => made.embeddings.into_iter().map(|vector| Ok(Arc::new(vector))).collect(),
+                    Err(why) => vec![Err(why); texts.len()],
+                };
+                known.update(|known| known.extend(texts.iter().cloned().zip(vectors)));
+            },
+        )
+        .await
     }
 
     /// Choose which labels count. The names that came with the model are fetched when they are first wanted.

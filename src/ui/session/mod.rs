@@ -8,6 +8,7 @@ mod matching;
 mod pictures;
 mod sentences;
 mod speech;
+mod work;
 mod writing;
 
 use std::cell::RefCell;
@@ -18,11 +19,11 @@ use js_sys::Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use super::platform::{Canceller, Pending, Pipeline, Platform};
-use super::state::work::{Panel, Phase, Work};
+use super::platform::{Canceller, Pipeline, Platform};
+use super::state::work::{Panel, Phase};
 use super::state::{Engine, Remedy, State};
 use super::{route, settings};
-use crate::protocol::{FEATURES, Failure, Task};
+use crate::protocol::{FEATURES, Task};
 
 pub use album::{SAMPLES, named, sample_url};
 pub use sentences::GAP;
@@ -42,7 +43,8 @@ struct Inner {
     load: RefCell<[Option<Canceller>; Task::ALL.len()]>,
     /// The files of models that were dropped or picked, by the names that these models go by.
     files: RefCell<HashMap<String, Array>>,
-    work: RefCell<[Option<Canceller>; Panel::ALL.len()]>,
+    /// What stops each panel's jobs.
+    work: RefCell<[Vec<Canceller>; Panel::ALL.len()]>,
     speech: speech::Hands,
 }
 
@@ -76,6 +78,9 @@ impl Session {
     pub fn greet(self) {
         let state = self.state;
         let inner = self.inner();
+        // What was asked before there was an engine could find no model.
+        let is_waiting = |panel: &Panel| state.work(*panel).with_untracked(|work| work.phase == Phase::WaitingForModel);
+        Panel::ALL.into_iter().filter(is_waiting).for_each(|panel| self.run(panel));
         // A new engine knows nothing of the settings.
         inner.platform.enable_feature_fallbacks(state.settings.with_untracked(|settings| settings.fallbacks));
         spawn_local(async move {
@@ -107,88 +112,6 @@ impl Session {
         self.state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Restart));
         self.inner().platform.restart();
     }
-
-    // ---- work of the panels
-
-    /// Do what this panel asks for, from what its signals hold.
-    pub fn run(self, panel: Panel) {
-        self.state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Run(panel)));
-        match panel {
-            Panel::Rank => self.compare(),
-            Panel::Search => self.search(),
-            Panel::Gap => self.fill(),
-            Panel::Write => self.write(),
-            Panel::Pictures => self.name_pictures(),
-            Panel::Alike => self.compare_pictures(),
-            Panel::Match => self.match_pictures(),
-        }
-    }
-
-    /// Stop what this panel asked for. What is finished stays.
-    pub fn cancel(self, panel: Panel) {
-        let work = self.state.work(panel);
-        if !work.with_untracked(Work::is_busy) {
-            return;
-        }
-        if let Some(canceller) = self.inner().work.borrow_mut()[panel as usize].take() {
-            canceller.cancel();
-        }
-        work.update(|work| work.end(Phase::Cancelled));
-    }
-
-    /// The model that this panel asks. Where it is not there it is loaded, and the panel waits for it.
-    fn model_for(self, panel: Panel) -> Option<Pipeline> {
-        let pipeline = self.loaded_as_chosen(panel.task());
-        if pipeline.is_none() {
-            self.state.work(panel).update(Work::wait);
-            self.load(panel.task());
-        }
-        pipeline
-    }
-
-    /// Begin work on so many inputs; gives the number of the run.
-    fn begin(self, panel: Panel, n_inputs: usize) -> u32 {
-        let work = self.state.work(panel);
-        work.update(|work| work.begin(n_inputs as u32));
-        work.with_untracked(|work| work.run)
-    }
-
-    /// Wait for one job of a run. `None` where it gives nothing, which has been said by then, or where the run has been
-    /// cancelled or replaced meanwhile.
-    async fn follow<T>(
-        self,
-        panel: Panel,
-        run: u32,
-        n_inputs: usize,
-        pending: Result<Pending<T>, Failure>,
-    ) -> Option<T> {
-        let work = self.state.work(panel);
-        let is_current = || work.with_untracked(|work| work.run == run && work.phase == Phase::Working);
-        let pending = match pending {
-            Ok(pending) => pending,
-            Err(failure) => {
-                work.update(|work| work.end(Phase::Failed));
-                self.state.alert(panel.task(), failure, Remedy::Run(panel));
-                return None;
-            }
-        };
-        work.update(|work| work.take_on(pending.canceller.job));
-        self.inner().work.borrow_mut()[panel as usize] = Some(pending.canceller.clone());
-        // `State::apply` has said why a job failed.
-        let result = pending.result().await.ok().filter(|_| is_current())?;
-        work.update(|work| work.put_by(n_inputs as u32));
-        Some(result)
-    }
-
-    /// The run has done all that was asked, in so many milliseconds.
-    fn finish(self, panel: Panel, total_ms: f64) {
-        self.state.work(panel).update(|work| {
-            work.end(Phase::Done);
-            work.total_ms = total_ms;
-        });
-    }
-
-    // ---- the rest
 
     /// Try what belongs to no backend, once.
     pub fn probe_rest(self) {

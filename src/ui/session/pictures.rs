@@ -1,6 +1,5 @@
 //! What the visitor asks about pictures alone: what is on them, and which are alike.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use js_sys::Array;
@@ -8,13 +7,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Session;
+use super::work::Batch;
+use crate::ui::jobs::PICTURES;
 use crate::ui::platform::Pipeline;
 use crate::ui::state::now_ms;
 use crate::ui::state::pictures::Picture;
 use crate::ui::state::work::Panel;
-
-/// Pictures that are asked about at once: answers come in as they are made, and a stop loses little.
-const PICTURES_AT_ONCE: usize = 8;
 
 /// Labels for each picture.
 const N_LABELS: u32 = 5;
@@ -25,25 +23,31 @@ impl Session {
         let (state, album) = (self.state, self.state.album);
         let Some(pipeline) = self.model_for(Panel::Pictures) else { return };
         album.name_by(pipeline.info().id);
-        let unnamed = |picture: &Picture| picture.labels.with_untracked(Vec::is_empty);
-        let waiting = album.which(unnamed);
-        let run = self.begin(Panel::Pictures, waiting.len());
+        let batch = Batch { panel: Panel::Pictures, run: self.begin(Panel::Pictures, 0), sizes: PICTURES };
         spawn_local(async move {
             let start = now_ms();
-            let mut waiting = waiting;
-            while !waiting.is_empty() {
-                for pictures in waiting.chunks(PICTURES_AT_ONCE) {
-                    let pending = pipeline.classify(files(pictures), N_LABELS, None, move |event| state.apply(event));
-                    let named = self.follow(Panel::Pictures, run, pictures.len(), pending).await;
-                    let Some(results) = named else { return };
-                    for (picture, labels) in pictures.iter().zip(results) {
-                        picture.labels.set(labels);
-                    }
+            loop {
+                // Others may have been dropped while some were looked at.
+                let waiting =
+                    album.which(|picture| picture.is_readable() && picture.labels.with_untracked(Vec::is_empty));
+                if waiting.is_empty() {
+                    break;
                 }
-                // Others may have been dropped meanwhile. One that stays without an answer is not asked about for ever.
-                let asked: HashSet<u32> = waiting.iter().map(|picture| picture.id).collect();
-                waiting = album.which(|picture| unnamed(picture) && !asked.contains(&picture.id));
                 state.work(Panel::Pictures).update(|work| work.total += waiting.len() as u32);
+                let named = self.in_jobs(
+                    batch,
+                    &waiting,
+                    |pictures, on_event| pipeline.classify(files(pictures), N_LABELS, None, on_event),
+                    |pictures, results| match results {
+                        Ok(results) => {
+                            pictures.iter().zip(results).for_each(|(picture, labels)| picture.labels.set(labels))
+                        }
+                        Err(why) => pictures.iter().for_each(|picture| picture.trouble.set(Some(why.clone()))),
+                    },
+                );
+                if named.await.is_none() {
+                    return;
+                }
             }
             self.finish(Panel::Pictures, now_ms() - start);
         });
@@ -51,22 +55,18 @@ impl Session {
 
     /// Make a vector of every picture that has none yet, as soon as the model is there.
     pub(super) fn compare_pictures(self) {
-        let (state, album) = (self.state, self.state.album);
+        let album = self.state.album;
         let Some(pipeline) = self.model_for(Panel::Alike) else { return };
         album.see_by(pipeline.info().id);
-        let run = self.begin(Panel::Alike, 0);
+        let batch = Batch { panel: Panel::Alike, run: self.begin(Panel::Alike, 0), sizes: PICTURES };
         spawn_local(async move {
             let start = now_ms();
-            let mut asked = HashSet::new();
             loop {
-                let unseen = |picture: &Picture| picture.vector.with_untracked(Option::is_none);
-                let pictures = album.which(|picture| unseen(picture) && !asked.contains(&picture.id));
-                if pictures.is_empty() {
+                let waiting = album.which(Picture::is_unseen);
+                if waiting.is_empty() {
                     break;
                 }
-                asked.extend(pictures.iter().map(|picture| picture.id));
-                state.work(Panel::Alike).update(|work| work.total += pictures.len() as u32);
-                if self.see(Panel::Alike, run, &pipeline, &pictures).await.is_none() {
+                if self.see(batch, &pipeline, &waiting).await.is_none() {
                     return;
                 }
             }
@@ -75,16 +75,23 @@ impl Session {
     }
 
     /// Make a vector of each picture.
-    pub(super) async fn see(self, panel: Panel, run: u32, pipeline: &Pipeline, pictures: &[Picture]) -> Option<()> {
-        let state = self.state;
-        for pictures in pictures.chunks(PICTURES_AT_ONCE) {
-            let pending = pipeline.embed_pictures(files(pictures), None, move |event| state.apply(event));
-            let embedded = self.follow(panel, run, pictures.len(), pending).await?;
-            for (picture, vector) in pictures.iter().zip(embedded.embeddings) {
-                picture.vector.set(Some(Arc::new(vector)));
-            }
-        }
-        Some(())
+    async fn see(self, batch: Batch, pipeline: &Pipeline, pictures: &[Picture]) -> Option<()> {
+        self.state.work(batch.panel).update(|work| work.total += pictures.len() as u32);
+        self.in_jobs(
+            batch,
+            pictures,
+            |pictures, on_event| pipeline.embed_pictures(files(pictures), None, on_event),
+            |pictures, made| take_vectors(pictures, made.map(|made| made.embeddings)),
+        )
+        .await
+    }
+}
+
+/// Keep the pictures' vectors, or why a picture has none.
+pub(super) fn take_vectors(pictures: &[Picture], made: Result<Vec<Vec<f32>>, String>) {
+    match made {
+        Ok(made) => pictures.iter().zip(made).for_each(|(picture, vector)| picture.vector.set(Some(Arc::new(vector)))),
+        Err(why) => pictures.iter().for_each(|picture| picture.trouble.set(Some(why.clone()))),
     }
 }
 

@@ -9,17 +9,14 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
 use super::Session;
+use super::work::Batch;
 use crate::protocol::{Failure, FailureKind};
 use crate::ui::format;
+use crate::ui::jobs::TEXTS;
 use crate::ui::passages;
-use crate::ui::platform::Pipeline;
 use crate::ui::state::sentences::{Document, Hits, Index};
 use crate::ui::state::work::{Panel, Phase, Work};
 use crate::ui::state::{Remedy, now_ms};
-use crate::ui::vectors;
-
-/// Texts that are asked for at once: their vectors reach the page in a few milliseconds, so it never stalls.
-pub(super) const TEXTS_AT_ONCE: usize = 32;
 
 /// Larger texts are refused.
 const LARGEST_TEXT: f64 = 2e6;
@@ -42,34 +39,34 @@ impl Session {
             std::iter::once(&comparison.query).chain(&comparison.sentences).cloned().collect()
         });
         let run = self.begin(Panel::Rank, texts.len());
+        comparison.update(|comparison| (comparison.unread, comparison.n_cut) = (Vec::new(), 0));
         spawn_local(async move {
             let start = now_ms();
-            let mut embeddings = Vec::new();
-            let mut n_cut = 0;
-            for texts in texts.chunks(TEXTS_AT_ONCE) {
-                let Some((vectors, cut)) = self.embed(Panel::Rank, run, &pipeline, texts.to_vec()).await else {
-                    return;
-                };
-                embeddings.extend(vectors);
-                n_cut += cut;
+            let texts: Vec<(usize, String)> = texts.into_iter().enumerate().collect();
+            let mut embeddings: Vec<Option<Vec<f32>>> = vec![None; texts.len()];
+            let compared = self.in_jobs(
+                Batch { panel: Panel::Rank, run, sizes: TEXTS },
+                &texts,
+                |texts, on_event| pipeline.embed(texts.iter().map(|(_, text)| text.clone()).collect(), None, on_event),
+                |texts, made| match made {
+                    Ok(made) => {
+                        comparison.update(|comparison| comparison.n_cut += made.n_cut);
+                        texts.iter().zip(made.embeddings).for_each(|((n, _), vector)| embeddings[*n] = Some(vector));
+                    }
+                    Err(why) => comparison.update(|comparison| {
+                        comparison.unread.extend(texts.iter().map(|(_, text)| (text.clone(), why.clone())))
+                    }),
+                },
+            );
+            let compared = compared.await;
+            // What was read before a stop is ranked all the same.
+            if self.is_of_run(Panel::Rank, run) {
+                comparison.update(|comparison| comparison.rank(&embeddings));
             }
-            comparison.update(|comparison| comparison.rank(&embeddings, n_cut));
-            self.finish(Panel::Rank, now_ms() - start);
+            if compared.is_some() {
+                self.finish(Panel::Rank, now_ms() - start);
+            }
         });
-    }
-
-    /// The vectors of these texts, and how many of them were cut.
-    pub(super) async fn embed(
-        self,
-        panel: Panel,
-        run: u32,
-        pipeline: &Pipeline,
-        texts: Vec<String>,
-    ) -> Option<(Vec<Vec<f32>>, u32)> {
-        let (state, n_texts) = (self.state, texts.len());
-        let pending = pipeline.embed(texts, None, move |event| state.apply(event));
-        let embedded = self.follow(panel, run, n_texts, pending).await?;
-        Some((embedded.embeddings, embedded.n_cut))
     }
 
     /// Take the text to search in from a file.
@@ -98,36 +95,46 @@ impl Session {
         let fits = |index: &Index| *index.text == *document.text && index.cut == cut && index.pipeline == id;
         if !sentences.index.with_untracked(|index| index.as_ref().is_some_and(fits)) {
             let passages: Arc<[Range<usize>]> = passages::split(&document.text, cut).into();
-            let (text, vectors) = (document.text.clone(), Vec::new());
+            let (text, vectors) = (document.text.clone(), vec![None; passages.len()]);
             sentences.index.set(Some(Index { text, cut, pipeline: id, passages, vectors, n_cut: 0 }));
         }
-        let (passages, n_done) = sentences.index.with_untracked(|index| {
-            index.as_ref().map_or_else(Default::default, |index| (index.passages.clone(), index.vectors.len()))
+        let (passages, waiting) = sentences.index.with_untracked(|index| {
+            index.as_ref().map_or_else(Default::default, |index| (index.passages.clone(), index.waiting()))
         });
         let question = sentences.question.get_untracked().trim().to_string();
-        let run = self.begin(Panel::Search, passages.len() - n_done);
+        let run = self.begin(Panel::Search, waiting.len());
         let text = document.text;
         spawn_local(async move {
             let start = now_ms();
-            for passages in passages[n_done..].chunks(TEXTS_AT_ONCE) {
-                let texts = passages.iter().map(|passage| text[passage.clone()].to_string()).collect();
-                let Some((vectors, n_cut)) = self.embed(Panel::Search, run, &pipeline, texts).await else { return };
-                sentences.index.update(|index| {
-                    if let Some(index) = index {
-                        index.vectors.extend(vectors);
+            let words = |n: &usize| text[passages[*n].clone()].to_string();
+            let read = self.in_jobs(
+                Batch { panel: Panel::Search, run, sizes: TEXTS },
+                &waiting,
+                |numbers, on_event| pipeline.embed(numbers.iter().map(words).collect(), None, on_event),
+                |numbers, made| {
+                    sentences.index.update(|index| {
+                        let Some(index) = index else { return };
+                        let (vectors, n_cut) = match made {
+                            Ok(made) => (made.embeddings.into_iter().map(Ok).collect(), made.n_cut),
+                            Err(why) => (vec![Err(why); numbers.len()], 0),
+                        };
+                        numbers.iter().zip(vectors).for_each(|(n, vector)| index.vectors[*n] = Some(vector));
                         index.n_cut += n_cut;
-                    }
-                });
+                    });
+                },
+            );
+            if read.await.is_none() {
+                return;
             }
             let indexed = now_ms();
             if !question.is_empty() {
-                let asked = self.embed(Panel::Search, run, &pipeline, vec![question.clone()]).await;
-                let Some(vector) = asked.and_then(|(mut vectors, _)| vectors.pop()) else { return };
-                let scores = sentences.index.with_untracked(|index| {
-                    let vectors = index.iter().flat_map(|index| &index.vectors);
-                    vectors.map(|passage| vectors::dot(&vector, passage)).collect::<Vec<_>>()
+                let state = self.state;
+                let asked = pipeline.embed(vec![question.clone()], None, move |event| state.apply(event));
+                let asked = self.follow(Panel::Search, run, 0, asked).await;
+                let Some(vector) = asked.and_then(|mut made| made.embeddings.pop()) else { return };
+                let best = sentences.index.with_untracked(|index| {
+                    index.as_ref().map(|index| index.nearest(&vector, N_HITS)).unwrap_or_default()
                 });
-                let best = vectors::best(scores, N_HITS);
                 let took_ms = now_ms() - indexed;
                 sentences.hits.set(Some(Hits { query: question, text, passages, best, took_ms }));
             }
@@ -151,7 +158,7 @@ impl Session {
         spawn_local(async move {
             let start = now_ms();
             let text = gapped.replace(GAP, &mask);
-            let pending = pipeline.fill_mask(vec![text], N_CANDIDATES, move |event| state.apply(event));
+            let pending = pipeline.fill_mask(vec![text], N_CANDIDATES, None, move |event| state.apply(event));
             let Some(mut results) = self.follow(Panel::Gap, run, 1, pending).await else { return };
             sentences.candidates.set(results.pop().unwrap_or_default());
             self.finish(Panel::Gap, now_ms() - start);

@@ -4,11 +4,16 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Session;
+use super::work::Batch;
 use crate::protocol::GenerateOptions;
+use crate::ui::jobs::Sizes;
 use crate::ui::passages;
 use crate::ui::state::work::Panel;
 use crate::ui::state::writing::{Piece, Pulse};
 use crate::ui::state::{Remedy, now_ms};
+
+/// Texts of a job: as many as there are, since each is shown while it grows. The most keeps a file of lines from becoming one message.
+const PROMPTS: Sizes = Sizes { least: 256, most: 256 };
 
 impl Session {
     /// The texts that would be written for now.
@@ -39,16 +44,29 @@ impl Session {
         }
         let Some(pipeline) = self.model_for(Panel::Write) else { return };
         let options = state.settings.with_untracked(|settings| settings.generate.clone());
-        let n_texts = prompts.len();
-        writing.pieces.set(prompts.iter().cloned().map(Piece::new).collect());
+        let pieces: Vec<Piece> = prompts.into_iter().map(Piece::new).collect();
+        writing.pieces.set(pieces.clone());
         writing.pulse.set(Pulse::default());
         writing.timings.set(None);
-        let run = self.begin(Panel::Write, n_texts);
-        let pending = pipeline.generate(prompts, options, move |event| state.apply(event));
+        let batch = Batch { panel: Panel::Write, run: self.begin(Panel::Write, pieces.len()), sizes: PROMPTS };
         spawn_local(async move {
             let start = now_ms();
-            // `State::apply` has taken in the texts, as it did while they grew.
-            if self.follow(Panel::Write, run, n_texts, pending).await.is_some() {
+            let written = self.in_jobs(
+                batch,
+                &pieces,
+                |pieces, on_event| {
+                    let (growing, prompts) = (pieces.to_vec(), pieces.iter().map(|piece| piece.prompt.clone()));
+                    pipeline.generate(prompts.collect(), options.clone(), move |event| {
+                        on_event(event);
+                        writing.grow(&growing, event, now_ms());
+                    })
+                },
+                |pieces, written| match written {
+                    Ok((outputs, timings)) => writing.end(pieces, outputs, timings),
+                    Err(why) => pieces.iter().for_each(|piece| piece.trouble.set(Some(why.clone()))),
+                },
+            );
+            if written.await.is_some() {
                 self.finish(Panel::Write, now_ms() - start);
             }
         });

@@ -9,7 +9,7 @@ pub mod writing;
 
 use leptos::prelude::*;
 
-use super::models::stranger;
+use super::models;
 use super::settings::Settings;
 use crate::protocol::{
     BackendReport, CachedModel, Event, Failure, FailureKind, FeatureReport, JobId, LoadProgress, LoadRequest,
@@ -179,12 +179,13 @@ impl State {
         // The default first; a sort that keeps the order of the others.
         offered.sort_by_key(|model| !model.default);
         let mut others: Vec<ModelInfo> = self.others.with(of_task);
-        // What was named on an earlier visit can be chosen again.
+        // What was named on an earlier visit can be chosen again; before the list is there, nothing tells it from what is on the list.
         if let Some(address) =
-            self.settings.with(|settings| settings.model(task).filter(|id| id.contains('/')).cloned())
+            self.settings.with(|settings| settings.model(task).filter(|id| models::is_address(id)).cloned())
+            && self.models.with(|models| !models.is_empty())
             && !offered.iter().chain(&others).any(|model| model.id == address)
         {
-            others.push(stranger(address, task));
+            others.push(models::stranger(address, task));
         }
         offered.extend(others);
         offered
@@ -317,9 +318,6 @@ impl State {
             self.speech.apply(event);
         } else if let Some(panel) = self.works.owner(job) {
             self.work(panel).update(|work| work.apply(event));
-            if panel == Panel::Write {
-                self.writing.apply(event, now_ms());
-            }
         }
     }
 

@@ -8,6 +8,7 @@ use send_wrapper::SendWrapper;
 use web_sys::{Blob, Url};
 
 use crate::protocol::{LabelScore, PipelineId};
+use crate::ui::passages;
 
 /// A unit vector.
 pub type Vector = Arc<Vec<f32>>;
@@ -29,6 +30,25 @@ pub struct Picture {
     pub labels: ArcRwSignal<Vec<LabelScore>>,
     /// The picture as a vector, once that is made.
     pub vector: ArcRwSignal<Option<Vector>>,
+    /// Why the model could not look at it.
+    pub trouble: ArcRwSignal<Option<String>>,
+}
+
+impl Picture {
+    /// Whether nothing is known to be wrong with it: what could not be read once is not asked about again.
+    pub fn is_readable(&self) -> bool {
+        self.trouble.with_untracked(Option::is_none)
+    }
+
+    /// Whether its vector is still to be made.
+    pub fn is_unseen(&self) -> bool {
+        self.is_readable() && self.vector.with_untracked(Option::is_none)
+    }
+
+    /// Another model has its own view of it.
+    fn forget_trouble(&self) {
+        self.trouble.set(None);
+    }
 }
 
 /// Pictures that were brought in, and the files that were refused.
@@ -54,8 +74,9 @@ impl Album {
         };
         self.pictures.update(|pictures| {
             let id = pictures.iter().map(|picture| picture.id).max().unwrap_or(0) + 1;
-            let (labels, vector) = (ArcRwSignal::default(), ArcRwSignal::default());
-            pictures.push(Picture { id, name, url, size, file: SendWrapper::new(file), labels, vector });
+            let file = SendWrapper::new(file);
+            let (labels, vector, trouble) = Default::default();
+            pictures.push(Picture { id, name, url, size, file, labels, vector, trouble });
         });
     }
 
@@ -91,7 +112,10 @@ impl Album {
     pub fn name_by(&self, model: PipelineId) {
         if self.named_by.get_untracked() != Some(model) {
             self.named_by.set(Some(model));
-            self.which(|_| true).iter().for_each(|picture| picture.labels.set(Vec::new()));
+            for picture in self.which(|_| true) {
+                picture.labels.set(Vec::new());
+                picture.forget_trouble();
+            }
         }
     }
 
@@ -105,7 +129,10 @@ impl Album {
         let is_new = self.seen_by.get_untracked() != Some(model);
         if is_new {
             self.seen_by.set(Some(model));
-            self.which(|_| true).iter().for_each(|picture| picture.vector.set(None));
+            for picture in self.which(|_| true) {
+                picture.vector.set(None);
+                picture.forget_trouble();
+            }
         }
         is_new
     }
@@ -139,19 +166,31 @@ pub struct Matching {
     pub names: RwSignal<Arc<Vec<String>>>,
     /// What pictures are searched for.
     pub query: RwSignal<String>,
-    /// Vectors of texts.
-    pub texts: RwSignal<HashMap<String, Vector>>,
+    /// Vectors of texts, or why a text has none.
+    pub texts: RwSignal<HashMap<String, Result<Vector, String>>>,
     /// What the model multiplies a cosine with before texts compete; `None` until it is known.
     pub scale: RwSignal<Option<f32>>,
 }
 
 impl Matching {
-    /// The texts that pictures are held against now.
+    /// The texts that pictures are held against now, each once: a label that is there twice would halve its own chance.
     pub fn wanted(&self) -> Arc<Vec<String>> {
         match self.labels.get() {
             Labels::Names => self.names.get(),
-            Labels::Typed => Arc::new(self.typed.with(|typed| super::super::passages::lines(typed))),
+            Labels::Typed => Arc::new(self.typed.with(|typed| passages::distinct_lines(typed))),
         }
+    }
+
+    /// The vector of a text.
+    pub fn vector(&self, text: &str) -> Option<Vector> {
+        self.texts.with(|texts| texts.get(text).and_then(|vector| vector.as_ref().ok().cloned()))
+    }
+
+    /// The labels that the model could not read, with the reason.
+    pub fn unread(&self) -> Vec<(String, String)> {
+        let wanted = self.wanted();
+        let why = |text: &String| self.texts.with(|texts| texts.get(text)?.as_ref().err().cloned());
+        wanted.iter().filter_map(|text| Some((text.clone(), why(text)?))).collect()
     }
 
     /// Vectors of another model mean nothing to this one.

@@ -18,18 +18,20 @@ pub struct Comparison {
     pub sentences: Vec<String>,
     /// Sentences with their similarity to the query (-1 to 1), the most similar first.
     pub ranked: Vec<(String, f32)>,
+    /// Texts that the model could not read, with the reason.
+    pub unread: Vec<(String, String)>,
     /// How many of the texts were longer than the model takes.
     pub n_cut: u32,
 }
 
 impl Comparison {
-    /// The first vector is the query's, the others the sentences'. All have length 1, so a dot product is the cosine.
-    pub fn rank(&mut self, embeddings: &[Vec<f32>], n_cut: u32) {
-        let Some((query, sentences)) = embeddings.split_first() else { return };
-        let scores = sentences.iter().map(|vector| vectors::dot(query, vector));
-        self.ranked = self.sentences.iter().cloned().zip(scores).collect();
-        self.ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-        self.n_cut = n_cut;
+    /// Rank the sentences by their vectors, as far as these are there; the query's is the first of them.
+    pub fn rank(&mut self, embeddings: &[Option<Vec<f32>>]) {
+        let Some((Some(query), sentences)) = embeddings.split_first() else { return };
+        let known = self.sentences.iter().zip(sentences).filter_map(|(text, vector)| Some((text, vector.as_deref()?)));
+        let (texts, known): (Vec<&String>, Vec<&[f32]>) = known.unzip();
+        let nearest = vectors::nearest(query, known, texts.len());
+        self.ranked = nearest.into_iter().map(|(n, cosine)| (texts[n].clone(), cosine)).collect();
     }
 }
 
@@ -53,16 +55,28 @@ pub struct Index {
     pub pipeline: PipelineId,
     /// Where its passages lie, as bytes of the text.
     pub passages: Arc<[Range<usize>]>,
-    /// A unit vector for each of the first passages; all of them once the work is done.
-    pub vectors: Vec<Vec<f32>>,
+    /// For each passage its vector or why it has none; `None` where it was not yet asked about.
+    pub vectors: Vec<Option<Result<Vec<f32>, String>>>,
     /// How many passages were longer than the model takes.
     pub n_cut: u32,
 }
 
 impl Index {
-    /// Whether every passage has its vector.
+    /// Whether every passage was asked about.
     pub fn is_complete(&self) -> bool {
-        self.vectors.len() == self.passages.len()
+        self.vectors.iter().all(Option::is_some)
+    }
+
+    /// The numbers of those that were not.
+    pub fn waiting(&self) -> Vec<usize> {
+        (0..self.vectors.len()).filter(|n| self.vectors[*n].is_none()).collect()
+    }
+
+    /// Numbers of the passages nearest to this vector, with their similarity.
+    pub fn nearest(&self, vector: &[f32], count: usize) -> Vec<(usize, f32)> {
+        let read = self.vectors.iter().enumerate().filter_map(|(n, seen)| Some((n, seen.as_ref()?.as_deref().ok()?)));
+        let (numbers, read): (Vec<usize>, Vec<&[f32]>) = read.unzip();
+        vectors::nearest(vector, read, count).into_iter().map(|(at, cosine)| (numbers[at], cosine)).collect()
     }
 }
 

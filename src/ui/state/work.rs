@@ -62,6 +62,17 @@ pub enum Phase {
     Failed,
 }
 
+/// Jobs of a panel that are under way at once: while one is computed, the next waits in the engine.
+pub const JOBS_AT_ONCE: usize = 2;
+
+/// A job under way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Hand {
+    job: JobId,
+    /// Its inputs that are done.
+    done: u32,
+}
+
 /// The work of a panel.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Work {
@@ -69,12 +80,12 @@ pub struct Work {
     pub phase: Phase,
     /// Counts up with each start: work that was begun earlier finds out that it is no longer wanted.
     pub run: u32,
-    /// The job in hand.
-    pub job: Option<JobId>,
-    /// Inputs that were done before the job in hand.
+    /// The jobs under way.
+    hands: [Option<Hand>; JOBS_AT_ONCE],
+    /// Inputs of jobs that are done.
     before: u32,
-    /// Inputs of the job in hand that are done.
-    within: u32,
+    /// Inputs among those that the model could not read.
+    pub refused: u32,
     /// Inputs in all.
     pub total: u32,
     /// What is being done to bring the model onto another backend, while that goes on.
@@ -91,7 +102,8 @@ impl Work {
 
     /// Inputs that are done.
     pub fn done(&self) -> u32 {
-        (self.before + self.within).min(self.total)
+        let within: u32 = self.hands.iter().flatten().map(|hand| hand.done).sum();
+        (self.before + within).min(self.total)
     }
 
     /// Work on `total` inputs begins.
@@ -106,25 +118,37 @@ impl Work {
 
     /// It ends in `phase`.
     pub fn end(&mut self, phase: Phase) {
-        (self.phase, self.job, self.reload) = (phase, None, None);
+        self.before = self.done();
+        (self.phase, self.hands, self.reload) = (phase, Default::default(), None);
     }
 
-    /// `job` is in hand now.
+    /// `job` is under way.
     pub fn take_on(&mut self, job: JobId) {
-        self.job = Some(job);
+        if let Some(free) = self.hands.iter_mut().find(|hand| hand.is_none()) {
+            *free = Some(Hand { job, done: 0 });
+        }
     }
 
-    /// The job in hand is done, with so many inputs.
-    pub fn put_by(&mut self, n_inputs: u32) {
-        (self.before, self.within, self.job) = (self.before + n_inputs, 0, None);
+    /// `job` is over; so many inputs are done with it.
+    pub fn put_by(&mut self, job: JobId, n_inputs: usize) {
+        self.hands.iter_mut().filter(|hand| hand.is_some_and(|hand| hand.job == job)).for_each(|hand| *hand = None);
+        self.before += n_inputs as u32;
     }
 
-    /// Take in what the engine said of the job in hand.
+    /// Whether this job is under way here.
+    fn owns(&self, job: JobId) -> bool {
+        self.hands.iter().flatten().any(|hand| hand.job == job)
+    }
+
+    /// Take in what the engine said of a job under way.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::LoadProgress { progress, .. } => self.reload = Some(progress.phase),
             Event::Moved { .. } => self.reload = None,
-            Event::BatchProgress { done, .. } => (self.within, self.reload) = (*done, None),
+            Event::BatchProgress { job, done, .. } => {
+                self.reload = None;
+                self.hands.iter_mut().flatten().filter(|hand| hand.job == *job).for_each(|hand| hand.done = *done);
+            }
             Event::Failed { failure, .. } if failure.kind == FailureKind::Cancelled => self.end(Phase::Cancelled),
             Event::Failed { .. } => self.end(Phase::Failed),
             _ => {}
@@ -150,6 +174,6 @@ impl Works {
 
     /// The panel whose job this is.
     pub fn owner(&self, job: JobId) -> Option<Panel> {
-        Panel::ALL.into_iter().find(|panel| self.of(*panel).with_untracked(|work| work.job == Some(job)))
+        Panel::ALL.into_iter().find(|panel| self.of(*panel).with_untracked(|work| work.owns(job)))
     }
 }

@@ -13,12 +13,15 @@ pub struct Piece {
     pub text: ArcRwSignal<String>,
     /// Why it ended, once it has.
     pub finish: ArcRwSignal<Option<FinishReason>>,
+    /// Why the model could not read what it is written for.
+    pub trouble: ArcRwSignal<Option<String>>,
 }
 
 impl Piece {
     /// Nothing is written yet.
     pub fn new(prompt: String) -> Self {
-        Self { prompt, text: ArcRwSignal::default(), finish: ArcRwSignal::default() }
+        let (text, finish, trouble) = Default::default();
+        Self { prompt, text, finish, trouble }
     }
 }
 
@@ -59,27 +62,34 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Take in what the engine said of the texts in hand, at this time on the page's clock.
-    pub fn apply(&self, event: &Event, now_ms: f64) {
-        match event {
-            Event::Generating { index, text, new_tokens, .. } => {
-                self.pulse.update(|pulse| pulse.beat(new_tokens.len(), now_ms));
-                self.pieces.with_untracked(|pieces| {
-                    if let Some(piece) = pieces.get(*index as usize) {
-                        piece.text.set(text.clone());
-                    }
-                });
-            }
-            Event::Generated { outputs, timings, .. } => {
-                self.timings.set(Some(*timings));
-                self.pieces.with_untracked(|pieces| {
-                    for (piece, Generation { text, finish, .. }) in pieces.iter().zip(outputs) {
-                        piece.text.set(text.clone());
-                        piece.finish.set(Some(*finish));
-                    }
-                });
-            }
-            _ => {}
+    /// Take in what the engine said, at this time on the page's clock, of a job that writes these pieces.
+    pub fn grow(&self, pieces: &[Piece], event: &Event, now_ms: f64) {
+        if let Event::Generating { index, text, new_tokens, .. } = event
+            && let Some(piece) = pieces.get(*index as usize)
+        {
+            self.pulse.update(|pulse| pulse.beat(new_tokens.len(), now_ms));
+            piece.text.set(text.clone());
         }
+    }
+
+    /// These pieces are written.
+    pub fn end(&self, pieces: &[Piece], outputs: Vec<Generation>, timings: GenerateTimings) {
+        for (piece, Generation { text, finish, .. }) in pieces.iter().zip(outputs) {
+            piece.text.set(text);
+            piece.finish.set(Some(finish));
+        }
+        self.timings.update(|all| {
+            let before =
+                all.unwrap_or(GenerateTimings { first_token_ms: timings.first_token_ms, ..Default::default() });
+            let n_tokens = |timings: &GenerateTimings| timings.tokens_per_s * timings.decode_ms;
+            let decode_ms = before.decode_ms + timings.decode_ms;
+            *all = Some(GenerateTimings {
+                encode_ms: before.encode_ms + timings.encode_ms,
+                decode_ms,
+                first_token_ms: before.first_token_ms,
+                total_ms: before.total_ms + timings.total_ms,
+                tokens_per_s: (n_tokens(&before) + n_tokens(&timings)) / decode_ms.max(1e-3),
+            });
+        });
     }
 }

@@ -72,7 +72,8 @@ def golden(name, model, tokenizer, mask, pool, gaps=GAPS, most=10**9):
     for text in TEXTS:
         ids = tokenizer.encode(text).ids
         ids = ids if len(ids) <= most else ids[: most - 1] + ids[-1:]
-        out["embeddings"].append({"text": text, "ids": ids, "vector": pool(hidden_of(model, ids)).tolist()})
+        hidden = hidden_of(model, ids)
+        out["embeddings"].append({"text": text, "ids": ids, "vector": pool(hidden).tolist(), "hidden": hidden.tolist()})
     for text in gaps:
         text = text.format(m=mask)
         ids = tokenizer.encode(text).ids
