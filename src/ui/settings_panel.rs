@@ -180,8 +180,7 @@ fn piece(settings: &Settings) -> &'static str {
     match settings.chunk_bytes >> 20 {
         0 | 1 => "1",
         2..=4 => "4",
-        5..=16 => "16",
-        _ => "64",
+        _ => "16", // What an earlier version offered beyond is taken as this.
     }
 }
 
