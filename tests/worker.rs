@@ -420,7 +420,8 @@ fn a_batch_size_reaches_models_of_texts() {
         panic!("the model is loaded");
     };
     let (pipeline, texts) = (pipeline.id, vec!["A [MASK].".to_string(); 8]);
-    let commands: [fn(JobId, PipelineId, Vec<String>, Option<u32>) -> Command; 3] = [
+    type OnTexts = fn(JobId, PipelineId, Vec<String>, Option<u32>) -> Command;
+    let commands: [OnTexts; 3] = [
         |job, pipeline, texts, batch_size| Command::FillMask { job, pipeline, texts, top_k: 1, batch_size },
         |job, pipeline, texts, batch_size| Command::HiddenStates { job, pipeline, texts, batch_size },
         |job, pipeline, texts, batch_size| Command::Embed { job, pipeline, texts, batch_size },
