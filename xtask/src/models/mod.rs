@@ -75,6 +75,10 @@ pub fn list_own(folder: &Path) -> Result<()> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     for entry in entries {
         let folder = entry?.path();
+        // Beside the models lies the list of them.
+        if !folder.is_dir() {
+            continue;
+        }
         let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Manifest::of_folder(&id, "ships with Rill".into(), &folder)?.write(&folder)?;
     }
