@@ -232,6 +232,8 @@ export interface GenerateOptions {
   seed?: number;
   /** Tokens that are collected before `onToken` hears of them. Default 1. */
   streamBufferSize?: number;
+  /** The answer ends where one of these comes up in it, and before it; with one beam. `tokens` has those of the text that ended it too. */
+  stop?: string[];
   /** Hears each text as it grows; `index` says which. */
   onToken?: (step: { text: string; new_tokens: number[]; index: number }) => void;
   onProgress?: (progress: { done: number; total: number }) => void;
@@ -241,7 +243,7 @@ export interface GenerateOptions {
 export interface Generation {
   text: string;
   tokens: number[];
-  finish: 'end-of-text' | 'max-tokens';
+  finish: 'end-of-text' | 'max-tokens' | 'stop';
 }
 
 export interface GenerateTimings {

@@ -257,6 +257,27 @@ fn texts_are_told_as_they_grow() {
 }
 
 #[test]
+fn texts_end_before_what_stops_them() {
+    for device in devices() {
+        let mut model = load(&device, "t5-numbers");
+        let stopped_by = |stops: &[&str]| GenerateOptions {
+            stop: stops.iter().map(ToString::to_string).collect(),
+            ..Default::default()
+        };
+        let text = "number to English: 1984";
+        let whole = generate(&mut model, text, &GenerateOptions::default());
+        let cut = generate(&mut model, text, &stopped_by(&["hundred", ","]));
+        assert_eq!((cut.text.as_str(), cut.finish), ("one thousand", FinishReason::Stop));
+        assert!(whole.tokens.starts_with(&cut.tokens) && cut.tokens.len() < whole.tokens.len(), "{cut:?}");
+        assert_eq!(generate(&mut model, text, &stopped_by(&["million"])), whole);
+        let (cancel, texts) = (CancelFlag::default(), [text, "number to English: 7"]);
+        let both = try_generate(&mut model, &texts, &stopped_by(&[","]), &cancel, &mut |_| ()).expect("two answers");
+        let ends: Vec<_> = both.iter().map(|answer| (answer.text.as_str(), answer.finish)).collect();
+        assert_eq!(ends, [("one thousand", FinishReason::Stop), ("seven", FinishReason::EndOfText)]);
+    }
+}
+
+#[test]
 fn it_stops_when_it_is_told_to() {
     for num_beams in [1, 4] {
         let mut model = load(&processor(), "t5-numbers");
@@ -288,6 +309,8 @@ fn texts_end_at_the_limit_and_what_cannot_be_done_is_refused() {
         GenerateOptions { top_p: 0.0, ..plain.clone() },
         GenerateOptions { num_beams: 9, ..plain.clone() },
         GenerateOptions { num_beams: 4, temperature: 1.0, ..plain.clone() },
+        GenerateOptions { stop: vec![String::new()], ..plain.clone() },
+        GenerateOptions { stop: vec![".".into()], num_beams: 4, ..plain.clone() },
     ];
     for options in refused {
         let answer = try_generate(&mut model, &[text], &options, &CancelFlag::default(), &mut |_| ());

@@ -9,6 +9,7 @@ use super::graph::{GraphId, SlotId};
 use super::ops::decode_state::DecodeState;
 use super::session::{Pending, Session, Watch};
 use super::{Error, Result, edge};
+use std::ops::ControlFlow;
 
 /// Most steps of one submit: enough to hide a round trip, few enough that little is computed past the end of text.
 const MOST_STEPS: u32 = 12;
@@ -86,12 +87,16 @@ impl DecodeLoop {
         watch: &mut Watch<'_>,
         on_tokens: &mut dyn FnMut(&[u32]),
     ) -> Result<Decoded> {
-        let mut all = self.run_all(session, &[beginning], watch, &mut |_, tokens| on_tokens(tokens)).await?;
+        let mut on_tokens = |_: usize, tokens: &[u32]| {
+            on_tokens(tokens);
+            ControlFlow::Continue(())
+        };
+        let mut all = self.run_all(session, &[beginning], watch, &mut on_tokens).await?;
         all.pop().ok_or_else(|| Error::Internal("one sequence was decoded to none".into()))
     }
 
     /// Decodes each sequence, at most [`DecodeLoop::n_seqs`], from its prompt until its end of text or its `limit`. `on_tokens` hears new
-    /// tokens of a sequence as they are read.
+    /// tokens of a sequence as they are read, and may break it off.
     ///
     /// # Errors
     /// [`Error::Input`] where a prompt is longer than any recorded one.
@@ -100,7 +105,7 @@ impl DecodeLoop {
         session: &mut Session,
         beginnings: &[Beginning<'_>],
         watch: &mut Watch<'_>,
-        on_tokens: &mut dyn FnMut(usize, &[u32]),
+        on_tokens: &mut dyn FnMut(usize, &[u32]) -> ControlFlow<()>,
     ) -> Result<Vec<Decoded>> {
         let longest = beginnings.iter().map(|beginning| beginning.prompt.len()).max().unwrap_or(0);
         let fits = self.graphs.prompts.iter().find(|(rows, _)| *rows >= longest);
@@ -121,21 +126,19 @@ impl DecodeLoop {
                 false => None,
             };
             let bytes = ahead.wait().await?;
-            for (idx, sequence) in sequences.iter_mut().enumerate() {
+            for (idx, sequence) in sequences.iter_mut().enumerate().filter(|(_, sequence)| !sequence.is_broken_off) {
                 sequence.read(&bytes, idx, self.graphs.n_seqs)?;
                 if is_first {
                     sequence.first_token_ms = edge::ms_since(start);
                 }
-                if !sequence.fresh.is_empty() {
-                    on_tokens(idx, &sequence.fresh);
-                }
+                sequence.is_broken_off = !sequence.fresh.is_empty() && on_tokens(idx, &sequence.fresh).is_break();
             }
             if !is_first {
                 // The wait for the submit before is the time that this one had for itself, give or take.
                 self.step_ms = Some(edge::ms_since(submitted) / f64::from(n_steps));
             }
             is_first = false;
-            if sequences.iter().all(|sequence| sequence.state.finished != 0) {
+            if sequences.iter().all(|sequence| sequence.state.finished != 0 || sequence.is_broken_off) {
                 if let Some(next) = next {
                     next.wait().await?;
                 }
@@ -167,6 +170,7 @@ impl DecodeLoop {
                 seen: prompt.len(),
                 fresh: Vec::new(),
                 has_end: false,
+                is_broken_off: false,
                 first_token_ms: 0.0,
             });
         }
@@ -203,6 +207,8 @@ struct Sequence {
     /// Tokens of the last read.
     fresh: Vec<u32>,
     has_end: bool,
+    /// The device goes on with it until the others are done; nobody listens.
+    is_broken_off: bool,
     first_token_ms: f64,
 }
 

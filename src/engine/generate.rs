@@ -17,6 +17,7 @@ use super::weights::ModelFiles;
 use super::{Error, Result, edge};
 use crate::protocol::{FinishReason, GenerateOptions, GenerateTimings, Generation, MOST_NEW_TOKENS};
 use serde_json::Value;
+use std::ops::ControlFlow;
 
 /// Most tokens where neither the caller nor the repository says: some sentences. Transformers' own 20 cut most answers in the middle.
 const DEFAULT_MAX_TOKENS: usize = 64;
@@ -271,41 +272,77 @@ struct Growing<'a> {
     stream: TextStream,
     /// Tokens that are told together.
     at_once: usize,
+    /// Tokens that it was made of so far.
+    n_tokens: usize,
     /// Tokens that were not told yet.
     fresh: Vec<u32>,
+    /// Texts that end it.
+    stops: &'a [String],
+    /// Bytes of the text before the one that ended it.
+    stopped: Option<usize>,
     failed: Option<Error>,
 }
 
 impl<'a> Growing<'a> {
-    fn new(index: usize, tokenizer: &'a Tokenizer, options: &GenerateOptions) -> Self {
+    fn new(index: usize, tokenizer: &'a Tokenizer, options: &'a GenerateOptions) -> Self {
         let at_once = options.stream_buffer_size.max(1) as usize;
-        Self { index, tokenizer, stream: TextStream::new(tokenizer, None), at_once, fresh: Vec::new(), failed: None }
+        let stream = TextStream::new(tokenizer, None);
+        Self {
+            index,
+            tokenizer,
+            stream,
+            at_once,
+            n_tokens: 0,
+            fresh: Vec::new(),
+            stops: &options.stop,
+            stopped: None,
+            failed: None,
+        }
     }
 
-    fn push(&mut self, tokens: &[u32], on_text: &mut dyn FnMut(TextEvent)) {
+    /// Takes new tokens, and breaks off at the one that completes a text which ends answers.
+    fn push(&mut self, tokens: &[u32], on_text: &mut dyn FnMut(TextEvent)) -> ControlFlow<()> {
         for &token in tokens {
             if let Err(error) = self.stream.push(token) {
                 self.failed = Some(error);
             }
             self.fresh.push(token);
+            self.n_tokens += 1;
+            self.stopped = before_stop(self.stream.text(), self.stops);
+            if self.stopped.is_some() {
+                return ControlFlow::Break(());
+            }
             if self.fresh.len() >= self.at_once {
                 let new_tokens = std::mem::take(&mut self.fresh);
                 on_text(TextEvent { index: self.index, text: self.stream.text().to_string(), new_tokens });
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn finish(self, decoded: Decoded, on_text: &mut dyn FnMut(TextEvent)) -> Result<Generation> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let text = self.tokenizer.decode(&decoded.tokens, true)?;
+        let mut tokens = decoded.tokens;
+        let (text, finish) = match self.stopped {
+            Some(len) => {
+                tokens.truncate(self.n_tokens);
+                (self.stream.text()[..len].to_string(), FinishReason::Stop)
+            }
+            None if decoded.has_end => (self.tokenizer.decode(&tokens, true)?, FinishReason::EndOfText),
+            None => (self.tokenizer.decode(&tokens, true)?, FinishReason::MaxTokens),
+        };
         if !self.fresh.is_empty() || self.stream.text() != text {
             on_text(TextEvent { index: self.index, text: text.clone(), new_tokens: self.fresh });
         }
-        let finish = if decoded.has_end { FinishReason::EndOfText } else { FinishReason::MaxTokens };
-        Ok(Generation { text, tokens: decoded.tokens, finish })
+        Ok(Generation { text, tokens, finish })
     }
+}
+
+/// How much of a text stands before the first of those that end it.
+fn before_stop(text: &str, stops: &[String]) -> Option<usize> {
+    stops.iter().filter_map(|stop| text.find(stop.as_str())).min()
 }
 
 /// Options that no model could follow.
@@ -326,6 +363,12 @@ fn check(options: &GenerateOptions) -> Result<()> {
     }
     if num_beams as usize > MOST_BEAMS {
         return wrong(format!("{num_beams} beams were asked for; it may be 1 to {MOST_BEAMS}"));
+    }
+    if options.stop.iter().any(String::is_empty) {
+        return wrong("a text that ends answers is empty, and would end each before it begins".into());
+    }
+    if num_beams > 1 && !options.stop.is_empty() {
+        return wrong("beams end where the model says so: texts that end answers go with one beam".into());
     }
     if num_beams > 1 && temperature > 0.0 {
         return wrong(

@@ -14,7 +14,7 @@ use super::transcribe::{Attempt, Prompt, SAMPLE_RATE_HZ, SpeechEvent, SpeechMode
 use super::{Error, Result};
 use crate::audio::pauses;
 use crate::protocol::RunStage;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 /// Tokens of a prompt beside those that were asked for, at most: that they stand before, start, language, task, no timestamps.
 const PROMPT_FRAME: usize = 5;
@@ -119,6 +119,7 @@ impl SpeechModel {
             }
             let text = streams.iter().map(TextStream::text).collect();
             emit(SpeechEvent::Tentative(text, tokens.to_vec()));
+            ControlFlow::Continue(())
         };
         let decode = match &mut self.together {
             Some(together) if pieces.len() > 1 => together,

@@ -26,6 +26,8 @@ pub struct GenerateOptions {
     pub seed: u32,
     /// Tokens that are collected before they are told.
     pub stream_buffer_size: u32,
+    /// An answer ends where one of these texts comes up in it, and before that text.
+    pub stop: Vec<String>,
 }
 
 impl Default for GenerateOptions {
@@ -38,6 +40,7 @@ impl Default for GenerateOptions {
             num_beams: 1,
             seed: 0,
             stream_buffer_size: 1,
+            stop: Vec::new(),
         }
     }
 }
@@ -50,6 +53,8 @@ pub enum FinishReason {
     EndOfText,
     /// As many tokens as were allowed.
     MaxTokens,
+    /// One of the texts that end an answer came up.
+    Stop,
 }
 
 /// A generated text.
@@ -57,7 +62,7 @@ pub enum FinishReason {
 pub struct Generation {
     /// The words.
     pub text: String,
-    /// Its tokens, end of text not among them.
+    /// Its tokens, end of text not among them; where it was stopped, those of the text that stopped it are.
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub finish: FinishReason,

@@ -138,6 +138,7 @@ impl<'a> Given<'a> {
             num_beams: self.whole_number_in("numBeams", 1..=MOST_BEAMS)?.unwrap_or(default.num_beams),
             seed: self.whole_number_in("seed", 0..=u32::MAX)?.unwrap_or(default.seed),
             stream_buffer_size: self.whole_number("streamBufferSize")?.unwrap_or(default.stream_buffer_size),
+            stop: self.texts("stop")?,
         })
     }
 
@@ -218,6 +219,13 @@ impl<'a> Given<'a> {
 
     fn string(&self, name: &str) -> Result<Option<String>, JsValue> {
         self.value(name).map(|value| value.as_string().ok_or_else(|| self.wrong(name, "a string"))).transpose()
+    }
+
+    fn texts(&self, name: &str) -> Result<Vec<String>, JsValue> {
+        let Some(value) = self.value(name) else { return Ok(Vec::new()) };
+        let wrong = || self.wrong(name, "an array of strings, none of them empty");
+        let text = |text: JsValue| text.as_string().filter(|text| !text.is_empty());
+        value.dyn_into::<Array>().map_err(|_| wrong())?.iter().map(text).collect::<Option<_>>().ok_or_else(wrong)
     }
 
     fn whole_number(&self, name: &str) -> Result<Option<u32>, JsValue> {

@@ -120,6 +120,7 @@ async fn generate(pipeline: Pipeline, input: JsValue, options: JsValue) -> Outco
         "numBeams",
         "seed",
         "streamBufferSize",
+        "stop",
         "onToken",
         "onProgress",
         "signal",
