@@ -157,22 +157,30 @@ impl Op for AttentionCross {
 
     /// The whole attention at once, `[R, D]`: there are no parts that `attention_combine` would have to put together.
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(q), Some(kv), length, None] = *inputs else { return Ok(None) };
-        if b.ty(kv).shape.len() == 3 {
-            return Ok(None);
+        let [Some(q), Some(kv), lengths, region] = *inputs else { return Ok(None) };
+        let (n_rows, d) = b.rows_and_cols(q);
+        let all = b.ty(kv).shape.clone();
+        let (n_all, n_keys) = if all.len() == 3 { (all[0], all[1]) } else { (1, all[0]) };
+        // As many sequences as regions, or one that looks at the region of that number.
+        let (n_seqs, mut kv, mut lengths) = (if region.is_some() { 1 } else { n_all }, b.f32(kv)?, lengths);
+        if let Some(region) = region {
+            let region = b.at_most(region, n_all - 1)?;
+            let by_region = b.reshape(kv, &[n_all, n_keys * 2 * d])?;
+            kv = b.gather(by_region, region)?;
+            lengths = lengths.map(|lengths| b.gather(lengths, region)).transpose()?;
         }
-        let ((n_rows, d), (n_keys, _)) = (b.rows_and_cols(q), b.rows_and_cols(kv));
-        let (q, kv) = (b.f32(q)?, b.f32(kv)?);
+        let kv = b.reshape(kv, &[n_seqs * n_keys, 2 * d])?;
         let half = |b: &mut Lowering, first: usize| {
-            let columns = b.slice(kv, &[0, first], &[n_keys, d])?;
-            b.reshape(columns, &[1, n_keys, d])
+            let columns = b.slice(kv, &[0, first], &[n_seqs * n_keys, d])?;
+            b.reshape(columns, &[n_seqs, n_keys, d])
         };
         let (keys, values) = (half(b, 0)?, half(b, d)?);
-        let q = b.reshape(q, &[1, n_rows, d])?;
-        let mask = match length {
-            Some(length) => {
-                let (places, length) = (b.iota(&[1, 1, 1, n_keys]), b.reshape(length, &[1, 1, 1, 1])?);
-                let is_real = b.compare(Compare::Lesser, places, length)?;
+        let q = b.f32(q)?;
+        let q = b.reshape(q, &[n_seqs, n_rows / n_seqs, d])?;
+        let mask = match lengths {
+            Some(lengths) => {
+                let (places, lengths) = (b.iota(&[1, 1, 1, n_keys]), b.reshape(lengths, &[n_seqs, 1, 1, 1])?);
+                let is_real = b.compare(Compare::Lesser, places, lengths)?;
                 Some(b.mask(is_real)?)
             }
             None => None,
