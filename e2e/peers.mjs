@@ -223,7 +223,7 @@ const races = list(given.backend).flatMap((backend) =>
     backend,
     all: contenders(task, backend, chosen),
     models: given.model ? list(given.model) : TASKS[task].models,
-    batches: TASKS[task].batches.length > 1 ? numbers(given.batches, TASKS[task].batches) : TASKS[task].batches,
+    batches: TASKS[task].batches.length > 1 || tasks.length === 1 ? numbers(given.batches, TASKS[task].batches) : TASKS[task].batches,
     // A GPU's work does not depend on threads.
     threads: numbers(given.threads, backend === 'webgpu' ? [cores] : [1, cores]),
   })),

@@ -39,6 +39,8 @@ export interface Rill {
   enableFeatureFallbacks(enabled: boolean): Promise<void>;
   /** Forget what was measured to choose backends: the next load with `auto` measures again. */
   forgetMeasurements(): Promise<void>;
+  /** What the engine holds in memory now, whatever is under way. */
+  memory(): Promise<MemoryReport>;
   /**
    * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
    * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
@@ -59,7 +61,7 @@ export interface LoadOptions {
    * as an object `{ 'config.json': file, '1_Pooling/config.json': file }`. The paths may begin with the model's own folder.
    */
   files?: File[] | Record<string, Blob>;
-  /** Bytes fetched with one request. Default 4 MiB. */
+  /** Bytes fetched with one request. Default 4 MiB; what is less than 64 KiB or more than 16 MiB is taken as these. */
   chunkBytes?: number;
   /** Threads on the WASM backend. Default: one on each of the processor's cores, at most eight. */
   threads?: number;
@@ -70,8 +72,14 @@ export interface LoadOptions {
   memoryLevel?: 0 | 1 | 2 | 3;
   /** Most MB that the model may take on its device; a higher `memoryLevel` is taken where that is needed to keep to it. */
   memoryBudgetMb?: number;
-  /** Byte ranges received at once. Default 3. */
+  /** Byte ranges received at once. Default 3; at most 6, and as many as are 32 MiB together. */
   parallelComponents?: number;
+  /**
+   * How many inputs a model that decodes takes at once, 1 (default) to 32: the pieces of a recording over 30 s (`AudioOptions`), or `texts` of
+   * a `text-to-text` model, which come out as one by one. Each costs memory for its keys and values; `info.batch_size` says what was given:
+   * 1 on WebNN. Other models take the `batchSize` of each run.
+   */
+  batchSize?: number;
   onProgress?: (progress: LoadProgress) => void;
   /**
    * Gets the pipeline while the rest of its model still arrives, where a part can be used by itself (CLIP's texts): runs that need the
@@ -117,6 +125,8 @@ export interface Pipeline {
    * same backend. Rejects for a model that is in f32.
    */
   quality(options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal }): Promise<QualityReport>;
+  /** What it holds in its backend's memory now. Rejects once it was disposed of. */
+  memory(): Promise<MemoryBytes>;
   /** What was loaded and what it has done so far. */
   report(): PipelineReport;
   /** Free the model and its memory. A run after that rejects; a second call does nothing. */
@@ -128,6 +138,12 @@ export interface AudioInput {
   audio: Blob | Float32Array;
 }
 
+/**
+ * A recording of up to 30 s, or a model loaded with `batchSize` 1: windows follow each other by the model's timestamps, each conditioned on the text
+ * before it. A longer one with a larger `batchSize` is cut at its pauses into pieces of at most 30 s, of which so many are decoded together; the
+ * `prompt` is given to each, the text before a piece is not, and the language is that of the first with speech. A piece whose text repeats itself or
+ * is improbable is decoded again, alone, at the next temperatures. Live recordings are followed window by window.
+ */
 export interface AudioOptions {
   /** Language code (`en`, `de`, ...). Default: detected, where the model knows more than one. */
   language?: string;
@@ -144,7 +160,7 @@ export interface AudioOptions {
    * 0.8, 1, as the reference has them. `[0]` is greedy decoding alone.
    */
   temperatures?: number[];
-  /** Hears the text of the window in hand each time that tokens were added. */
+  /** Hears the text of the window in hand, or of the pieces in hand, each time that tokens were added. */
   onToken?: (step: { text: string; new_tokens: number[] }) => void;
   signal?: AbortSignal;
 }
@@ -200,6 +216,7 @@ export interface Candidate {
   sequence: string;
 }
 
+/** Several `texts` are answered as many at once as the model was loaded for (`batchSize`); with beams one after the other. */
 export interface GenerateOptions {
   /** Most tokens, 1 to 511. Default: what the repository says. */
   maxTokens?: number;
@@ -319,11 +336,13 @@ export interface PipelineInfo {
   languages: string[];
   /** How a gap is written, where the model fills gaps. */
   mask_token: string | null;
-  /** Bytes in the backend's memory. */
+  /** Bytes in the backend's memory at the end of the load; `memory()` tells those of now. */
   memory_bytes: number;
   /** Most bytes that the load held at once, the engine's own memory among them. */
   peak_bytes: number;
   memory_level: 0 | 1 | 2 | 3;
+  /** How many inputs are decoded at once; 1 for a model that decodes nothing. */
+  batch_size: number;
   /** The parts of the model that can be used. */
   components: string[];
   timings: { download_ms: number; compile_ms: number; warm_up_ms: number; total_ms: number };
@@ -371,18 +390,54 @@ export interface QualityReport {
   ms_reference: number;
 }
 
+/** Bytes in backends' memory by purpose. Not in them are compiled pipelines, and what a browser keeps back of writes under way. */
+export interface MemoryBytes {
+  /** Weights and constants; of streamed ones those that stay, and the window that the others pass through. */
+  weights: number;
+  /** Caches, positions, inputs and outputs. */
+  states: number;
+  /** Intermediate tensors. Those inside WebNN's graphs are not counted: the browser does not tell. */
+  intermediates: number;
+  /** Parameters of dispatches (uniforms), lists of steps, the threads' scratch. */
+  plans: number;
+  /** Buffers that carry results back. */
+  staging: number;
+  total: number;
+  /** The most that all of them together have been; of a model in parts, the sum of its parts' most. */
+  peak: number;
+}
+
+export interface MemoryReport {
+  pipelines: { pipeline: number; model: string; backend: Backend; bytes: MemoryBytes }[];
+  /** All models, those on their way among them. */
+  all: MemoryBytes;
+  /** The engine's own wasm memory, which never shrinks. */
+  engine_bytes: number;
+}
+
 export interface LoadProgress {
   phase: 'prepare' | 'download' | 'verify' | 'compile' | 'warmup';
-  /** `total_bytes` is 0 while unknown. */
-  files: { name: string; received_bytes: number; total_bytes: number; cached: boolean }[];
+  /**
+   * `received_bytes` came from wherever; `fetched_bytes` of them over the network, in this load; `to_fetch_bytes` are neither here nor in
+   * this browser's own store. `total_bytes` is 0 while unknown.
+   */
+  files: {
+    name: string;
+    received_bytes: number;
+    fetched_bytes: number;
+    to_fetch_bytes: number;
+    total_bytes: number;
+    cached: boolean;
+  }[];
   /** The parts of the model, the one that is needed first in front. */
   components: { name: string; received_bytes: number; total_bytes: number; ready: boolean }[];
+  /** Over the network. */
   bytes_per_s: number;
-  /** Null where nothing is known of it. */
+  /** Until the last byte has crossed the network; null where nothing is known of it. */
   time_left_s: number | null;
   /** Pipelines made, and in all. */
   pipelines: [number, number];
-  /** Bytes now in the backend's memory. */
+  /** Bytes of weights written to the backend's memory so far, in the form in which it holds them. */
   uploaded_bytes: number;
   elapsed_ms: number;
 }

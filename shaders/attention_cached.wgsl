@@ -1,21 +1,22 @@
 // y[r, :] = softmax(q . k * scale + bias) . v for one head and one new row over the cache and the new rows before it; the row's own
 // key and value go into the cache. qkv: [n_rows, 3 * d], cache: [2 * N_SCORES, d], bias: [n_heads, bias_cols], distance 0 in the middle
-// column, slots: [N_SCORES, n_rows], where the keys of each row lie. Workgroup: head wid.x, row wid.y.
-struct Params { n_heads: u32, scale: f32, bias_cols: u32 }
+// column, slots: [N_SCORES, n_rows], where the keys of each row lie. Each sequence has n_rows rows and a cache. Workgroup: head wid.x, row
+// wid.y of all sequences.
+struct Params { n_heads: u32, scale: f32, bias_cols: u32, n_rows: u32 }
 override HAS_BIAS: bool = false;
 override HAS_SLOTS: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read_write> cache: array<vec4<x_t>>;
-@group(0) @binding(3) var<storage, read> state: DecodeState;
+@group(0) @binding(3) var<storage, read> states: array<DecodeState>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read> slots: array<u32>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<x_t>>;
 var<workgroup> sums: array<vec4<f32>, WG>;
 
 // The row of the cache that holds position j.
-fn slot(j: u32, row: u32, n_rows: u32) -> u32 {
-    if (HAS_SLOTS) { return min(slots[j * n_rows + row], N_SCORES - 1u); }
+fn slot(j: u32, row: u32) -> u32 {
+    if (HAS_SLOTS) { return min(slots[j * params.n_rows + row], N_SCORES - 1u); }
     return j;
 }
 
@@ -27,16 +28,19 @@ fn new_row(after: u32, row: u32) -> u32 {
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) n_wg: vec3<u32>,
     @builtin(local_invocation_index) lid: u32,
 ) {
     let d = params.n_heads * HEAD_VECS;
     let head = wid.x * HEAD_VECS;
     let row = wid.y * 3u * d + head;
-    let n_rows = n_wg.y;
+    let seq = wid.y / params.n_rows;
+    let at = wid.y % params.n_rows; // Among the rows of the sequence.
+    let first = seq * params.n_rows;
+    let keys = seq * 2u * N_SCORES; // Rows of the cache: those of the sequence's keys, then of its values.
+    let values = keys + N_SCORES;
     // Beams stand at one position, and the row itself is the only one of them that it sees.
-    let position = min(state.position, N_SCORES - 1u);
-    let mine = select(min(position + wid.y, N_SCORES - 1u), position, HAS_SLOTS);
+    let position = min(states[seq].position, N_SCORES - 1u);
+    let mine = select(min(position + at, N_SCORES - 1u), position, HAS_SLOTS);
     let n_keys = mine + 1u;
     let bias_at = wid.x * params.bias_cols + params.bias_cols / 2u - mine;
     for (var j = lid; j < n_keys; j += WG) {
@@ -44,9 +48,9 @@ fn main(
         for (var i = 0u; i < HEAD_VECS; i++) {
             var k: vec4<x_t>;
             if (j < position) {
-                k = cache[slot(j, wid.y, n_rows) * d + head + i];
+                k = cache[(keys + slot(j, at)) * d + head + i];
             } else {
-                k = qkv[new_row(j - position, wid.y) * 3u * d + d + head + i];
+                k = qkv[(first + new_row(j - position, at)) * 3u * d + d + head + i];
             }
             score += dot(vec4<f32>(qkv[row + i]), vec4<f32>(k));
         }
@@ -64,9 +68,9 @@ fn main(
         for (var j = group; j < n_keys; j += n_groups) {
             var v: vec4<x_t>;
             if (j < position) {
-                v = cache[(N_SCORES + slot(j, wid.y, n_rows)) * d + head + i];
+                v = cache[(values + slot(j, at)) * d + head + i];
             } else {
-                v = qkv[new_row(j - position, wid.y) * 3u * d + 2u * d + head + i];
+                v = qkv[(first + new_row(j - position, at)) * 3u * d + 2u * d + head + i];
             }
             sum += scores[j] * vec4<f32>(v);
         }
@@ -76,8 +80,8 @@ fn main(
     if (lid < HEAD_VECS) {
         for (var g = 1u; g < n_groups; g++) { sum += sums[g * HEAD_VECS + lid]; }
         y[wid.y * d + head + lid] = vec4<x_t>(sum / norm.total);
-        let to = slot(mine, wid.y, n_rows);
-        cache[to * d + head + lid] = qkv[row + d + lid];
-        cache[(N_SCORES + to) * d + head + lid] = qkv[row + 2u * d + lid];
+        let to = slot(mine, at);
+        cache[(keys + to) * d + head + lid] = qkv[row + d + lid];
+        cache[(values + to) * d + head + lid] = qkv[row + 2u * d + lid];
     }
 }

@@ -1,12 +1,15 @@
 // One part of the keys for one head and one row: the unnormalised sum of values, then (maximum, sum of weights, 0, 0).
-// q: [n_rows, d], kv: [n_keys, 2 * d], length: [1], how many keys are real, y: [n_rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
-struct Params { n_heads: u32, n_keys: u32, scale: f32 }
-override HAS_LENGTH: bool = false;
+// q: [rows, d], kv: [n_regions, n_keys, 2 * d], lengths: [n_regions], how many keys are real, region: [1], that of all rows; without it
+// each has n_rows rows. y: [rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
+struct Params { n_heads: u32, n_keys: u32, n_regions: u32, n_rows: u32, scale: f32 }
+override HAS_LENGTHS: bool = false;
+override HAS_REGION: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read> kv: array<vec4<kv_t>>;
-@group(0) @binding(3) var<storage, read> length: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> lengths: array<u32>;
+@group(0) @binding(4) var<storage, read> region: array<u32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 var<workgroup> sums: array<vec4<f32>, WG>;
 
 @compute @workgroup_size(64)
@@ -18,13 +21,17 @@ fn main(
     let d = params.n_heads * HEAD_VECS;
     let head = wid.y * HEAD_VECS;
     let row = wid.z * d + head;
+    var place = wid.z / params.n_rows;
+    if (HAS_REGION) { place = region[0]; }
+    place = min(place, params.n_regions - 1u);
     var n_real = params.n_keys;
-    if (HAS_LENGTH) { n_real = min(length[0], n_real); }
+    if (HAS_LENGTHS) { n_real = min(lengths[place], n_real); }
+    let above = place * params.n_keys; // Rows of kv before the region's.
     let size = (n_real + N_PARTS - 1u) / N_PARTS;
     let first = min(wid.x * size, n_real);
     let n_keys = min(first + size, n_real) - first;
     for (var j = lid; j < n_keys; j += WG) {
-        let key = (first + j) * 2u * d + head;
+        let key = (above + first + j) * 2u * d + head;
         var score = 0.0;
         for (var i = 0u; i < HEAD_VECS; i++) { score += dot(vec4<f32>(q[row + i]), vec4<f32>(kv[key + i])); }
         scores[j] = score * params.scale;
@@ -35,7 +42,7 @@ fn main(
     var sum = vec4<f32>();
     if (group < n_groups) {
         for (var j = group; j < n_keys; j += n_groups) {
-            sum += scores[j] * vec4<f32>(kv[(first + j) * 2u * d + d + head + lid % HEAD_VECS]);
+            sum += scores[j] * vec4<f32>(kv[(above + first + j) * 2u * d + d + head + lid % HEAD_VECS]);
         }
     }
     sums[lid] = sum;

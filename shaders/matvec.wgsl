@@ -1,5 +1,6 @@
 // y[r, n] = act(norm(x)[r, :] . w[n, :] + bias[n]) + residual[r, n], for few rows r.
-// One workgroup: row wid.z, WG / LANES columns n; LANES threads share a column.
+// One workgroup: row wid.x, WG / LANES columns n; LANES threads share a column. Rows come first, so that workgroups that run at the same time
+// read the same weights, which then come from the cache for all but one.
 struct Params { n_cols: u32, n_out: u32, y_first: u32, y_stride: u32, eps: f32 }
 override WG: u32 = 128u;    // threads of a workgroup
 override LANES: u32 = 16u;  // power of two, divides WG
@@ -70,10 +71,10 @@ fn main(
     @builtin(num_workgroups) n_wg: vec3<u32>,
     @builtin(local_invocation_index) lid: u32,
 ) {
-    load_row(wid.z * params.n_cols, lid);
+    load_row(wid.x * params.n_cols, lid);
     if (HAS_NORM) { normalise_row(lid); }
 
-    let n = (wid.x + wid.y * n_wg.x) * (WG / LANES) + lid / LANES;
+    let n = (wid.y + wid.z * n_wg.y) * (WG / LANES) + lid / LANES;
     let lane = lid % LANES;
     let w_row = min(n, params.n_out - 1u); // Threads past the end compute along and store nothing.
     var sum = 0.0;
@@ -98,7 +99,7 @@ fn main(
         let col = params.y_first + n;
         if (HAS_BIAS) { sum += bias[col]; }
         sum = activate(sum);
-        let at = wid.z * params.y_stride + col;
+        let at = wid.x * params.y_stride + col;
         if (HAS_RESIDUAL) { sum += residual[at]; }
         y[at] = y_t(sum);
     }

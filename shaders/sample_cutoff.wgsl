@@ -1,9 +1,10 @@
-// The least logit that top-k and top-p let pass; see src/engine/ops/sample_cutoff.rs. y: [1]. One workgroup.
+// The least logit that top-k and top-p let pass; see src/engine/ops/sample_cutoff.rs. y: [S]. A workgroup for each
+// sequence.
 struct Params { vocab: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> flags: array<u32>;
-@group(0) @binding(3) var<storage, read> state: DecodeState;
+@group(0) @binding(3) var<storage, read> states: array<DecodeState>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 const WG = 256u;
@@ -27,7 +28,9 @@ fn logit_of(key: u32) -> f32 {
 
 // The key from which on, downwards from the greatest, the sum reaches `wanted`: of counts, or of weights as a share of all.
 // Only keys from `least` on count. Call it from uniform control flow.
-fn border(by_weight: bool, wanted: f32, least: u32, most: f32, lid: u32) -> u32 {
+fn border(seq: u32, by_weight: bool, wanted: f32, least: u32, most: f32, lid: u32) -> u32 {
+    let first = seq * params.vocab;
+    let temperature = states[seq].temperature;
     var prefix = 0u;
     var above = vec2<u32>();
     var target_sum = wanted;
@@ -37,12 +40,12 @@ fn border(by_weight: bool, wanted: f32, least: u32, most: f32, lid: u32) -> u32 
         atomicStore(&parts[lid], 0u);
         workgroupBarrier();
         for (var token = lid; token < params.vocab; token += WG) {
-            let key = key_of(logits[token]);
+            let key = key_of(logits[first + token]);
             let is_inside = digit == 0u || (key >> ((shift + 8u) & 31u)) == prefix;
             if ((flags[token] & 1u) != 0u || key < least || !is_inside) { continue; }
             let bin = (key >> shift) & 255u;
             if (by_weight) {
-                let weight = exp((logits[token] - most) / state.temperature) * ONE;
+                let weight = exp((logits[first + token] - most) / temperature) * ONE;
                 atomicAdd(&whole[bin], u32(weight));
                 atomicAdd(&parts[bin], u32(fract(weight) * ONE));
             } else {
@@ -80,24 +83,25 @@ fn border(by_weight: bool, wanted: f32, least: u32, most: f32, lid: u32) -> u32 
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let seq = wid.x;
     var cutoff = NO_CUTOFF;
-    if (state.temperature > 0.0 && (state.top_k > 0u || state.top_p < 1.0)) {
+    if (states[seq].temperature > 0.0 && (states[seq].top_k > 0u || states[seq].top_p < 1.0)) {
         var most = NO_CUTOFF;
         var n_allowed = 0.0;
         for (var token = lid; token < params.vocab; token += WG) {
             if ((flags[token] & 1u) == 0u) {
-                most = max(most, logits[token]);
+                most = max(most, logits[seq * params.vocab + token]);
                 n_allowed += 1.0;
             }
         }
         most = max_of_all(most, lid);
         n_allowed = sum_of_all(n_allowed, lid);
         var least = 0u;
-        let top_k = select(f32(state.top_k), n_allowed, state.top_k == 0u);
-        if (state.top_k > 0u) { least = border(false, min(top_k, n_allowed), 0u, most, lid); }
-        if (state.top_p < 1.0) { least = border(true, state.top_p, least, most, lid); }
+        let top_k = select(f32(states[seq].top_k), n_allowed, states[seq].top_k == 0u);
+        if (states[seq].top_k > 0u) { least = border(seq, false, min(top_k, n_allowed), 0u, most, lid); }
+        if (states[seq].top_p < 1.0) { least = border(seq, true, states[seq].top_p, least, most, lid); }
         cutoff = logit_of(least);
     }
-    if (lid == 0u) { y[0] = cutoff; }
+    if (lid == 0u) { y[seq] = cutoff; }
 }

@@ -1,10 +1,10 @@
 // Puts the 64 parts of sample_scan together, chooses the next token and moves the state on; see src/engine/ops/sample_pick.rs.
-// One workgroup; thread p brings part p.
+// A workgroup for each sequence; thread p brings part p.
 struct Params { n_tokens: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> parts: array<vec4<f32>>; // [64, 2, 2]
+@group(0) @binding(1) var<storage, read> parts: array<vec4<f32>>; // [S, 64, 2, 2]
 @group(0) @binding(2) var<storage, read_write> tokens: array<u32>;
-@group(0) @binding(3) var<storage, read_write> state: DecodeState;
+@group(0) @binding(3) var<storage, read_write> states: array<DecodeState>;
 
 var<workgroup> regions: array<Candidate, 128>;  // of each part: text, timestamps
 
@@ -13,9 +13,10 @@ fn log_sum(r: Candidate) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let seq = wid.x;
     for (var which = 0u; which < 2u; which++) {
-        let at = 4u * lid + 2u * which;
+        let at = 256u * seq + 4u * lid + 2u * which;
         regions[2u * lid + which] = Candidate(parts[at], parts[at + 1u].x);
     }
     workgroupBarrier();
@@ -26,11 +27,11 @@ fn main(@builtin(local_invocation_index) lid: u32) {
         }
         workgroupBarrier();
     }
-    if (lid > 0u || state.finished != 0u) { return; }
+    if (lid > 0u || states[seq].finished != 0u) { return; }
     let text = regions[0];
     let times = regions[1];
     let times_sum = log_sum(times);
-    let only_times = state.use_timestamps == 1u && times_sum > text.best.w;
+    let only_times = states[seq].use_timestamps == 1u && times_sum > text.best.w;
     var chosen = text.best;
     if (only_times || times.best.x > text.best.x) { chosen = times.best; }
     var total = times_sum;
@@ -40,11 +41,11 @@ fn main(@builtin(local_invocation_index) lid: u32) {
         total = most + log(exp(text_sum - most) + exp(times_sum - most));
     }
     let token = u32(chosen.y);
-    let next = state.position + state.n_rows;
-    if (next < params.n_tokens) { tokens[next] = token; }
-    state.sum_logprob += chosen.z - total;
-    if (token >= state.timestamp_begin) { state.last_timestamp = token; }
-    state.position = next;
-    state.n_rows = 1u;
-    if (token == state.eot || next + 1u >= state.limit) { state.finished = 1u; }
+    let next = states[seq].position + states[seq].n_rows;
+    if (next < params.n_tokens) { tokens[seq * params.n_tokens + next] = token; }
+    states[seq].sum_logprob += chosen.z - total;
+    if (token >= states[seq].timestamp_begin) { states[seq].last_timestamp = token; }
+    states[seq].position = next;
+    states[seq].n_rows = 1u;
+    if (token == states[seq].eot || next + 1u >= states[seq].limit) { states[seq].finished = 1u; }
 }

@@ -1,27 +1,29 @@
-// The vocabulary in 64 parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [64, 2, 2] vectors:
-// (greatest score, its token, its logit, greatest logit), (sum of exp(logit - greatest), 0, 0, 0), text before timestamps.
+// The vocabulary in 64 parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [S, 64, 2, 2]
+// vectors: (greatest score, its token, its logit, greatest logit), (sum of exp(logit - greatest), 0, 0, 0), text before timestamps. Workgroup: part wid.x,
+// sequence wid.y.
 struct Params { vocab: u32, n_tokens: u32 }
 override HAS_CUTOFF: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> flags: array<u32>;
 @group(0) @binding(3) var<storage, read> tokens: array<u32>;
-@group(0) @binding(4) var<storage, read> state: DecodeState;
+@group(0) @binding(4) var<storage, read> states: array<DecodeState>;
 @group(0) @binding(5) var<storage, read> cutoff: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
 const WG = 64u;
+var<private> seq: u32;
 var<workgroup> parts: array<Candidate, 128>; // of each thread: text, timestamps
 
 struct History { n_sampled: u32, last_is_timestamp: bool, penultimate_is_timestamp: bool }
 
 fn is_timestamp_at(at: u32) -> bool {
-    return tokens[min(at, params.n_tokens - 1u)] >= state.timestamp_begin;
+    return tokens[seq * params.n_tokens + min(at, params.n_tokens - 1u)] >= states[seq].timestamp_begin;
 }
 
 fn history() -> History {
-    let next = state.position + state.n_rows;
-    let n_sampled = next - min(state.sample_begin, next);
+    let next = states[seq].position + states[seq].n_rows;
+    let n_sampled = next - min(states[seq].sample_begin, next);
     var h = History(n_sampled, false, true);
     if (n_sampled >= 1u) { h.last_is_timestamp = is_timestamp_at(next - 1u); }
     if (n_sampled >= 2u) { h.penultimate_is_timestamp = is_timestamp_at(next - 2u); }
@@ -32,16 +34,16 @@ fn allowed(token: u32, h: History) -> bool {
     let is_first = h.n_sampled == 0u;
     let bits = flags[token];
     if ((bits & 1u) != 0u || (is_first && (bits & 2u) != 0u)) { return false; }
-    if (state.use_timestamps == 0u) { return true; }
-    let is_timestamp = token >= state.timestamp_begin;
-    if (token == state.no_timestamps) { return false; }
+    if (states[seq].use_timestamps == 0u) { return true; }
+    let is_timestamp = token >= states[seq].timestamp_begin;
+    if (token == states[seq].no_timestamps) { return false; }
     if (h.last_is_timestamp && h.penultimate_is_timestamp && is_timestamp) { return false; }
-    if (h.last_is_timestamp && !h.penultimate_is_timestamp && token < state.eot) { return false; }
-    if (is_timestamp && state.last_timestamp != 0u) {
+    if (h.last_is_timestamp && !h.penultimate_is_timestamp && token < states[seq].eot) { return false; }
+    if (is_timestamp && states[seq].last_timestamp != 0u) {
         let repeats = h.last_is_timestamp && !h.penultimate_is_timestamp;
-        if (token < state.last_timestamp + select(1u, 0u, repeats)) { return false; }
+        if (token < states[seq].last_timestamp + select(1u, 0u, repeats)) { return false; }
     }
-    return !is_first || (is_timestamp && token - state.timestamp_begin <= state.max_initial_timestamp);
+    return !is_first || (is_timestamp && token - states[seq].timestamp_begin <= states[seq].max_initial_timestamp);
 }
 
 // Uniform in (0, 1).
@@ -69,9 +71,10 @@ fn joined(p: Candidate, score: f32, token: u32, logit: f32) -> Candidate {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    seq = wid.y;
     let h = history();
-    let next = state.position + state.n_rows;
-    let temperature = state.temperature;
+    let next = states[seq].position + states[seq].n_rows;
+    let temperature = states[seq].temperature;
     let size = (params.vocab + 63u) / 64u;
     let end = min((wid.x + 1u) * size, params.vocab);
     let nothing = Candidate(vec4<f32>(-3.0e38, 0.0, -3.0e38, -3.0e38), 0.0);
@@ -79,13 +82,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var times = nothing;
     for (var token = wid.x * size + lid; token < end; token += WG) {
         if (!allowed(token, h)) { continue; }
-        let logit = logits[token];
+        let logit = logits[seq * params.vocab + token];
         if (HAS_CUTOFF) {
-            if (logit < cutoff[0]) { continue; }
+            if (logit < cutoff[seq]) { continue; }
         }
         var score = logit;
-        if (temperature > 0.0) { score = logit / temperature - log(-log(random(state.seed, next, token))); }
-        if (token >= state.timestamp_begin) {
+        if (temperature > 0.0) { score = logit / temperature - log(-log(random(states[seq].seed, next, token))); }
+        if (token >= states[seq].timestamp_begin) {
             times = joined(times, score, token, logit);
         } else {
             text = joined(text, score, token, logit);
@@ -102,7 +105,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         workgroupBarrier();
     }
     if (lid < 2u) {
-        let out = 2u * (2u * wid.x + lid);
+        let out = 2u * (2u * (wid.y * 64u + wid.x) + lid);
         y[out] = parts[lid].best;
         y[out + 1u] = vec4<f32>(parts[lid].sum, 0.0, 0.0, 0.0);
     }

@@ -1,31 +1,34 @@
-// no_speech_prob = softmax(logits)[no_speech]; language = argmax over the language tokens. One workgroup.
+// no_speech_prob = softmax(logits)[no_speech]; language = argmax over the language tokens. A workgroup for
+// each sequence.
 struct Params { vocab: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
-@group(0) @binding(2) var<storage, read_write> state: DecodeState;
+@group(0) @binding(2) var<storage, read_write> states: array<DecodeState>;
 const WG = 256u;
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+    let seq = wid.x;
+    let first = seq * params.vocab;
     var most = -3.0e38;
-    for (var i = lid; i < params.vocab; i += WG) { most = max(most, logits[i]); }
+    for (var i = lid; i < params.vocab; i += WG) { most = max(most, logits[first + i]); }
     most = max_of_all(most, lid);
     var sum = 0.0;
-    for (var i = lid; i < params.vocab; i += WG) { sum += exp(logits[i] - most); }
+    for (var i = lid; i < params.vocab; i += WG) { sum += exp(logits[first + i] - most); }
     sum = sum_of_all(sum, lid);
     if (lid == 0u) {
-        if (state.no_speech < params.vocab) {
-            state.no_speech_prob = exp(logits[state.no_speech] - most) / sum;
+        if (states[seq].no_speech < params.vocab) {
+            states[seq].no_speech_prob = exp(logits[first + states[seq].no_speech] - most) / sum;
         }
         var language = 0u;
         var best = -3.0e38;
-        let end = min(state.language_begin + state.n_languages, params.vocab);
-        for (var token = state.language_begin; token < end; token++) {
-            if (logits[token] > best) {
-                best = logits[token];
+        let end = min(states[seq].language_begin + states[seq].n_languages, params.vocab);
+        for (var token = states[seq].language_begin; token < end; token++) {
+            if (logits[first + token] > best) {
+                best = logits[first + token];
                 language = token;
             }
         }
-        state.language = language;
+        states[seq].language = language;
     }
 }

@@ -1,8 +1,10 @@
-// to[i] = x[i] for the n elements of x, which are the first rows of to. A thread per element.
-struct Params { n: u32 }
+// to[i] = x[i] for the n elements of x, which are the first rows of a region of to. A thread per element.
+struct Params { n: u32, n_regions: u32, size: u32 }
+override HAS_REGION: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<x_t>;
 @group(0) @binding(2) var<storage, read_write> to: array<x_t>;
+@group(0) @binding(3) var<storage, read> region: array<u32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -11,5 +13,7 @@ fn main(
     @builtin(local_invocation_index) lid: u32,
 ) {
     let at = (wid.x + wid.y * n_wg.x) * 64u + lid;
-    if (at < params.n) { to[at] = x[at]; }
+    var first = 0u;
+    if (HAS_REGION) { first = min(region[0], params.n_regions - 1u) * params.size; }
+    if (at < params.n) { to[first + at] = x[at]; }
 }

@@ -11,14 +11,19 @@ use rill::engine::load::{LoadOptions, load};
 use rill::engine::memory::MemoryOptions;
 use rill::engine::session::Device;
 use rill::engine::weights::{LoadHooks, ModelFiles};
-use rill::protocol::{BackendChoice, MemoryLevel, Precision};
+use rill::protocol::{BackendChoice, Command, Event, JobId, LoadRequest, MemoryLevel, Precision};
+use rill::worker::{Attachment, Worker};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by the test that counts: the heap is everybody's.
+static COUNTER: Mutex<()> = Mutex::new(());
 
 // SAFETY: every call is passed on to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
@@ -50,7 +55,7 @@ fn peak_of_load(device: &Device, level: MemoryLevel) -> usize {
         device: device.clone(),
     };
     let files = ModelFiles::folder(folder_of("all-MiniLM-L6-v2"), LoadHooks::default()).in_chunks(1 << 20);
-    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes: None }, lanes: 3 };
+    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes: None }, ..LoadOptions::default() };
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let loaded = pollster::block_on(load(&choice, &files, &options, &CancelFlag::default(), &mut |_| ()));
@@ -59,8 +64,41 @@ fn peak_of_load(device: &Device, level: MemoryLevel) -> usize {
     peak
 }
 
+/// The heap that a page can make a load take at most: the largest pieces, as many as there can be.
+#[test]
+fn the_largest_pieces_that_can_be_asked_for_are_no_file_in_the_heap() {
+    let _alone = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
+    if open_gpu().is_none() {
+        return;
+    }
+    let worker = Worker::new(models::folder().display().to_string(), |event| {
+        if let Event::Failed { failure, .. } = event {
+            panic!("{failure:?}");
+        }
+    });
+    let request = || LoadRequest {
+        backend: BackendChoice::WebGpu,
+        chunk_bytes: u32::MAX,
+        parallel_components: u32::MAX,
+        ..LoadRequest::new("all-MiniLM-L6-v2")
+    };
+    let load =
+        || pollster::block_on(worker.handle(Command::Load { job: JobId(1), request: request() }, Attachment::None));
+    // The first load makes pipelines, which stay.
+    load();
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    load();
+    let peak = PEAK.load(Relaxed) - before;
+    eprintln!("{peak} bytes of the heap");
+    let most = LoadRequest::MOST_BYTES_AT_ONCE as usize + 2 * *LoadRequest::CHUNK_BYTES.end() as usize;
+    // Those on their way, the one that is worked on, one that two parts share, and what small pieces take too.
+    assert!(peak < most + (16 << 20), "{peak} bytes of the heap");
+}
+
 #[test]
 fn weights_pass_through_the_heap_in_chunks() {
+    let _alone = COUNTER.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(gpu) = open_gpu() else { return };
     let device = Device::Gpu(gpu);
     let file = folder_of("all-MiniLM-L6-v2").join("model.safetensors");

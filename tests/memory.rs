@@ -31,7 +31,7 @@ fn try_load(device: &Device, folder: &Path, level: MemoryLevel, budget_bytes: Op
         device: device.clone(),
     };
     let files = ModelFiles::folder(folder, LoadHooks::default());
-    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes }, lanes: 3 };
+    let options = LoadOptions { memory: MemoryOptions { level, budget_bytes }, ..LoadOptions::default() };
     let mut components = Vec::new();
     let mut on_step = |step| {
         if let LoadStep::Components(all) = step {

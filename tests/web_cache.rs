@@ -11,6 +11,7 @@ use std::task::{Context, Waker};
 use rill::engine::backing::{Backing, BackingKey};
 use rill::engine::graph::SlotId;
 use rill::engine::weights::cache::{Kept, Manifest, ModelCache};
+use rill::engine::weights::copies;
 use rill::engine::weights::files::InFlight;
 use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
 use rill::engine::{CancelFlag, Error, Result, edge};
@@ -582,10 +583,10 @@ async fn converted_weights_are_kept_beside_the_model_and_go_with_it() {
     let content = bytes(CHUNK, 13);
     serve_weights(model, &content);
     weights(&own(model).await).await.unwrap();
-    let name = format!("{APP}models/{model}/{WEIGHTS}#model-int8");
+    let name = copy_of(model, "Int8");
     let key = BackingKey { model: model.into(), name, version: "1".into() };
     let large = bytes((9 << 20) + 5, 14);
-    let mut backing = Backing::create(&key, 3).await.unwrap();
+    let mut backing = Backing::create(&key, 3, false).await.unwrap();
     for (idx, part) in large.chunks(1 << 20).enumerate() {
         backing.append(SlotId(2), idx << 20, part);
         backing.flush().await.unwrap();
@@ -614,4 +615,105 @@ async fn converted_weights_are_kept_beside_the_model_and_go_with_it() {
     assert!(listed(cache.list().await.unwrap()).is_none());
     let error = backing.read(SlotId(2), 0..1).await.unwrap_err();
     assert!(error.to_string().contains("load the model again"), "{error}");
+}
+
+/// The name of a copy of a model's weights.
+fn copy_of(model: &str, form: &str) -> String {
+    copies::name(&format!("{APP}models/{model}/{WEIGHTS}"), "model", form, "00")
+}
+
+fn key_of(model: &str, form: &str) -> BackingKey {
+    BackingKey { model: model.into(), name: copy_of(model, form), version: "1".into() }
+}
+
+/// A copy with something in the store already.
+async fn written(key: &BackingKey, is_needed: bool) -> Backing {
+    let mut backing = Backing::create(key, 1, is_needed).await.unwrap();
+    backing.append(SlotId(0), 0, &bytes(5 << 20, 3));
+    backing.flush().await.unwrap();
+    backing
+}
+
+/// The names of what is kept of a model, once what was dropped is removed.
+async fn names_kept(model: &str) -> Vec<String> {
+    gloo_timers::future::TimeoutFuture::new(100).await;
+    let all = ModelCache::open().await.unwrap().manifests().await.unwrap();
+    all.into_iter().filter(|file| file.model == model).map(|file| file.url).collect()
+}
+
+#[wasm_bindgen_test]
+async fn a_copy_that_is_broken_off_or_goes_with_its_session_leaves_nothing_behind() {
+    let model = "broken-off";
+    start(model).await;
+    let broken_off = written(&key_of(model, "Int8"), false).await;
+    assert_eq!(names_kept(model).await, [copy_of(model, "Int8")]);
+    drop(broken_off);
+    assert_eq!(names_kept(model).await, [""; 0]);
+
+    // Two sessions over files of the same name: neither reads what is the other's.
+    let keys = [BackingKey::temporary(model, "model"), BackingKey::temporary(model, "model")];
+    let mut one = written(&keys[0], true).await;
+    let mut other = written(&keys[1], true).await;
+    other.append(SlotId(0), 0, b"other");
+    one.finish().await.unwrap();
+    assert_eq!(names_kept(model).await.len(), 2);
+    drop(other);
+    assert_eq!(one.read(SlotId(0), 0..4).await.unwrap(), bytes(4, 3));
+    assert!(Backing::open(&keys[0], 1).await.unwrap().is_none(), "it is no other load's");
+    drop(one);
+    assert_eq!(names_kept(model).await, [""; 0]);
+}
+
+#[wasm_bindgen_test]
+async fn one_copy_of_a_model_takes_the_place_of_another_unless_a_session_needs_that() {
+    let model = "two-forms";
+    start(model).await;
+    written(&key_of(model, "Int8"), false).await.finish().await.unwrap();
+    written(&key_of(model, "Int4"), false).await.finish().await.unwrap();
+    assert_eq!(names_kept(model).await, [copy_of(model, "Int4")]);
+    let mut streamed = Backing::open(&key_of(model, "Int4"), 1).await.unwrap().expect("it is kept");
+    written(&key_of(model, "F32"), false).await.finish().await.unwrap();
+    assert_eq!(names_kept(model).await.len(), 2);
+    assert_eq!(streamed.read(SlotId(0), 0..4).await.unwrap(), bytes(4, 3));
+    ModelCache::open().await.unwrap().remove(model).await.unwrap();
+}
+
+/// A store of so many bytes for chunks, as far as the page can tell.
+const SMALL_STORE: &str = r#"
+globalThis.truePut ??= IDBObjectStore.prototype.put;
+IDBObjectStore.prototype.put = function (value, key) {
+  if (value.byteLength > server.room) throw new DOMException('no room', 'QuotaExceededError');
+  return truePut.call(this, value, key);
+};
+globalThis.trueDelete ??= IDBObjectStore.prototype.delete;
+IDBObjectStore.prototype.delete = function (what) {
+  if (what instanceof IDBKeyRange && what.lower[0].includes('#')) server.room = Infinity;
+  return trueDelete.call(this, what);
+};
+"#;
+
+#[wasm_bindgen_test]
+async fn copies_give_way_to_the_files_in_a_full_store_and_the_visitor_is_told() {
+    let model = "no-room";
+    start(model).await;
+    let content = bytes(3 * CHUNK, 21);
+    serve_weights(model, &content);
+    written(&key_of(model, "Int8"), false).await.finish().await.unwrap();
+    let mut on_its_way = written(&key_of(model, "Int4"), false).await;
+    js("server.room = 1000");
+    js(SMALL_STORE);
+    let (files, heard, _) = files(model, Source::Own).await;
+    let loaded = weights(&files).await;
+    js("IDBObjectStore.prototype.put = truePut; IDBObjectStore.prototype.delete = trueDelete");
+    assert_eq!(loaded.unwrap(), content);
+    let notices = heard.notices.take();
+    assert!(matches!(notices[..], [Error::CopyGone]), "{notices:?}");
+    on_its_way.append(SlotId(0), 5 << 20, &bytes(5 << 20, 4));
+    let refused = on_its_way.flush().await.unwrap_err();
+    assert!(matches!(refused, Error::Storage { full: true, .. }), "{refused}");
+    drop(on_its_way);
+    let kept = names_kept(model).await;
+    assert!(kept.iter().all(|name| !copies::is_copy(name)), "{kept:?}");
+    let complete = ModelCache::open().await.unwrap().list().await.unwrap();
+    assert!(complete.iter().any(|kept| kept.model == model && kept.complete), "the model itself is kept");
 }

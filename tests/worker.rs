@@ -279,6 +279,29 @@ fn a_gpu_lost_in_the_middle_of_a_recording_costs_no_word_and_repeats_none() {
     assert_eq!(desk.load_on(BackendChoice::WebGpu).backend, BackendChoice::WebGpu);
 }
 
+/// The processor goes on from the last settled piece, with as many pieces at once.
+#[test]
+fn a_gpu_lost_between_pieces_costs_no_word_and_repeats_none() {
+    let desk = Desk::over(&write_micro_whisper("lost pieces"));
+    let request = LoadRequest { backend: BackendChoice::WebGpu, batch_size: 2, ..LoadRequest::new("whisper-tiny.en") };
+    let Event::Loaded { pipeline, .. } = desk.ask(Command::Load { job: JobId(1), request }, Attachment::None) else {
+        panic!("it is loaded");
+    };
+    assert_eq!(pipeline.batch_size, 2);
+    let recording = noise(100 * 16_000, 7);
+    desk.lose_gpu(|event| matches!(event, Event::Segments { .. }));
+    let saved = transcript_of(desk.ask(transcribe(pipeline.id, options()), Attachment::Samples(recording)));
+    assert_eq!((saved.backend, saved.timings.audio_s), (BackendChoice::Wasm, 100.0));
+    let events = desk.of(2);
+    assert_eq!(sent_segments(&events), saved.segments);
+    expect_in_order(&saved.segments);
+    let moved = events.iter().find_map(|event| match event {
+        Event::Moved { pipeline, .. } => Some(pipeline.batch_size),
+        _ => None,
+    });
+    assert_eq!(moved, Some(2));
+}
+
 #[test]
 fn a_gpu_lost_during_a_live_recording_costs_no_word_and_repeats_none() {
     let desk = Desk::over(&write_micro_whisper("lost live"));

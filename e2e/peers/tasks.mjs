@@ -10,7 +10,8 @@ const BATCHES = [1, 8, 32];
 
 /**
  * Each task:
- * - `models`, and the `batches` that inputs are put together in;
+ * - `models`, and the `batches` that inputs are put together in; where that is one, `--batches` counts only if the task is asked for alone:
+ *   the pieces of a long recording (`--clip`), or texts, that are decoded at once;
  * - `inputs(n)`: the first `n` of them, as `inputs.js` hands them to the contenders in the page;
  * - `unit`, and `count(output, inputs)`: how many of it a run has done;
  * - `agreement(output, rill)`: how near a result is to Rill's, in words and figures.

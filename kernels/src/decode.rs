@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// Steers the decoding of one window. All positions are indices into the `tokens` state.
+/// Steers the decoding of one sequence: a window of speech, a text. All positions are indices into the `tokens` state.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
 pub struct DecodeState {
@@ -62,6 +62,16 @@ impl DecodeState {
     /// Reads it out of its [`Self::N_WORDS`] words.
     pub fn from_words(words: &[u32]) -> Self {
         bytemuck::pod_read_unaligned(bytemuck::cast_slice(words))
+    }
+
+    /// How many states lie in these words, one for each sequence that is decoded.
+    pub fn count(words: &[u32]) -> usize {
+        words.len() / Self::N_WORDS
+    }
+
+    /// That of sequence `seq`.
+    pub fn of(words: &[u32], seq: usize) -> Self {
+        Self::from_words(&words[seq * Self::N_WORDS..][..Self::N_WORDS])
     }
 
     /// Writes it into its [`Self::N_WORDS`] words.

@@ -44,13 +44,13 @@ pub mod pool;
 pub mod quantize;
 pub mod row_at;
 mod sample_cutoff;
-mod sample_pick;
+pub mod sample_pick;
 pub mod sample_scan;
 pub mod scale;
 mod simd;
-mod sot_stats;
+pub mod sot_stats;
 pub mod step;
-mod store_rows;
+pub mod store_rows;
 pub mod team;
 pub mod top_tokens;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! One row of a prompt: that of start-of-transcript, or the last real one.
 //!
-//! Operands: x `[R, D]`, the decoder's state, y `[1, D]`.
+//! Operands: x `[R, D]`, the states of S sequences, which have R / S rows each, y `[S, D]`.
 
 use crate::decode::DecodeState;
 use crate::step::Io;
@@ -23,7 +23,11 @@ pub(crate) fn n_tasks(_io: &Io, _n_threads: usize) -> usize {
 pub(crate) fn run(io: &Io, _task: usize, _n_threads: usize, _scratch: &mut [f32]) {
     let p: Params = io.params();
     let (x, n_cols) = (io.read::<f32>(0), p.n_cols as usize);
-    let state = DecodeState::from_words(io.read(1));
-    let row = if p.sot == 1 { state.sot_row } else { state.n_rows.saturating_sub(1) } as usize;
-    io.write_all::<f32>(2).copy_from_slice(&x[row.min(x.len() / n_cols - 1) * n_cols..][..n_cols]);
+    let states = io.read(1);
+    let len = x.len() / DecodeState::count(states);
+    for (seq, y) in io.write_all::<f32>(2).chunks_exact_mut(n_cols).enumerate() {
+        let state = DecodeState::of(states, seq);
+        let row = if p.sot == 1 { state.sot_row } else { state.n_rows.saturating_sub(1) } as usize;
+        y.copy_from_slice(&x[seq * len..][..len][row.min(len / n_cols - 1) * n_cols..][..n_cols]);
+    }
 }

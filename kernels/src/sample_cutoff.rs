@@ -1,6 +1,6 @@
 //! The least logit that top-k and top-p let pass, by a radix selection over the bits of the logits.
 //!
-//! Operands: logits `[1, V]`, flags `[V]` (u32, bit 0 "never"), the decoder's state, y `[1]`.
+//! Operands: logits `[S, V]`, flags `[V]` (u32, bit 0 "never"), the states of S sequences, y `[S]`. A task is a sequence.
 
 use crate::decode::DecodeState;
 use crate::step::Io;
@@ -10,14 +10,15 @@ const NO_CUTOFF: f32 = -3.0e38;
 /// One in the fixed point that weights are summed in, which any order of adding leaves the same.
 const ONE: f32 = (1u64 << 24) as f32;
 
-pub(crate) fn n_tasks(_io: &Io, _n_threads: usize) -> usize {
-    1
+pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
+    DecodeState::count(io.read(2))
 }
 
-pub(crate) fn run(io: &Io, _task: usize, _n_threads: usize, _scratch: &mut [f32]) {
-    let state = DecodeState::from_words(io.read(2));
+pub(crate) fn run(io: &Io, seq: usize, _n_threads: usize, _scratch: &mut [f32]) {
+    let state = DecodeState::of(io.read(2), seq);
     let (logits, flags) = (io.read::<f32>(0), io.read::<u32>(1));
-    io.write_all::<f32>(3)[0] = cutoff(logits, flags, &state);
+    let logits = &logits[seq * flags.len()..][..flags.len()];
+    io.write::<f32>(3, seq..seq + 1)[0] = cutoff(logits, flags, &state);
 }
 
 fn cutoff(logits: &[f32], flags: &[u32], state: &DecodeState) -> f32 {

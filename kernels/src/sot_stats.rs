@@ -1,18 +1,28 @@
 //! What the logits at start-of-transcript tell: the probability that nobody speaks, and the language.
 //!
-//! Operands: logits `[1, V]`, the decoder's state, written.
+//! Operands: logits `[S, V]`, the states of S sequences, written. A task is a sequence.
 
 use crate::decode::DecodeState;
 use crate::lanes::{exp_and_sum, max};
 use crate::step::Io;
+use bytemuck::{Pod, Zeroable};
 
-pub(crate) fn n_tasks(_io: &Io, _n_threads: usize) -> usize {
-    1
+/// Of what logits tell.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct Params {
+    /// V
+    pub vocab: u32,
 }
 
-pub(crate) fn run(io: &Io, _task: usize, _n_threads: usize, scratch: &mut [f32]) {
-    let logits = io.read::<f32>(0);
-    let words = io.write_all::<u32>(1);
+pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
+    io.read::<f32>(0).len() / io.params::<Params>().vocab as usize
+}
+
+pub(crate) fn run(io: &Io, seq: usize, _n_threads: usize, scratch: &mut [f32]) {
+    let vocab = io.params::<Params>().vocab as usize;
+    let logits = &io.read::<f32>(0)[seq * vocab..][..vocab];
+    let words = io.write::<u32>(1, seq * DecodeState::N_WORDS..(seq + 1) * DecodeState::N_WORDS);
     let mut state = DecodeState::from_words(words);
     let most = max(logits, f32::MIN);
     let mut sum = 0.0f64;

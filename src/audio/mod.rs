@@ -4,6 +4,7 @@
 pub mod capture;
 #[cfg(target_arch = "wasm32")]
 pub mod files;
+pub mod pauses;
 pub mod wav;
 
 /// Samples a second of everything that the models hear.

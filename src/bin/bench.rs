@@ -1,5 +1,5 @@
 //! Native measurements of Whisper: `bench [--json FILE] [--model ID] [--clip FILE] [--runs N] [--precision f32|f16|int8]
-//! [--backend webgpu|wasm]`.
+//! [--backend webgpu|wasm] [--batch N] [--threads N]`. `--batch` decodes so many pieces of a clip over 30 s at once.
 //!
 //! Prints a table of stages with the adapter's name, medians over runs after one warm-up, and writes the same as JSON. Models come from the
 //! folder that RILL_MODELS names, `models/` otherwise.
@@ -37,6 +37,8 @@ mod native {
         runs: usize,
         backend: BackendChoice,
         precision: Precision,
+        batch_size: usize,
+        threads: Option<usize>,
     }
 
     impl Options {
@@ -50,6 +52,11 @@ mod native {
                 runs: 3,
                 backend: BackendChoice::WebGpu,
                 precision: Precision::F32,
+                batch_size: 1,
+                threads: None,
+            };
+            let number = |flag: &str, value: &str| {
+                value.parse::<usize>().map_err(|_| format!("{flag} wants a number, not `{value}`"))
             };
             let mut args = std::env::args().skip(1);
             while let Some(flag) = args.next() {
@@ -58,9 +65,9 @@ mod native {
                     "--json" => options.json = Some(value.into()),
                     "--model" => options.model = value,
                     "--clip" => options.clip = value.into(),
-                    "--runs" => {
-                        options.runs = value.parse().map_err(|_| format!("--runs wants a number, not `{value}`"))?
-                    }
+                    "--runs" => options.runs = number(&flag, &value)?,
+                    "--batch" => options.batch_size = number(&flag, &value)?,
+                    "--threads" => options.threads = Some(number(&flag, &value)?),
                     "--precision" if value == "f16" => options.precision = Precision::F16,
                     "--precision" if value == "f32" => options.precision = Precision::F32,
                     "--precision" if value == "int8" => options.precision = Precision::Int8,
@@ -97,19 +104,21 @@ mod native {
             backend: options.backend,
             precision: options.precision,
             fallbacks: true,
-            threads: None,
+            threads: options.threads,
             model: None,
         };
         let choice = Ladder::default().choose(&wish).await?;
         let files = ModelFiles::folder(options.models.join(&options.model), LoadHooks::default());
-        let loaded = load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()).await?;
+        let load_options = LoadOptions { batch_size: options.batch_size, ..LoadOptions::default() };
+        let loaded = load(&choice, &files, &load_options, &CancelFlag::default(), &mut |_| ()).await?;
         let Loaded { model, given } = loaded;
         let load_timings = given.timings;
         let Model::Speech(mut model) = model else {
             return Err(rill::engine::Error::Input("the bench measures speech models".into()));
         };
         let audio_s = samples.len() as f64 / 16_000.0;
-        println!("{} on {} ({:?}), {audio_s:.1} s of speech", options.model, choice.adapter, choice.precision);
+        let (adapter, precision, at_once) = (&choice.adapter, choice.precision, model.batch_size());
+        println!("{} on {adapter} ({precision:?}), {audio_s:.1} s of speech, {at_once} at once", options.model);
         println!(
             "{:>6} {:>9} {:>9} {:>10} {:>9} {:>9} {:>8}",
             "run", "mel ms", "encode ms", "decode ms", "total ms", "tokens/s", "x real"
@@ -138,7 +147,7 @@ mod native {
         let total_ms = median(&|run| run.total_ms);
         Ok(json!({
             "model": options.model, "adapter": choice.adapter, "software": choice.software, "runs": timed.len(),
-            "audio_s": audio_s, "load_ms": load_timings.total_ms, "compile_ms": load_timings.compile_ms,
+            "audio_s": audio_s, "batch_size": model.batch_size(), "load_ms": load_timings.total_ms, "compile_ms": load_timings.compile_ms,
             "mel_ms": median(&|run| run.stages.mel_ms), "encode_ms": median(&|run| run.stages.encode_ms),
             "decode_ms": median(&|run| run.stages.decode_ms), "first_token_ms": median(&|run| run.stages.first_token_ms),
             "total_ms": total_ms, "rtf": total_ms / 1e3 / audio_s,

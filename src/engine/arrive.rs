@@ -9,14 +9,16 @@ use super::graph::{Program, SlotKind};
 use super::memory::MemoryOptions;
 use super::session::{Device, Session};
 use super::upload::{Kept, Uploader};
-use super::weights::{ModelFiles, Parcel, Weights};
+use super::weights::{ModelFiles, Parcel, Weights, copies};
 use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{ComponentProgress, Precision};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-/// The form in which slots are kept; another number makes those of before worthless.
-const FORMAT: u32 = 2;
+/// The form in which slots are kept; another number makes those of before worthless. It goes up with [`super::upload::quantized`] and with
+/// the order in which a [`Backing`] keeps things.
+const FORMAT: u32 = 3;
 
 /// Bytes that are read from what is kept with one call.
 const READ_BYTES: usize = 4 << 20;
@@ -34,19 +36,28 @@ pub struct Arrival {
     keeps_all: bool,
     /// Whether the backing has everything from an earlier load.
     is_kept: bool,
+    /// Told when the store is too full for what is to be kept.
+    on_notice: Rc<dyn Fn(Error)>,
     received_bytes: u64,
     total_bytes: u64,
+    /// Bytes that its session took.
+    written_bytes: u64,
     is_ready: bool,
 }
 
-/// Under which name the slots of a component are kept: that of its file, and behind it what was made of it.
+/// Under which name the slots of a component are kept: that of its file, and behind it what was made of it ([`copies`]); a name of its own
+/// each time where they are not `kept` for the next load.
 pub fn key(
     files: &ModelFiles,
     weights: &Weights,
     component: &str,
     precision: Precision,
     program: &Program,
+    kept: bool,
 ) -> BackingKey {
+    if !kept || !files.may_be_kept() {
+        return BackingKey::temporary(files.model(), component);
+    }
     let mut hash = Sha256::new();
     for slot in program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_))) {
         hash.update(format!("{}{:?}{:?}", slot.label, slot.ty, slot.kind));
@@ -55,8 +66,8 @@ pub fn key(
     let address = files.address(weights.checkpoint().file());
     BackingKey {
         model: files.model().into(),
-        name: format!("{address}#{component}-{precision:?}").to_lowercase(),
-        version: format!("{FORMAT} {shapes} {}", weights.version()),
+        name: copies::name(&address, component, &format!("{precision:?}"), &shapes),
+        version: format!("{FORMAT} {}", weights.version()),
     }
 }
 
@@ -68,6 +79,7 @@ impl Arrival {
         program: Program,
         memory: &MemoryOptions,
         key: BackingKey,
+        on_notice: Rc<dyn Fn(Error)>,
         on_pipeline: &mut dyn FnMut(u32, u32),
     ) -> Result<Self> {
         let uploader = Uploader::new(&program);
@@ -75,7 +87,8 @@ impl Arrival {
         let weights = program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_)));
         let is_quantized = weights.clone().any(|slot| slot.ty.dtype.is_quantized());
         let session = Session::compile_within(device, program, memory, on_pipeline).await?;
-        let keeps_all = cfg!(target_arch = "wasm32") && (is_quantized || session.is_streamed());
+        let is_worth_it = is_quantized || session.is_streamed();
+        let keeps_all = cfg!(target_arch = "wasm32") && is_worth_it && !key.is_temporary();
         let mut arrival = Self {
             name,
             session,
@@ -85,8 +98,10 @@ impl Arrival {
             key,
             keeps_all,
             is_kept: false,
+            on_notice,
             received_bytes: 0,
             total_bytes: 0,
+            written_bytes: 0,
             is_ready: false,
         };
         if keeps_all && let Ok(Some(kept)) = Backing::open(&arrival.key, n_slots).await {
@@ -107,12 +122,9 @@ impl Arrival {
     /// Makes place for what is to be kept. Only a session that streams cannot do without.
     async fn make_backing(&mut self) -> Result<()> {
         if self.keeps_all || self.session.is_streamed() {
-            match Backing::create(&self.key, self.n_slots).await {
+            match Backing::create(&self.key, self.n_slots, self.session.is_streamed()).await {
                 Ok(backing) => self.backing = Some(backing),
-                Err(error) if self.session.is_streamed() => {
-                    let reason = format!("streamed weights have to be stored outside of memory, but {error}");
-                    return Err(Error::Exhausted { what: "this browser".into(), reason });
-                }
+                Err(error) if self.session.is_streamed() => return Err(Error::NoStore { reason: error.to_string() }),
                 // The next load will convert again; that the store refuses was told when the files were opened.
                 Err(_) => {}
             }
@@ -123,19 +135,34 @@ impl Arrival {
     /// Takes the tensors that have come.
     async fn take(&mut self, parcel: &mut Parcel) -> Result<()> {
         let is_streamed = self.session.is_streamed();
-        let mut to = Kept { session: &mut self.session, backing: self.backing.as_mut(), keeps_all: self.keeps_all };
+        let mut to = Kept {
+            session: &mut self.session,
+            backing: self.backing.as_mut(),
+            keeps_all: self.keeps_all,
+            written_bytes: &mut self.written_bytes,
+        };
         while let Some(part) = parcel.next_part() {
             self.uploader.part(&part, &mut to)?;
         }
         self.received_bytes = parcel.received_bytes;
-        if let Some(backing) = &mut self.backing {
-            match backing.flush().await {
-                Err(error) if is_streamed => return Err(error),
-                Err(_) => self.backing = None, // As in `make_backing`: a full store keeps no copy.
-                Ok(()) => {}
-            }
+        let flushed = match &mut self.backing {
+            Some(backing) => backing.flush().await,
+            None => Ok(()),
+        };
+        match flushed {
+            Err(error) if is_streamed => return Err(Error::NoStore { reason: error.to_string() }),
+            Err(error) => self.keep_no_copy(&error),
+            Ok(()) => {}
         }
         Ok(())
+    }
+
+    /// Goes on without keeping what was converted; what is there of it is removed.
+    fn keep_no_copy(&mut self, error: &Error) {
+        self.backing = None;
+        if let Error::Storage { full: true, .. } = error {
+            (self.on_notice)(Error::CopyGone);
+        }
     }
 
     /// Says that all tensors have come.
@@ -146,8 +173,12 @@ impl Arrival {
                 true => backing.finish().await,
                 false => Ok(()),
             };
+            match finished {
+                Err(error) if !self.session.is_streamed() => self.keep_no_copy(&error),
+                Err(error) => return Err(Error::NoStore { reason: error.to_string() }),
+                Ok(()) => {}
+            }
             if self.session.is_streamed() {
-                finished?;
                 self.session.attach(backing);
             }
         }
@@ -156,11 +187,11 @@ impl Arrival {
     }
 
     /// Fills the session from what an earlier load has kept; `false` where that cannot be read any more.
-    async fn read_kept(&mut self, cancel: &CancelFlag, on_progress: &mut dyn FnMut(ComponentProgress)) -> Result<bool> {
+    async fn read_kept(&mut self, cancel: &CancelFlag, on_progress: &mut dyn FnMut(&Self)) -> Result<bool> {
         let Some(mut backing) = self.backing.take() else { return Ok(false) };
         let slots: Vec<_> = backing.slots().filter(|(slot, _)| !self.session.streams(*slot)).collect();
         self.total_bytes = slots.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        self.received_bytes = 0;
+        (self.received_bytes, self.written_bytes) = (0, 0);
         for (slot, bytes) in slots {
             for from in bytes.clone().step_by(READ_BYTES) {
                 cancel.check()?;
@@ -171,7 +202,8 @@ impl Arrival {
                     Err(other) => return Err(other),
                 }
                 self.received_bytes += (to - from) as u64;
-                on_progress(self.progress());
+                self.written_bytes += (to - from) as u64;
+                on_progress(self);
             }
         }
         self.session.attach(backing);
@@ -180,12 +212,41 @@ impl Arrival {
     }
 }
 
+/// Where the components of a model stand.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// Of all, in their order.
+    pub components: Vec<ComponentProgress>,
+    /// Bytes that the session of each took.
+    written_bytes: Vec<u64>,
+}
+
+impl Standing {
+    /// Of all components.
+    fn of(arrivals: &[Arrival]) -> Self {
+        Self {
+            components: arrivals.iter().map(Arrival::progress).collect(),
+            written_bytes: arrivals.iter().map(|arrival| arrival.written_bytes).collect(),
+        }
+    }
+
+    /// Notes how far one of them is.
+    fn note(&mut self, idx: usize, arrival: &Arrival) {
+        self.components[idx] = arrival.progress();
+        self.written_bytes[idx] = arrival.written_bytes;
+    }
+
+    /// Bytes of weights that are on the device.
+    pub fn uploaded_bytes(&self) -> u64 {
+        self.written_bytes.iter().sum()
+    }
+}
+
 /// Components of a model that come one after the other.
 pub struct Arrivals {
     /// Not complete yet, with what the files hold for each.
     coming: VecDeque<(Arrival, Parcel)>,
-    /// Of all, in their order.
-    progress: Vec<ComponentProgress>,
+    standing: Standing,
     /// Whether nothing of the files but their header is read, since all was kept.
     pub is_all_kept: bool,
 }
@@ -196,13 +257,13 @@ impl Arrivals {
         weights: &mut Weights,
         mut arrivals: Vec<Arrival>,
         cancel: &CancelFlag,
-        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+        on_progress: &mut dyn FnMut(&Standing),
     ) -> Result<Self> {
-        let mut progress: Vec<_> = arrivals.iter().map(Arrival::progress).collect();
+        let mut standing = Standing::of(&arrivals);
         for (idx, arrival) in arrivals.iter_mut().enumerate() {
-            let mut on_own = |own: ComponentProgress| {
-                progress[idx] = own;
-                on_progress(&progress);
+            let mut on_own = |own: &Arrival| {
+                standing.note(idx, own);
+                on_progress(&standing);
             };
             arrival.is_kept = arrival.read_kept(cancel, &mut on_own).await?;
         }
@@ -212,12 +273,12 @@ impl Arrivals {
             .collect();
         let parcels = weights.parcels(&wanted);
         for (arrival, parcel) in arrivals.iter_mut().zip(&parcels).filter(|(arrival, _)| !arrival.is_kept) {
-            (arrival.total_bytes, arrival.received_bytes) = (parcel.total_bytes, 0);
+            (arrival.total_bytes, arrival.received_bytes, arrival.written_bytes) = (parcel.total_bytes, 0, 0);
             arrival.make_backing().await?;
         }
         let is_all_kept = arrivals.iter().all(|arrival| arrival.is_kept);
-        progress = arrivals.iter().map(Arrival::progress).collect();
-        Ok(Self { coming: arrivals.into_iter().zip(parcels).collect(), progress, is_all_kept })
+        let standing = Standing::of(&arrivals);
+        Ok(Self { coming: arrivals.into_iter().zip(parcels).collect(), standing, is_all_kept })
     }
 
     /// Whether no component is to come any more.
@@ -230,14 +291,14 @@ impl Arrivals {
         &mut self,
         weights: &mut Weights,
         cancel: &CancelFlag,
-        on_progress: &mut dyn FnMut(&[ComponentProgress]),
+        on_progress: &mut dyn FnMut(&Standing),
     ) -> Result<(&'static str, Session)> {
         let next = self.coming.pop_front();
         let (mut arrival, mut parcel) = next.ok_or_else(|| Error::Internal("no component is to come".into()))?;
-        let idx = self.progress.len() - 1 - self.coming.len();
+        let idx = self.standing.components.len() - 1 - self.coming.len();
         let mut tell = |arrival: &Arrival| {
-            self.progress[idx] = arrival.progress();
-            on_progress(&self.progress);
+            self.standing.note(idx, arrival);
+            on_progress(&self.standing);
         };
         if !arrival.is_kept {
             while weights.next(&mut parcel).await? {
@@ -251,5 +312,39 @@ impl Arrivals {
         }
         tell(&arrival);
         Ok((arrival.name, arrival.session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FORMAT;
+    use crate::engine::check::noise;
+    use crate::engine::upload::quantized;
+    use crate::engine::weights::{CheckpointDType, TensorEntry};
+    use rill_kernels::quantize::Narrow;
+    use sha2::{Digest, Sha256};
+
+    /// Copies of an earlier version are read as they are: what makes them may not change under the same number.
+    #[test]
+    fn weights_that_are_quantised_differently_get_another_number() {
+        let values = noise(12 * 64, 5);
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let entry = TensorEntry {
+            name: "w".into(),
+            dtype: CheckpointDType::F32,
+            shape: vec![12, 64],
+            offset: 0,
+            bytes: bytes.len() as u64,
+        };
+        let hash = |form| {
+            let narrow = quantized(&entry, &bytes, form).expect("whole rows of whole groups");
+            Sha256::digest(narrow).iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
+        };
+        let now = (FORMAT, hash(Narrow::Int8), hash(Narrow::Int4));
+        assert_eq!(
+            now,
+            (3, "68760f5efc858957".into(), "cc5b046d69d608b5".into()),
+            "another form: count FORMAT up, then note it here"
+        );
     }
 }

@@ -2,17 +2,24 @@
 //! they are streamed, or by the next load, which has nothing to convert then.
 //!
 //! Bytes are kept in the order in which they came, behind them records of what belongs where: natively in a file that is gone when the
-//! session is, in a browser in its own store beside the model's files, until the model is removed.
+//! session is, in a browser in its own store beside the model's files, until the model is removed, another form of it is kept
+//! ([`super::weights::copies`]), or the store is full.
 
 use super::graph::SlotId;
+use super::weights::copies;
 use super::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 #[cfg(not(target_arch = "wasm32"))]
-use native::Store;
+use native::{Store, unique};
 #[cfg(target_arch = "wasm32")]
-use web::Store;
+use web::{Store, unique};
+#[cfg(target_arch = "wasm32")]
+mod web;
+
+#[cfg(target_arch = "wasm32")]
+pub use web::{make_room, remove_what_was_left_behind};
 
 /// Bytes that are stored with one call: those before have to be in memory.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -41,6 +48,20 @@ pub struct BackingKey {
     pub version: String,
 }
 
+impl BackingKey {
+    /// For slots that are kept no longer than the session that needs them: a name that nothing else has.
+    pub fn temporary(model: &str, component: &str) -> Self {
+        let (now_ms, random) = unique();
+        let name = copies::temporary_name(component, now_ms, random);
+        Self { model: model.into(), name, version: String::new() }
+    }
+
+    /// Whether the slots are kept no longer than a session needs them.
+    pub fn is_temporary(&self) -> bool {
+        copies::is_temporary(&self.name)
+    }
+}
+
 /// Slots' bytes outside of memory.
 #[derive(Debug)]
 pub struct Backing {
@@ -53,12 +74,14 @@ pub struct Backing {
 }
 
 impl Backing {
-    /// An empty one for the slots of a program. What was kept by that key is replaced.
+    /// An empty one for the slots of a program. What was kept by that key is replaced; unless this one comes to its end
+    /// ([`Backing::finish`]), nothing of it stays. `is_needed` says whether a session cannot do without it; one that can is given up where
+    /// the store is full.
     ///
     /// # Errors
     /// [`Error::Storage`] where this browser, or this machine's temporary folder, keeps nothing.
-    pub async fn create(key: &BackingKey, n_slots: usize) -> Result<Self> {
-        let store = Store::create(key).await?;
+    pub async fn create(key: &BackingKey, n_slots: usize, is_needed: bool) -> Result<Self> {
+        let store = Store::create(key, is_needed).await?;
         Ok(Self { records: vec![Vec::new(); n_slots], pending: Vec::new(), stored: 0, store })
     }
 
@@ -175,6 +198,11 @@ mod native {
 
     static NEXT: AtomicU32 = AtomicU32::new(0);
 
+    /// What tells one store of this program from another: no time, and a number.
+    pub fn unique() -> (f64, u32) {
+        (0.0, NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// A file in the folder for temporary files.
     #[derive(Debug)]
     pub struct Store {
@@ -183,8 +211,8 @@ mod native {
     }
 
     impl Store {
-        pub async fn create(_key: &BackingKey) -> Result<Self> {
-            let name = format!("rill-{}-{}.slots", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        pub async fn create(_key: &BackingKey, _is_needed: bool) -> Result<Self> {
+            let name = format!("rill-{}-{}.slots", std::process::id(), unique().1);
             let path = std::env::temp_dir().join(name);
             let file = File::options().read(true).write(true).create(true).truncate(true).open(&path);
             let file = file.map_err(|e| storage_error("keep streamed weights", e))?;
@@ -220,86 +248,6 @@ mod native {
     }
 }
 
-#[cfg(target_arch = "wasm32")]
-mod web {
-    use super::{BackingKey, CHUNK_BYTES};
-    use crate::engine::weights::cache::{Kept, Manifest, ModelCache};
-    use crate::engine::{Error, Result};
-
-    /// Chunks in the browser's store.
-    pub struct Store {
-        cache: ModelCache,
-        manifest: Manifest,
-        /// The chunk that was read last: weights that are used together came together.
-        last: Option<(u32, Vec<u8>)>,
-    }
-
-    impl std::fmt::Debug for Store {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.debug_struct("Store").field("manifest", &self.manifest).finish_non_exhaustive()
-        }
-    }
-
-    impl Store {
-        pub async fn create(key: &BackingKey) -> Result<Self> {
-            let cache = ModelCache::open().await?;
-            cache.remove_files(std::slice::from_ref(&key.name)).await?;
-            let mut manifest = Manifest::new(&key.model, key.name.clone(), CHUNK_BYTES as u32);
-            manifest.sha256 = Some(key.version.clone());
-            Ok(Self { cache, manifest, last: None })
-        }
-
-        /// What is kept by that key, and its length; `None` where it is not all there.
-        pub async fn open(key: &BackingKey) -> Result<Option<(Self, u64)>> {
-            let cache = ModelCache::open().await?;
-            let manifest = cache.manifest(&key.name).await?;
-            let is_same = |manifest: &Manifest| {
-                manifest.kept == Kept::Whole
-                    && manifest.chunk_bytes == CHUNK_BYTES as u32
-                    && manifest.sha256.as_ref() == Some(&key.version)
-            };
-            let known = manifest.filter(is_same).and_then(|manifest| manifest.total.map(|total| (manifest, total)));
-            Ok(known.map(|(manifest, total)| (Self { cache, manifest, last: None }, total)))
-        }
-
-        pub async fn append(&mut self, bytes: &[u8]) -> Result<()> {
-            let idx = self.manifest.chunks.len();
-            self.manifest.chunks.insert(idx);
-            self.cache.put(&self.manifest, Some((idx, bytes))).await
-        }
-
-        /// Says that all of it is there.
-        pub async fn finish(&mut self, total: u64) -> Result<()> {
-            (self.manifest.kept, self.manifest.total) = (Kept::Whole, Some(total));
-            self.cache.put(&self.manifest, None).await
-        }
-
-        pub async fn read(&mut self, at: u64, bytes: &mut [u8]) -> Result<()> {
-            let mut done = 0;
-            while done < bytes.len() {
-                let from = at + done as u64;
-                let idx = (from / CHUNK_BYTES as u64) as u32;
-                if self.last.as_ref().is_none_or(|(last, _)| *last != idx) {
-                    self.last = None; // Before the next one comes, so that there is one in memory.
-                    let chunk = self.cache.chunk(&self.manifest.url, idx).await?;
-                    self.last = Some((idx, chunk.ok_or_else(gone)?));
-                }
-                let chunk = self.last.as_ref().map_or(&[][..], |(_, chunk)| chunk);
-                let rest = chunk.get((from % CHUNK_BYTES as u64) as usize..).filter(|rest| !rest.is_empty());
-                let rest = rest.ok_or_else(gone)?;
-                let n = rest.len().min(bytes.len() - done);
-                bytes[done..done + n].copy_from_slice(&rest[..n]);
-                done += n;
-            }
-            Ok(())
-        }
-    }
-
-    fn gone() -> Error {
-        super::storage_error("read streamed weights", "they were removed from this browser; load the model again")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,7 +257,7 @@ mod tests {
         let large: Vec<u8> = (0..2 * CHUNK_BYTES + 12_345).map(|i| (i * 31 + (i >> 8)) as u8).collect();
         let key = BackingKey { model: "test".into(), name: "test".into(), version: String::new() };
         pollster::block_on(async {
-            let mut backing = Backing::create(&key, 2).await.unwrap();
+            let mut backing = Backing::create(&key, 2, true).await.unwrap();
             backing.append(SlotId(1), 4, &[5, 6, 7, 8]);
             for (idx, part) in large.chunks(1 << 20).enumerate() {
                 backing.append(SlotId(0), idx << 20, part);

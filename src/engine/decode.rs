@@ -1,5 +1,7 @@
-//! The decoding loop of one window of speech or of one text: the GPU goes on from token to token by itself, the host reads along one batch behind.
+//! The decoding loop of windows of speech or of texts, one or several at once: the GPU goes on from token to token by itself, the host reads
+//! along one submit behind.
 //!
+//! Several sequences take their steps together, so that a step's weights are read once for all of them; each has its own state and its own end.
 //! A submit holds several steps; its tokens are read while the next submit already runs, so the GPU never waits for the host.
 //! Steps after the end of text change nothing. A device that has finished when it answers is asked for one step at a time.
 
@@ -20,10 +22,23 @@ pub struct DecoderGraphs {
     pub prompts: Vec<(usize, GraphId)>,
     /// A token to the next.
     pub step: GraphId,
-    /// `[C]` tokens.
+    /// How many sequences are decoded at once.
+    pub n_seqs: usize,
+    /// C, the positions of a sequence.
+    pub capacity: usize,
+    /// `[C]` tokens of each sequence.
     pub tokens: SlotId,
-    /// The decoder's state.
+    /// The state of each sequence.
     pub state: SlotId,
+}
+
+/// What a sequence begins with.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning<'a> {
+    /// Its given tokens.
+    pub prompt: &'a [u32],
+    /// Its state: `position`, `n_rows`, `sample_begin` and `finished` are set where it is run.
+    pub state: DecodeState,
 }
 
 /// Runs a decoder, and remembers how fast it is.
@@ -53,30 +68,48 @@ impl DecodeLoop {
         Self { graphs, step_ms: None }
     }
 
-    /// Decodes from `prompt` until the end of text or `begin.limit`. `begin.position`, `n_rows` and `sample_begin` are set here.
-    /// `on_tokens` hears new tokens as they are read.
+    /// How many sequences it decodes at once.
+    pub fn n_seqs(&self) -> usize {
+        self.graphs.n_seqs
+    }
+
+    /// The longest prompt that it takes.
+    pub fn longest_prompt(&self) -> usize {
+        self.graphs.prompts.last().map_or(0, |(rows, _)| *rows)
+    }
+
+    /// Decodes one sequence as [`DecodeLoop::run_all`] does several.
     pub async fn run(
         &mut self,
         session: &mut Session,
-        prompt: &[u32],
-        begin: DecodeState,
+        beginning: Beginning<'_>,
         watch: &mut Watch<'_>,
         on_tokens: &mut dyn FnMut(&[u32]),
     ) -> Result<Decoded> {
-        let n_rows = prompt.len() as u32;
-        let begin = DecodeState { position: 0, n_rows, sample_begin: n_rows, finished: 0, ..begin };
-        let (_, graph) = *self
-            .graphs
-            .prompts
-            .iter()
-            .find(|(rows, _)| *rows >= prompt.len())
-            .ok_or_else(|| Error::Input(format!("a prompt of {n_rows} tokens is too long for this model")))?;
-        session.write(self.graphs.tokens, 0, bytemuck::cast_slice(prompt))?;
-        session.write(self.graphs.state, 0, bytemuck::bytes_of(&begin))?;
+        let mut all = self.run_all(session, &[beginning], watch, &mut |_, tokens| on_tokens(tokens)).await?;
+        all.pop().ok_or_else(|| Error::Internal("one sequence was decoded to none".into()))
+    }
+
+    /// Decodes each sequence, at most [`DecodeLoop::n_seqs`], from its prompt until its end of text or its `limit`. `on_tokens` hears new
+    /// tokens of a sequence as they are read.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a prompt is longer than any recorded one.
+    pub async fn run_all(
+        &mut self,
+        session: &mut Session,
+        beginnings: &[Beginning<'_>],
+        watch: &mut Watch<'_>,
+        on_tokens: &mut dyn FnMut(usize, &[u32]),
+    ) -> Result<Vec<Decoded>> {
+        let longest = beginnings.iter().map(|beginning| beginning.prompt.len()).max().unwrap_or(0);
+        let fits = self.graphs.prompts.iter().find(|(rows, _)| *rows >= longest);
+        let &(_, graph) =
+            fits.ok_or_else(|| Error::Input(format!("a prompt of {longest} tokens is too long for this model")))?;
+        let mut sequences = self.write(session, beginnings)?;
 
         let start = edge::Instant::now();
-        let mut first_token_ms = 0.0;
-        let mut seen = prompt.len();
+        let mut is_first = true;
         let mut ahead = self.submit(session, graph, 1, watch).await?;
         loop {
             watch.cancel.check()?;
@@ -87,33 +120,58 @@ impl DecodeLoop {
                 true => Some(self.submit(session, self.graphs.step, n_steps, watch).await?),
                 false => None,
             };
-            let (tokens, state) = read(ahead.wait().await?)?;
-            let end = (state.position as usize + 1).min(tokens.len());
-            if first_token_ms == 0.0 {
-                first_token_ms = edge::ms_since(start);
-            } else {
-                // The wait for the batch before is the time that this one had for itself, give or take.
+            let bytes = ahead.wait().await?;
+            for (idx, sequence) in sequences.iter_mut().enumerate() {
+                sequence.read(&bytes, idx, self.graphs.n_seqs)?;
+                if is_first {
+                    sequence.first_token_ms = edge::ms_since(start);
+                }
+                if !sequence.fresh.is_empty() {
+                    on_tokens(idx, &sequence.fresh);
+                }
+            }
+            if !is_first {
+                // The wait for the submit before is the time that this one had for itself, give or take.
                 self.step_ms = Some(edge::ms_since(submitted) / f64::from(n_steps));
             }
-            let fresh: Vec<u32> = tokens[seen..end].iter().copied().filter(|&t| t != begin.eot).collect();
-            seen = end;
-            if !fresh.is_empty() {
-                on_tokens(&fresh);
-            }
-            if state.finished != 0 {
+            is_first = false;
+            if sequences.iter().all(|sequence| sequence.state.finished != 0) {
                 if let Some(next) = next {
                     next.wait().await?;
                 }
-                let chosen = &tokens[prompt.len()..end];
-                let has_end = chosen.contains(&begin.eot);
-                let tokens = chosen.iter().copied().filter(|&t| t != begin.eot).collect();
-                return Ok(Decoded { tokens, has_end, state, first_token_ms });
+                return Ok(sequences.into_iter().map(Sequence::into_decoded).collect());
             }
             ahead = match next {
                 Some(next) => next,
                 None => self.submit(session, self.graphs.step, n_steps, watch).await?,
             };
         }
+    }
+
+    /// Writes prompts and states; sequences that there are none for are finished from the start.
+    fn write(&self, session: &mut Session, beginnings: &[Beginning<'_>]) -> Result<Vec<Sequence>> {
+        let n_seqs = self.graphs.n_seqs;
+        if beginnings.len() > n_seqs {
+            let n = beginnings.len();
+            return Err(Error::Internal(format!("{n} sequences at once, where graphs are recorded for {n_seqs}")));
+        }
+        let mut sequences = Vec::with_capacity(beginnings.len());
+        let mut states = vec![DecodeState { n_rows: 1, finished: 1, ..bytemuck::Zeroable::zeroed() }; n_seqs];
+        for (idx, &Beginning { prompt, state }) in beginnings.iter().enumerate() {
+            let n_rows = prompt.len() as u32;
+            states[idx] = DecodeState { position: 0, n_rows, sample_begin: n_rows, finished: 0, ..state };
+            session.write(self.graphs.tokens, 4 * idx * self.graphs.capacity, bytemuck::cast_slice(prompt))?;
+            sequences.push(Sequence {
+                state: states[idx],
+                tokens: Vec::new(),
+                seen: prompt.len(),
+                fresh: Vec::new(),
+                has_end: false,
+                first_token_ms: 0.0,
+            });
+        }
+        session.write(self.graphs.state, 0, bytemuck::cast_slice(&states))?;
+        Ok(sequences)
     }
 
     async fn submit(
@@ -135,13 +193,44 @@ impl DecodeLoop {
     }
 }
 
-/// Tokens and state from their bytes.
-fn read(bytes: Vec<Vec<u8>>) -> Result<(Vec<u32>, DecodeState)> {
-    let [tokens, state] = &bytes[..] else { return Err(Error::Internal("two slots were asked for".into())) };
-    let state: DecodeState = bytemuck::pod_read_unaligned(state);
-    if !state.sum_logprob.is_finite() {
-        let reason = format!("the log-probability of the tokens is {}", state.sum_logprob);
-        return Err(Error::Numerics { what: "decoder".into(), reason });
+/// A sequence while it is decoded.
+struct Sequence {
+    state: DecodeState,
+    /// Chosen so far, end of text not among them.
+    tokens: Vec<u32>,
+    /// Positions that were read.
+    seen: usize,
+    /// Tokens of the last read.
+    fresh: Vec<u32>,
+    has_end: bool,
+    first_token_ms: f64,
+}
+
+impl Sequence {
+    /// Reads on from the bytes of all sequences' tokens and states.
+    fn read(&mut self, bytes: &[Vec<u8>], idx: usize, n_seqs: usize) -> Result<()> {
+        let [tokens, states] = bytes else { return Err(Error::Internal("two slots were asked for".into())) };
+        let mine = |all: &[u8]| {
+            let size = all.len() / n_seqs;
+            idx * size..(idx + 1) * size
+        };
+        self.state = bytemuck::pod_read_unaligned(&states[mine(states)]);
+        if !self.state.sum_logprob.is_finite() {
+            let reason = format!("the log-probability of the tokens is {}", self.state.sum_logprob);
+            return Err(Error::Numerics { what: "decoder".into(), reason });
+        }
+        let tokens: Vec<u32> = bytemuck::pod_collect_to_vec(&tokens[mine(tokens)]);
+        let end = (self.state.position as usize + 1).min(tokens.len());
+        let chosen = tokens.get(self.seen..end).unwrap_or_default();
+        self.has_end |= chosen.contains(&self.state.eot);
+        self.fresh = chosen.iter().copied().filter(|&token| token != self.state.eot).collect();
+        self.tokens.extend(&self.fresh);
+        self.seen = self.seen.max(end);
+        Ok(())
     }
-    Ok((bytemuck::pod_collect_to_vec(tokens), state))
+
+    fn into_decoded(self) -> Decoded {
+        let Sequence { state, tokens, has_end, first_token_ms, .. } = self;
+        Decoded { tokens, has_end, state, first_token_ms }
+    }
 }

@@ -62,6 +62,12 @@ pub enum Error {
         /// What would make it fit.
         hint: String,
     },
+    /// Weights are to be streamed, and there is no place outside of memory where they could lie meanwhile.
+    #[error("weights cannot be streamed here, since they have to be stored outside of memory meanwhile: {reason}")]
+    NoStore {
+        /// Why not.
+        reason: String,
+    },
     /// The GPU did not answer.
     #[error("the GPU did not finish its work within {waited_s} s")]
     Stalled {
@@ -88,6 +94,12 @@ pub enum Error {
         /// Whether the reason is a full quota.
         full: bool,
     },
+
+    /// The store is full, and what was made of the files gave way to the files.
+    #[error(
+        "the browser's storage is full, so that the model's own files are kept, and converted copies of weights are not"
+    )]
+    CopyGone,
 
     // ---- the model's files
     /// A file is not what its format demands, or shorter than it says.
@@ -161,6 +173,17 @@ impl Error {
         )
     }
 
+    /// Whether memory was asked for and refused: less of it may do.
+    pub fn is_of_memory(&self) -> bool {
+        matches!(self, Error::OutOfMemory { .. } | Error::Exhausted { .. })
+    }
+
+    /// Whether the model may load on another backend where this ended its load: that backend's fault, or less room there than the
+    /// model needs.
+    pub fn may_load_elsewhere(&self) -> bool {
+        self.is_of_backend() || matches!(self, Error::Budget { .. } | Error::NoStore { .. })
+    }
+
     /// What the page shows: the kind, the sentence, and what to do next.
     pub fn to_failure(&self) -> Failure {
         let (kind, hint) = match self {
@@ -178,12 +201,17 @@ impl Error {
                 FailureKind::DeviceLost,
                 "Load the model again; your recording and text are kept. If it happens again, choose the WASM backend in the settings.",
             ),
-            Error::OutOfMemory { .. } | Error::Exhausted { .. } => {
-                (FailureKind::OutOfMemory, "Close other tabs, choose a smaller model, or f16 precision.")
-            }
+            Error::OutOfMemory { .. } | Error::Exhausted { .. } => (
+                FailureKind::OutOfMemory,
+                "Close other tabs, or choose a smaller model, a smaller precision or a higher memory level.",
+            ),
             Error::Budget { .. } => {
                 (FailureKind::OutOfMemory, "Raise the memory budget, choose a smaller precision, or a smaller model.")
             }
+            Error::NoStore { .. } => (
+                FailureKind::Storage,
+                "Allow this page to store data, free some disk space, or choose a lower memory level or a smaller model.",
+            ),
             Error::Fetch { .. } => (
                 FailureKind::Network,
                 "Check the connection and the model source in the settings, then load again: what was received is kept.",
@@ -193,6 +221,10 @@ impl Error {
                 "The model runs but cannot be kept for the next visit. Free some disk space or remove cached models.",
             ),
             Error::Storage { .. } => (FailureKind::Storage, "The model runs but is not kept for the next visit."),
+            Error::CopyGone => (
+                FailureKind::Storage,
+                "The model runs, and its weights are converted again with each load. Free some disk space or remove cached models to have it load faster.",
+            ),
             Error::Corrupt { .. } => (
                 FailureKind::Model,
                 "Load it again: no damaged copy was kept. If it happens again, choose another source.",

@@ -14,6 +14,21 @@ const READ_BACK_BYTES: u64 = 1 << 20;
 pub const LEVELS: [MemoryLevel; 4] =
     [MemoryLevel::KeepAll, MemoryLevel::Share, MemoryLevel::Quantize, MemoryLevel::Stream];
 
+/// The levels to try one after the other, from the one that was asked for on. Where weights cannot be narrowed,
+/// [`MemoryLevel::Quantize`] is no other than the one before it.
+pub fn levels(asked: MemoryLevel, narrows: bool) -> Vec<MemoryLevel> {
+    let first = if asked == MemoryLevel::Quantize && !narrows { MemoryLevel::Share } else { asked };
+    LEVELS.into_iter().filter(|&level| level >= first && (narrows || level != MemoryLevel::Quantize)).collect()
+}
+
+/// The level that takes less where memory ran out at `failed`; `None` where there is none on this device.
+pub fn less_than(failed: MemoryLevel, device: &Device, narrows: bool) -> Option<MemoryLevel> {
+    if !device.streams() {
+        return None;
+    }
+    levels(failed, narrows).into_iter().find(|&level| level > failed)
+}
+
 /// The precision of weights that a level gives: int8 from [`MemoryLevel::Quantize`] on unless something smaller was asked for; streamed
 /// weights stay as they were asked for, since what is not there takes no room.
 pub fn precision_at(level: MemoryLevel, asked: Precision) -> Precision {
@@ -94,6 +109,30 @@ pub fn note(
     words.iter().map(|words: &String| format!("; {words}")).collect()
 }
 
+/// What else is to be known of a device that was asked for this, in a sentence that follows another: what it cannot give, and what of
+/// the budget it does not count.
+pub fn note_of_device(device: &Device, asked: &MemoryOptions) -> String {
+    let mut words = String::new();
+    if asked.level == MemoryLevel::Quantize && !device.quantizes() {
+        words += "; at memory level 1, since this backend takes no weights in int8";
+    }
+    if let (Some(budget), Some(most)) = (asked.budget_bytes, device.most_bytes())
+        && budget > most
+    {
+        let (budget, most) = (megabytes(budget), megabytes(most));
+        words += &format!("; within {most}, since the backend cannot address the {budget} of the budget");
+    }
+    if let (Some(_), Device::WebNn(_)) = (asked.budget_bytes, device) {
+        words += "; intermediate tensors inside WebNN's graphs are not counted, since the browser does not tell them";
+    }
+    words
+}
+
+/// The budget, as far as the device can use it.
+pub fn usable_budget(device: &Device, budget_bytes: Option<u64>) -> Option<u64> {
+    budget_bytes.map(|budget| budget.min(device.most_bytes().unwrap_or(u64::MAX)))
+}
+
 /// What to say of a model that fits at none of the levels that were tried.
 pub fn refusal(tried: &[Tried], budget_bytes: Option<u64>, smaller: Option<(Precision, u64)>) -> Error {
     // Where the device itself refused every level, its words are the answer.
@@ -124,4 +163,35 @@ pub fn refusal(tried: &[Tried], budget_bytes: Option<u64>, smaller: Option<(Prec
 /// Bytes for people.
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn less_memory_is_tried_level_by_level_and_where_weights_stay_as_they_are_without_int8() {
+        use MemoryLevel::{KeepAll, Quantize, Share, Stream};
+        assert_eq!(levels(KeepAll, true), LEVELS);
+        assert_eq!(levels(Share, false), [Share, Stream]);
+        assert_eq!(levels(Quantize, false), [Share, Stream], "there is no level 2, so that nothing is skipped");
+        let device = Device::Cpu(pollster::block_on(crate::engine::cpu::Cpu::open("")).unwrap());
+        let next = |failed, narrows| less_than(failed, &device, narrows);
+        assert_eq!(
+            [KeepAll, Share, Quantize, Stream].map(|level| next(level, true)),
+            [Some(Share), Some(Quantize), Some(Stream), None]
+        );
+        assert_eq!(next(Share, false), Some(Stream));
+        assert_eq!(less_than(Share, &Device::Plain, true), None, "it has no levels");
+    }
+
+    #[test]
+    fn a_budget_beyond_what_the_device_can_address_is_cut_and_said_to_be() {
+        let device = Device::Cpu(pollster::block_on(crate::engine::cpu::Cpu::open("")).unwrap());
+        let asked = |budget| MemoryOptions { level: MemoryLevel::Share, budget_bytes: Some(budget) };
+        assert_eq!(usable_budget(&device, Some(8_000_000_000)), Some((1 << 32) - (1 << 16)));
+        let note = note_of_device(&device, &asked(8_000_000_000));
+        assert!(note.contains("within 4294.9 MB") && note.contains("8000.0 MB"), "{note}");
+        assert_eq!((usable_budget(&device, Some(5)), note_of_device(&device, &asked(5))), (Some(5), String::new()));
+    }
 }

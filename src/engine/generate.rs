@@ -1,13 +1,14 @@
-//! Texts to texts: tokens, the encoder once, then a token at a time, greedily, drawn, or by beams.
+//! Texts to texts: tokens, the encoder once, then a token at a time, greedily, drawn, or by beams. A model that was loaded for several texts
+//! at once takes their steps together, each text with a state of its own, so that it comes out as it does alone; beams are followed text by text.
 //!
 //! What a T5 computes is the business of `models::t5`, how tokens follow each other that of `decode` and `beam`.
 
 use super::beam::{self, Limits, MOST_BEAMS};
-use super::decode::{DecodeLoop, DecoderGraphs};
+use super::decode::{Beginning, DecodeLoop, Decoded, DecoderGraphs};
 use super::error::which;
 use super::graph::Recorder;
 use super::model::{Component, parse};
-use super::models::t5::{CAPACITY, Config, T5};
+use super::models::t5::{CAPACITY, Config, T5, TextBatch};
 use super::ops::decode_state::DecodeState;
 use super::session::{Session, Watch};
 use super::speech::check_logits;
@@ -52,10 +53,10 @@ impl Files {
         Ok(Self { config: Config::from_json(config)?, tokenizer, max_tokens })
     }
 
-    /// Records its graphs.
-    pub fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+    /// Records its graphs, for `batch_size` texts at once.
+    pub fn record(self, recorder: &Recorder, batch_size: usize) -> Result<(Recorded, Vec<Component>)> {
         let Files { config, tokenizer, max_tokens } = self;
-        let t5 = T5::record(recorder, config)?;
+        let t5 = T5::record(recorder, config, batch_size)?;
         Ok((Recorded { t5, tokenizer, max_tokens }, Component::whole(recorder)))
     }
 }
@@ -64,8 +65,16 @@ impl Recorded {
     /// The model on a device.
     pub fn on(self, session: Session) -> TextModel {
         let Recorded { t5, tokenizer, max_tokens } = self;
-        let graphs = DecoderGraphs { prompts: vec![(1, t5.step)], step: t5.step, tokens: t5.tokens, state: t5.state };
-        TextModel { session, decode: DecodeLoop::new(graphs), t5, tokenizer, max_tokens }
+        let graphs = DecoderGraphs {
+            prompts: vec![(1, t5.step)],
+            step: t5.step,
+            n_seqs: 1,
+            capacity: CAPACITY,
+            tokens: t5.tokens,
+            state: t5.state,
+        };
+        let together = t5.batch.as_ref().map(|batch| DecodeLoop::new(batch.graphs.clone()));
+        TextModel { session, decode: DecodeLoop::new(graphs), together, t5, tokenizer, max_tokens }
     }
 }
 
@@ -78,6 +87,8 @@ pub struct TextModel {
     tokenizer: Tokenizer,
     max_tokens: usize,
     decode: DecodeLoop,
+    /// Decodes several texts at once.
+    together: Option<DecodeLoop>,
 }
 
 /// A text grew.
@@ -92,7 +103,12 @@ pub struct TextEvent {
 }
 
 impl TextModel {
-    /// Answers each text in turn. `on_text` hears a text grow, `stream_buffer_size` tokens at a time, and the whole of it at its end;
+    /// How many texts it answers at once.
+    pub fn batch_size(&self) -> usize {
+        self.together.as_ref().map_or(1, DecodeLoop::n_seqs)
+    }
+
+    /// Answers texts, as many at once as the model was loaded for. `on_text` hears a text grow, `stream_buffer_size` tokens at a time, and the whole of it at its end;
     /// with beams only that, for until then any of them may be the one. The share of the texts that are done is told by `watch`.
     ///
     /// # Errors
@@ -110,27 +126,30 @@ impl TextModel {
         let inputs = texts.iter().enumerate().map(|(idx, text)| self.encode_text(&which(idx), text));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         let (mut generations, mut timings) = (Vec::with_capacity(texts.len()), GenerateTimings::default());
-        let mut n_tokens = 0;
-        for (index, ids) in inputs.iter().enumerate() {
-            watch.progress(index as f32 / inputs.len() as f32)?;
+        let n_at_once = if options.num_beams > 1 { 1 } else { self.batch_size() };
+        for inputs_at_once in inputs.chunks(n_at_once) {
+            let first = generations.len();
+            watch.progress(first as f32 / inputs.len() as f32)?;
             // How far a graph is says nothing of how many texts are done.
             let watch = &mut Watch { cancel: watch.cancel, on_progress: &mut |_| () };
             let encode_start = edge::Instant::now();
-            self.run_encoder(ids, watch).await?;
+            for (region, ids) in inputs_at_once.iter().enumerate() {
+                self.run_encoder(region, ids, watch).await?;
+            }
             timings.encode_ms += edge::ms_since(encode_start);
             let decode_start = edge::Instant::now();
             let before_ms = edge::ms_since(start);
-            let (generation, first_token_ms) = match options.num_beams {
-                0 | 1 => self.follow_one(index, options, watch, on_text).await?,
-                _ => self.follow_beams(index, options, watch, on_text).await?,
+            let (answers, first_token_ms) = match options.num_beams {
+                0 | 1 => self.follow(first, inputs_at_once.len(), options, watch, on_text).await?,
+                _ => self.follow_beams(first, options, watch, on_text).await?,
             };
             timings.decode_ms += edge::ms_since(decode_start);
-            if index == 0 {
+            if first == 0 {
                 timings.first_token_ms = before_ms + first_token_ms;
             }
-            n_tokens += generation.tokens.len();
-            generations.push(generation);
+            generations.extend(answers);
         }
+        let n_tokens: usize = generations.iter().map(|generation| generation.tokens.len()).sum();
         watch.progress(1.0)?;
         timings.total_ms = edge::ms_since(start);
         timings.tokens_per_s = n_tokens as f64 / (timings.decode_ms / 1000.0).max(1e-9);
@@ -139,7 +158,7 @@ impl TextModel {
 
     /// The first run: drivers finish pipelines only when they are used. What comes out must be numbers.
     pub(super) async fn warm_up(&mut self, watch: &mut Watch<'_>) -> Result<()> {
-        self.run_encoder(&[self.t5.config.eos_token_id], watch).await?;
+        self.run_encoder(0, &[self.t5.config.eos_token_id], watch).await?;
         let begin = DecodeState { limit: 3, ..self.begin(&GenerateOptions::default()) };
         self.session.write(self.t5.state, 0, bytemuck::bytes_of(&begin))?;
         let runs = [(self.t5.step, 1)];
@@ -159,13 +178,19 @@ impl TextModel {
         Ok(ids)
     }
 
-    async fn run_encoder(&mut self, ids: &[u32], watch: &mut Watch<'_>) -> Result<()> {
+    /// Encodes a text, the one of number `region` among those at once.
+    async fn run_encoder(&mut self, region: usize, ids: &[u32], watch: &mut Watch<'_>) -> Result<()> {
         let fits = self.t5.encoders.iter().find(|encoder| encoder.seq_len >= ids.len());
         let encoder = fits.cloned().ok_or_else(|| Error::Internal("a text is longer than every encoder".into()))?;
         let mut padded = vec![self.t5.config.pad_token_id; encoder.seq_len];
         padded[..ids.len()].copy_from_slice(ids);
         self.session.write(encoder.ids, 0, bytemuck::cast_slice(&padded))?;
-        self.session.write(self.t5.length, 0, &(ids.len() as u32).to_le_bytes())?;
+        let length = (ids.len() as u32).to_le_bytes();
+        self.session.write(self.t5.length, 0, &length)?;
+        if let Some(TextBatch { lengths, region: in_hand, .. }) = self.t5.batch {
+            self.session.write(in_hand, 0, &(region as u32).to_le_bytes())?;
+            self.session.write(lengths, 4 * region, &length)?;
+        }
         self.session.run_watched(encoder.graph, watch).await
     }
 
@@ -191,39 +216,28 @@ impl TextModel {
         options.max_tokens.map_or(self.max_tokens, |n| n as usize)
     }
 
-    /// Greedily or drawn.
-    async fn follow_one(
+    /// The next `n` texts, the first of them of number `first`, greedily or drawn.
+    async fn follow(
         &mut self,
-        index: usize,
+        first: usize,
+        n: usize,
         options: &GenerateOptions,
         watch: &mut Watch<'_>,
         on_text: &mut dyn FnMut(TextEvent),
-    ) -> Result<(Generation, f64)> {
-        let (prompt, begin) = ([self.t5.config.start_token()], self.begin(options));
-        let mut stream = TextStream::new(&self.tokenizer, None);
-        let (mut fresh, mut failed) = (Vec::new(), None);
-        let mut on_tokens = |tokens: &[u32]| {
-            for &token in tokens {
-                if let Err(error) = stream.push(token) {
-                    failed = Some(error);
-                }
-                fresh.push(token);
-                if fresh.len() >= options.stream_buffer_size.max(1) as usize {
-                    let new_tokens = std::mem::take(&mut fresh);
-                    on_text(TextEvent { index, text: stream.text().to_string(), new_tokens });
-                }
-            }
+    ) -> Result<(Vec<Generation>, f64)> {
+        let prompt = [self.t5.config.start_token()];
+        let beginnings = vec![Beginning { prompt: &prompt, state: self.begin(options) }; n];
+        let mut growing: Vec<Growing> =
+            (first..first + n).map(|index| Growing::new(index, &self.tokenizer, options)).collect();
+        let mut on_tokens = |idx: usize, tokens: &[u32]| growing[idx].push(tokens, on_text);
+        let decode = match &mut self.together {
+            Some(together) if n > 1 => together,
+            _ => &mut self.decode,
         };
-        let decoded = self.decode.run(&mut self.session, &prompt, begin, watch, &mut on_tokens).await?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let text = self.tokenizer.decode(&decoded.tokens, true)?;
-        if !fresh.is_empty() || stream.text() != text {
-            on_text(TextEvent { index, text: text.clone(), new_tokens: fresh });
-        }
-        let finish = if decoded.has_end { FinishReason::EndOfText } else { FinishReason::MaxTokens };
-        Ok((Generation { text, tokens: decoded.tokens, finish }, decoded.first_token_ms))
+        let decoded = decode.run_all(&mut self.session, &beginnings, watch, &mut on_tokens).await?;
+        let first_token_ms = decoded.first().map_or(0.0, |decoded| decoded.first_token_ms);
+        let texts = growing.into_iter().zip(decoded).map(|(text, decoded)| text.finish(decoded, on_text));
+        Ok((texts.collect::<Result<_>>()?, first_token_ms))
     }
 
     async fn follow_beams(
@@ -232,7 +246,7 @@ impl TextModel {
         options: &GenerateOptions,
         watch: &mut Watch<'_>,
         on_text: &mut dyn FnMut(TextEvent),
-    ) -> Result<(Generation, f64)> {
+    ) -> Result<(Vec<Generation>, f64)> {
         let (n_beams, eos) = (options.num_beams as usize, self.t5.config.eos_token_id);
         let fits = self.t5.beams.iter().find(|graph| graph.n_beams >= n_beams);
         let graph = fits.cloned().ok_or_else(|| Error::Internal(format!("no graph has {n_beams} beams")))?;
@@ -246,7 +260,51 @@ impl TextModel {
         };
         let text = self.tokenizer.decode(&tokens, true)?;
         on_text(TextEvent { index, text: text.clone(), new_tokens: tokens.clone() });
-        Ok((Generation { text, tokens, finish }, first_token_ms))
+        Ok((vec![Generation { text, tokens, finish }], first_token_ms))
+    }
+}
+
+/// A text that is told while it grows.
+struct Growing<'a> {
+    index: usize,
+    tokenizer: &'a Tokenizer,
+    stream: TextStream,
+    /// Tokens that are told together.
+    at_once: usize,
+    /// Tokens that were not told yet.
+    fresh: Vec<u32>,
+    failed: Option<Error>,
+}
+
+impl<'a> Growing<'a> {
+    fn new(index: usize, tokenizer: &'a Tokenizer, options: &GenerateOptions) -> Self {
+        let at_once = options.stream_buffer_size.max(1) as usize;
+        Self { index, tokenizer, stream: TextStream::new(tokenizer, None), at_once, fresh: Vec::new(), failed: None }
+    }
+
+    fn push(&mut self, tokens: &[u32], on_text: &mut dyn FnMut(TextEvent)) {
+        for &token in tokens {
+            if let Err(error) = self.stream.push(token) {
+                self.failed = Some(error);
+            }
+            self.fresh.push(token);
+            if self.fresh.len() >= self.at_once {
+                let new_tokens = std::mem::take(&mut self.fresh);
+                on_text(TextEvent { index: self.index, text: self.stream.text().to_string(), new_tokens });
+            }
+        }
+    }
+
+    fn finish(self, decoded: Decoded, on_text: &mut dyn FnMut(TextEvent)) -> Result<Generation> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let text = self.tokenizer.decode(&decoded.tokens, true)?;
+        if !self.fresh.is_empty() || self.stream.text() != text {
+            on_text(TextEvent { index: self.index, text: text.clone(), new_tokens: self.fresh });
+        }
+        let finish = if decoded.has_end { FinishReason::EndOfText } else { FinishReason::MaxTokens };
+        Ok(Generation { text, tokens: decoded.tokens, finish })
     }
 }
 

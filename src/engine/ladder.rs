@@ -170,8 +170,8 @@ impl Ladder {
         }
     }
 
-    /// The next rung for work that `failed` could not do because of `error`: 16 bits where memory ran out, 32 where 16 came
-    /// out wrong, then another backend. `tried` are the rungs that failed before, this one among them.
+    /// The next rung for work that `failed` could not do because of `error`: 16 bits where memory for 32 ran out, 32 where 16 came
+    /// out wrong, then another backend. That the same rung may do with less memory is the business of the load. `tried` are the rungs that failed before, this one among them.
     pub async fn next(
         &self,
         failed: &Choice,
@@ -180,7 +180,8 @@ impl Ladder {
         wish: &Wish<'_>,
     ) -> Option<Choice> {
         let other = match error {
-            Error::OutOfMemory { .. } | Error::Exhausted { .. } => Some(Precision::F16),
+            // From 8 bits or 4 it would be a step up.
+            error if error.is_of_memory() && failed.precision == Precision::F32 => Some(Precision::F16),
             Error::Numerics { .. } => Some(Precision::F32),
             _ => None,
         };
@@ -202,6 +203,15 @@ impl Ladder {
             return Some(choice);
         }
         last_resort
+    }
+
+    /// The same rung once more, on a device that is of use: a GPU that has failed is opened anew.
+    pub async fn again(&self, failed: &Choice) -> Result<Choice> {
+        let device = match &failed.device {
+            Device::Gpu(_) => Device::Gpu(self.gpu().await?),
+            other => other.clone(),
+        };
+        Ok(Choice { device, ..failed.clone() })
     }
 
     /// Forgets what was measured.
@@ -229,7 +239,7 @@ impl Ladder {
             BackendChoice::WebNn => {
                 let context = self.nn().await?;
                 let (adapter, software) = (context.name(), context.device_type == DeviceType::Cpu);
-                let (precision, reason) = (Precision::F32, String::new());
+                let (precision, reason) = (Precision::F32, in_f32(wish.precision, "WebNN"));
                 Ok(Choice {
                     device: Device::WebNn(context),
                     backend,
@@ -243,13 +253,17 @@ impl Ladder {
             BackendChoice::Wasm | BackendChoice::Auto => {
                 let cpu = self.cpu().await?;
                 let cpu = wish.threads.map_or(cpu.clone(), |n| cpu.with_threads(n));
+                let (precision, reason) = match wish.precision {
+                    Precision::F16 => (Precision::F32, in_f32(Precision::F16, "the processor")),
+                    other => (other, String::new()),
+                };
                 Ok(Choice {
                     adapter: cpu.name(),
                     device: Device::Cpu(cpu),
                     backend: BackendChoice::Wasm,
                     software: true,
-                    precision: if wish.precision == Precision::F16 { Precision::F32 } else { wish.precision },
-                    reason: String::new(),
+                    precision,
+                    reason,
                     measured: None,
                 })
             }
@@ -335,6 +349,14 @@ pub fn name_of(backend: BackendChoice) -> &'static str {
         BackendChoice::WebGpu => "WebGPU",
         BackendChoice::WebNn => "WebNN",
         BackendChoice::Wasm => "WASM",
+    }
+}
+
+/// That a backend computes in f32 whatever was asked for; nothing where that was asked for.
+fn in_f32(asked: Precision, backend: &str) -> String {
+    match asked {
+        Precision::F32 => String::new(),
+        _ => format!("; in 32 bits, since {backend} has no {} bits", bits(asked)),
     }
 }
 

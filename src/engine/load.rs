@@ -1,7 +1,7 @@
 //! From a model's files to a model that runs: header, graphs, a memory level that fits, pipelines, then the weights as they arrive
 //! ([`super::arrive`]).
 
-use super::arrive::{self, Arrival, Arrivals};
+use super::arrive::{self, Arrival, Arrivals, Standing};
 use super::fit::{self, Tried};
 use super::graph::{Program, Recorder};
 use super::ladder::Choice;
@@ -18,6 +18,8 @@ use async_lock::MutexGuard;
 pub enum LoadStep {
     /// A phase began.
     Phase(LoadPhase),
+    /// The memory level that fits; what may still be refused is asked for at this one.
+    Fits(MemoryLevel),
     /// Pipelines made, of how many.
     Pipelines(u32, u32),
     /// Where each part of the model stands.
@@ -33,11 +35,28 @@ pub struct LoadOptions {
     pub memory: MemoryOptions,
     /// How many chunks of files may be on their way at once.
     pub lanes: usize,
+    /// Whether it is loaded for a moment, to be compared with: then its weights are what was asked for and nothing narrower, and nothing
+    /// that was made of them is kept.
+    pub is_for_comparison: bool,
+    /// How many inputs a model that decodes takes at once.
+    pub batch_size: usize,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { memory: MemoryOptions::default(), lanes: LoadRequest::DEFAULT_PARALLEL as usize }
+        Self {
+            memory: MemoryOptions::default(),
+            lanes: LoadRequest::DEFAULT_PARALLEL as usize,
+            is_for_comparison: false,
+            batch_size: 1,
+        }
+    }
+}
+
+impl LoadOptions {
+    /// Whether its weights may become narrower than was asked for where memory is short.
+    pub fn narrows(&self, choice: &Choice) -> bool {
+        choice.device.quantizes() && !self.is_for_comparison
     }
 }
 
@@ -104,20 +123,22 @@ pub async fn load_into(
     // Names, shapes and sizes are checked now, before the weights have crossed the network.
     let fitted = fit(choice, files, options, &weights, &mut small).await?;
     let Fitted { recorded, components, layouts, level, precision, note } = fitted;
+    on_step(LoadStep::Fits(level));
     let compile_start = edge::Instant::now();
     let mut arrivals = Vec::with_capacity(components.len());
     for (Component { name, program }, memory) in components.into_iter().zip(&layouts) {
         let mut on_pipeline = |made, all| on_step(LoadStep::Pipelines(made, all));
-        let key = arrive::key(files, &weights, name, precision, &program);
-        arrivals.push(Arrival::new(&choice.device, name, program, memory, key, &mut on_pipeline).await?);
+        let key = arrive::key(files, &weights, name, precision, &program, !options.is_for_comparison);
+        let on_notice = files.hooks().on_notice.clone();
+        arrivals.push(Arrival::new(&choice.device, name, program, memory, key, on_notice, &mut on_pipeline).await?);
     }
     let timings = LoadTimings { compile_ms: edge::ms_since(compile_start), ..Default::default() };
     let mut given = Given { components: Vec::new(), timings, level, precision, note, peak_bytes: 0 };
 
     let download_start = edge::Instant::now();
-    let mut on_progress = |components: &[ComponentProgress]| {
-        on_step(LoadStep::Components(components.to_vec()));
-        on_step(LoadStep::Uploaded(components.iter().map(|component| component.received_bytes).sum()));
+    let mut on_progress = |standing: &Standing| {
+        on_step(LoadStep::Components(standing.components.clone()));
+        on_step(LoadStep::Uploaded(standing.uploaded_bytes()));
     };
     let mut arrivals = Arrivals::begin(&mut weights, arrivals, cancel, &mut on_progress).await?;
     let mut coming = Coming { place, recorded: Some(recorded), software: choice.software, cancel };
@@ -190,28 +211,31 @@ async fn fit(
     weights: &Weights,
     small: &mut Option<Files>,
 ) -> Result<Fitted> {
-    let MemoryOptions { level: asked, budget_bytes } = options.memory;
+    let device = &choice.device;
+    let budget_bytes = fit::usable_budget(device, options.memory.budget_bytes);
+    let levels = fit::levels(options.memory.level, options.narrows(choice));
     let mut tried = Vec::new();
-    for level in fit::LEVELS.into_iter().filter(|level| *level >= asked) {
-        let precision = match choice.device.quantizes() {
+    for &level in &levels {
+        let precision = match device.quantizes() {
             true => fit::precision_at(level, choice.precision),
             false => choice.precision,
         };
-        let (recorded, components) = record(choice, precision, files, weights, small).await?;
+        let (recorded, components) = record(choice, precision, options, files, weights, small).await?;
         let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
-        let laid_out = fit::lay_out(&choice.device, &programs, level, budget_bytes);
+        let laid_out = fit::lay_out(device, &programs, level, budget_bytes);
         match laid_out {
             Ok((layouts, takes)) if fit::is_within(takes.total(), budget_bytes) => {
-                let note = fit::note(asked, level, choice.precision, precision, &tried, budget_bytes);
+                let note = fit::note(levels[0], level, choice.precision, precision, &tried, budget_bytes);
+                let note = note + &fit::note_of_device(device, &options.memory);
                 return Ok(Fitted { recorded, components, layouts, level, precision, note });
             }
             laid_out => tried.push(Tried { level, takes: laid_out.map(|(_, takes)| takes.total()) }),
         }
     }
     let mut smaller = None;
-    if choice.device.quantizes() && budget_bytes.is_some() {
+    if options.narrows(choice) && budget_bytes.is_some() {
         for precision in [Precision::Int8, Precision::Int4] {
-            let (_, components) = record(choice, precision, files, weights, small).await?;
+            let (_, components) = record(choice, precision, options, files, weights, small).await?;
             let programs: Vec<&Program> = components.iter().map(|component| &component.program).collect();
             let takes = fit::lay_out(&choice.device, &programs, MemoryLevel::Stream, budget_bytes);
             let fits = takes.ok().map(|(_, takes)| takes.total()).filter(|bytes| fit::is_within(*bytes, budget_bytes));
@@ -225,6 +249,7 @@ async fn fit(
 async fn record(
     choice: &Choice,
     precision: Precision,
+    options: &LoadOptions,
     files: &ModelFiles,
     weights: &Weights,
     small: &mut Option<Files>,
@@ -234,6 +259,7 @@ async fn record(
         // Recording takes them; they are read again for another try.
         None => Files::read(files).await?,
     };
+    let batch_size = if choice.device.decodes_batches() { options.batch_size.max(1) } else { 1 };
     let options = Choice { precision, ..choice.clone() }.record_options();
-    small.record(&Recorder::new(weights.checkpoint().clone(), options))
+    small.record(&Recorder::new(weights.checkpoint().clone(), options), batch_size)
 }

@@ -5,7 +5,7 @@
 //! which [`host_bytes`] tells. How much a program may take, and what gives way where that is too little, is left to
 //! [`super::fit`].
 
-use crate::protocol::MemoryLevel;
+use crate::protocol::{MemoryBytes, MemoryLevel};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -81,6 +81,13 @@ impl MemoryUse {
     }
 }
 
+impl From<MemoryUse> for MemoryBytes {
+    fn from(used: MemoryUse) -> Self {
+        let MemoryUse { weights, states, activations, plans, staging, peak } = used;
+        Self { weights, states, intermediates: activations, plans, staging, total: used.total(), peak }
+    }
+}
+
 /// The books of a session, or of the whole engine.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -119,6 +126,16 @@ impl Ledger {
             whole.add(purpose, bytes);
         }
     }
+}
+
+/// What several books say together; their peaks may have been at different times.
+pub fn sum<'a>(ledgers: impl IntoIterator<Item = &'a Rc<Ledger>>) -> MemoryUse {
+    let (mut all, mut peak) = (MemoryUse::default(), 0);
+    for now in ledgers.into_iter().map(|ledger| ledger.now()) {
+        now.by_purpose().for_each(|(purpose, bytes)| all.add(purpose, bytes));
+        peak += now.peak;
+    }
+    MemoryUse { peak, ..all }
 }
 
 /// Bytes that are in the books until it is dropped.

@@ -30,6 +30,7 @@ pub mod nn;
 pub mod op;
 pub mod ops;
 mod picture_runs;
+mod pieces;
 pub mod plain;
 pub mod probes;
 pub mod quality;

@@ -6,6 +6,7 @@ use super::generate::{self, TextModel};
 use super::graph::{Program, Recorder};
 use super::image_text::{self, ImageTextModel};
 use super::measure::Representative;
+use super::memory::Ledger;
 use super::models::{bert_config, clip, t5, vit, whisper};
 use super::session::{Session, Watch};
 use super::speech;
@@ -15,6 +16,7 @@ use super::weights::ModelFiles;
 use super::{CancelFlag, Error, Result};
 use crate::protocol::Task;
 use serde_json::Value;
+use std::rc::Rc;
 
 /// A model that is loaded and ready.
 pub enum Model {
@@ -41,6 +43,15 @@ impl Model {
             Model::Vision(model) if model.has_labels() => Task::ImageClassification,
             Model::Vision(_) => Task::ImageFeatures,
             Model::ImageText(_) => Task::ImageText,
+        }
+    }
+
+    /// How many inputs it decodes at once: windows of speech, texts that it answers. 1 for models that decode nothing.
+    pub fn batch_size(&self) -> usize {
+        match self {
+            Model::Speech(model) => model.batch_size(),
+            Model::Text(model) => model.batch_size(),
+            _ => 1,
         }
     }
 
@@ -72,6 +83,11 @@ impl Model {
     /// Bytes in its devices' memory.
     pub fn memory_bytes(&self) -> u64 {
         self.sessions().into_iter().map(Session::memory_bytes).sum()
+    }
+
+    /// The books of its sessions.
+    pub fn ledgers(&self) -> Vec<Rc<Ledger>> {
+        self.sessions().into_iter().filter_map(Session::ledger).collect()
     }
 
     /// The most that its devices' memory held.
@@ -216,10 +232,11 @@ impl Files {
         })
     }
 
-    pub(super) fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+    /// Records its graphs; models that decode take `batch_size` inputs at once, the others follow what a run asks for.
+    pub(super) fn record(self, recorder: &Recorder, batch_size: usize) -> Result<(Recorded, Vec<Component>)> {
         Ok(match self {
             Files::Speech(files) => {
-                let (recorded, components) = files.record(recorder)?;
+                let (recorded, components) = files.record(recorder, batch_size)?;
                 (Recorded::Speech(Box::new(recorded)), components)
             }
             Files::Embedding(files) => {
@@ -227,7 +244,7 @@ impl Files {
                 (Recorded::Embedding(recorded), components)
             }
             Files::Text(files) => {
-                let (recorded, components) = files.record(recorder)?;
+                let (recorded, components) = files.record(recorder, batch_size)?;
                 (Recorded::Text(Box::new(recorded)), components)
             }
             Files::Vision(files) => {

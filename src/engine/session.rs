@@ -4,7 +4,7 @@ use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession};
 use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
-use super::memory::{MemoryOptions, MemoryUse, Purpose};
+use super::memory::{Ledger, MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Error, Result};
@@ -55,6 +55,22 @@ impl Device {
     /// Whether it has kernels for quantised weights.
     pub fn quantizes(&self) -> bool {
         matches!(self, Device::Cpu(_) | Device::Gpu(_))
+    }
+
+    /// Whether weights can pass through a window of its memory.
+    pub fn streams(&self) -> bool {
+        matches!(self, Device::Cpu(_) | Device::Gpu(_))
+    }
+
+    /// Bytes that a model can have there however much memory there is, where that is known: the processor's kernels have addresses of
+    /// 32 bits. A GPU tells only how large one buffer may be, which each of a model's tensors is checked against.
+    pub fn most_bytes(&self) -> Option<u64> {
+        matches!(self, Device::Cpu(_)).then_some(super::cpu::MOST_BYTES)
+    }
+
+    /// Whether it decodes several sequences at once: as primitives of the browser's neural-network API the ops say one.
+    pub fn decodes_batches(&self) -> bool {
+        !matches!(self, Device::WebNn(_))
     }
 }
 
@@ -113,7 +129,8 @@ impl Session {
     }
 
     /// What a program will take on a device before anything is made: to the byte on a GPU and on the processor, where only what carries
-    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out.
+    /// results back comes on top; as far as it is known where the browser's neural-network API lays things out, which tells nothing of
+    /// the intermediate tensors inside its graphs.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] where the device cannot hold it however much there is, or cannot stream it within the budget.
@@ -122,7 +139,8 @@ impl Session {
             Device::Gpu(gpu) => GpuSession::footprint(gpu, program, memory),
             Device::Cpu(cpu) => CpuSession::footprint(cpu, program, memory),
             Device::WebNn(_) if memory.level == MemoryLevel::Stream => Err(not_streamed()),
-            Device::WebNn(_) | Device::Plain => {
+            Device::WebNn(context) => WebNnSession::footprint(context, program),
+            Device::Plain => {
                 let mut all = MemoryUse::default();
                 for slot in &program.slots {
                     let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
@@ -145,6 +163,16 @@ impl Session {
             Session::Cpu(session) => session.memory(),
             Session::WebNn(session) => session.memory(),
             Session::Plain(session) => session.memory(),
+        }
+    }
+
+    /// Its books; the plain definitions have none.
+    pub fn ledger(&self) -> Option<Rc<Ledger>> {
+        match self {
+            Session::Gpu(session) => Some(session.ledger()),
+            Session::Cpu(session) => Some(session.ledger()),
+            Session::WebNn(session) => Some(session.ledger()),
+            Session::Plain(_) => None,
         }
     }
 

@@ -37,10 +37,10 @@ impl Files {
         Ok(Self { config: Config::from_json(config)?, tokenizer, tokens })
     }
 
-    /// Records its graphs.
-    pub fn record(self, recorder: &Recorder) -> Result<(Recorded, Vec<Component>)> {
+    /// Records its graphs, for `batch_size` windows at once.
+    pub fn record(self, recorder: &Recorder, batch_size: usize) -> Result<(Recorded, Vec<Component>)> {
         let Files { config, tokenizer, tokens } = self;
-        let whisper = Whisper::record(recorder, config, &tokens)?;
+        let whisper = Whisper::record(recorder, config, &tokens, batch_size)?;
         Ok((Recorded { whisper, tokenizer, tokens }, Component::whole(recorder)))
     }
 }

@@ -100,6 +100,11 @@ impl TensorType {
         self.shape.last().copied().unwrap_or(1)
     }
 
+    /// How many matrices lie one behind the other: the first of three dimensions, otherwise 1.
+    pub fn n_regions(&self) -> usize {
+        if self.shape.len() == 3 { self.shape[0] } else { 1 }
+    }
+
     /// Product of all other dimensions.
     pub fn n_rows(&self) -> usize {
         self.n_elements().checked_div(self.n_cols()).unwrap_or(0)

@@ -2,9 +2,10 @@
 //!
 //! Windows of 30 s follow each other by the last timestamp that the model wrote. A window is decoded greedily, and again at
 //! higher temperatures where the text repeats itself or is improbable; windows without speech are skipped; each window is
-//! conditioned on the text before it. How a window is computed is the business of `models::whisper` and `decode`.
+//! conditioned on the text before it. How a window is computed is the business of `models::whisper` and `decode`; what a model does that was
+//! loaded for several windows at once, that of `pieces`.
 
-use super::decode::{DecodeLoop, Decoded, DecoderGraphs};
+use super::decode::{Beginning, DecodeLoop, Decoded, DecoderGraphs};
 use super::models::whisper::Whisper;
 use super::ops::decode_state::DecodeState;
 use super::ops::log_mel::{HOP, N_FFT, with_margins};
@@ -40,7 +41,9 @@ pub struct SpeechModel {
     pub tokenizer: Tokenizer,
     /// Its special tokens.
     pub tokens: WhisperTokens,
-    decode: DecodeLoop,
+    pub(super) decode: DecodeLoop,
+    /// Decodes several windows at once.
+    pub(super) together: Option<DecodeLoop>,
 }
 
 /// What happens while a recording is transcribed.
@@ -48,7 +51,7 @@ pub struct SpeechModel {
 pub enum SpeechEvent {
     /// A stage began or went on; the share of it that is done, where known.
     Stage(RunStage, Option<f32>),
-    /// The text of the window in hand so far, and the tokens that are new.
+    /// The text of the window in hand so far, or of those that are decoded together, and the tokens that are new.
     Tentative(String, Vec<u32>),
     /// Finished stretches; they replace the tentative text.
     Segments(Vec<Segment>),
@@ -72,7 +75,9 @@ pub struct SpeechTimings {
 /// A transcription in progress. It belongs to no device: what one model has begun, the same model elsewhere goes on with.
 #[derive(Debug)]
 pub struct Transcription {
-    options: TranscribeOptions,
+    pub(super) options: TranscribeOptions,
+    /// Whether several pieces may be decoded at once, where the model can; a recording that is still being made is followed window by window.
+    pub may_batch: bool,
     /// Given or detected.
     pub language: Option<String>,
     /// First sample whose text is not final.
@@ -82,12 +87,22 @@ pub struct Transcription {
     /// What it took so far.
     pub timings: SpeechTimings,
     /// Loudest moment that is known, as `max_parts` gives it.
-    loudest: f32,
+    pub(super) loudest: f32,
     /// First sample that was not listened to for it.
     listened: usize,
-    started: edge::Instant,
+    pub(super) started: edge::Instant,
+    /// Tokens of the prompt that was asked for.
+    pub(super) asked: Vec<u32>,
     /// Text tokens that later windows are conditioned on.
     context: Vec<u32>,
+}
+
+/// The tokens that a window's text follows.
+pub(super) struct Prompt {
+    pub(super) tokens: Vec<u32>,
+    /// The row of start-of-transcript.
+    sot_row: usize,
+    use_timestamps: bool,
 }
 
 /// What may be done with the text of a window.
@@ -99,11 +114,22 @@ pub enum Finality {
     Tentative,
 }
 
+/// What becomes of text behind the last pair of timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tail {
+    /// The window after begins with it: it may have been cut within a word.
+    Again,
+    /// It is a segment to the end of the window, which ends in a pause.
+    Kept,
+}
+
 /// One attempt at a window.
-struct Attempt {
-    decoded: Decoded,
+pub(super) struct Attempt {
+    pub(super) decoded: Decoded,
     temperature: f32,
     avg_logprob: f32,
+    /// Whether no other temperature need be tried.
+    pub(super) passes: bool,
 }
 
 impl SpeechModel {
@@ -112,10 +138,18 @@ impl SpeechModel {
         let graphs = DecoderGraphs {
             prompts: whisper.prompts.clone(),
             step: whisper.step,
+            n_seqs: 1,
+            capacity: whisper.config.max_target_positions,
             tokens: whisper.tokens,
             state: whisper.state,
         };
-        Self { session, whisper, tokenizer, tokens, decode: DecodeLoop::new(graphs) }
+        let together = whisper.batch.clone().map(DecodeLoop::new);
+        Self { session, whisper, tokenizer, tokens, decode: DecodeLoop::new(graphs), together }
+    }
+
+    /// How many windows it decodes at once.
+    pub fn batch_size(&self) -> usize {
+        self.together.as_ref().map_or(1, DecodeLoop::n_seqs)
     }
 
     /// Language codes that the model knows.
@@ -128,7 +162,7 @@ impl SpeechModel {
     }
 
     /// Whether a recording has more than one window.
-    fn is_long(&self, recording: &[f32], job: &Transcription) -> bool {
+    pub(super) fn is_long(&self, recording: &[f32], job: &Transcription) -> bool {
         job.seek > 0 || recording.len() > self.whisper.config.n_samples()
     }
 
@@ -164,6 +198,7 @@ impl SpeechModel {
         };
         Ok(Transcription {
             options,
+            may_batch: true,
             language,
             seek: 0,
             segments: Vec::new(),
@@ -171,6 +206,7 @@ impl SpeechModel {
             loudest: NO_LIMITS[0],
             listened: 0,
             started: edge::Instant::now(),
+            asked: context.clone(),
             context,
         })
     }
@@ -186,7 +222,10 @@ impl SpeechModel {
         check_recording(recording)?;
         self.listen(recording, job, watch, emit).await?;
         while job.seek < recording.len() {
-            self.window(recording, job, Finality::Final, watch, emit).await?;
+            match self.takes_pieces(recording, job) {
+                true => self.pieces(recording, job, watch, emit).await?,
+                false => self.window(recording, job, Finality::Final, watch, emit).await?,
+            }
         }
         Ok(())
     }
@@ -244,29 +283,38 @@ impl SpeechModel {
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<()> {
         let n_samples = (recording.len() - job.seek).min(self.whisper.config.n_samples());
-        if recording[job.seek..][..n_samples].iter().all(|sample| sample.abs() < SILENCE) {
+        if is_silence(&recording[job.seek..][..n_samples]) {
             if finality == Finality::Final {
                 job.seek += n_samples;
             }
             return Ok(());
         }
-        self.encode(recording, job, watch, emit).await?;
+        let limits = match self.is_long(recording, job) {
+            true => [job.loudest, ((recording.len() - job.seek) / HOP) as f32],
+            false => NO_LIMITS,
+        };
+        self.encode(recording, limits, job, watch, emit).await?;
         if job.language.is_none() {
             job.language = Some(self.detect_language(watch).await?);
         }
         emit(SpeechEvent::Stage(RunStage::Decode, None));
         let is_long = self.is_long(recording, job);
-        let attempt = self.attempts(job, is_long, finality, watch, emit).await?;
+        let prompt = self.prompt(job, &job.context, job.options.timestamps || is_long);
+        let temperatures = match (finality, job.options.temperatures.is_empty()) {
+            (Finality::Final, false) => job.options.temperatures.clone(),
+            _ => vec![0.0],
+        };
+        let tries: Vec<(usize, f32)> = temperatures.into_iter().enumerate().collect();
+        let attempt = self.attempts(job, &prompt, &tries, watch, emit).await?;
+        let attempt = attempt.ok_or_else(|| Error::Internal("no temperature was tried".into()))?;
         if finality == Finality::Tentative {
             return Ok(());
         }
-        let state = &attempt.decoded.state;
-        let is_silent = state.no_speech_prob > NO_SPEECH_THRESHOLD && attempt.avg_logprob <= LOGPROB_THRESHOLD;
-        if is_silent {
+        if attempt.is_silent() {
             job.seek += n_samples;
             return Ok(());
         }
-        let (segments, n_done) = self.segments(job, &attempt, n_samples)?;
+        let (segments, n_done) = self.segments(job, &attempt, n_samples, Tail::Again)?;
         job.seek += n_done;
         job.context.extend(segments.iter().flat_map(|s| s.tokens.iter().copied()));
         if !job.options.condition_on_previous_text || attempt.temperature > 0.5 {
@@ -277,20 +325,17 @@ impl SpeechModel {
         Ok(())
     }
 
-    /// Features, encoder, keys and values of the window at `job.seek`.
-    async fn encode(
+    /// Features, encoder, keys and values of the window at `job.seek`; `limits` as in `mel_scale`.
+    pub(super) async fn encode(
         &mut self,
         recording: &[f32],
+        limits: [f32; 2],
         job: &mut Transcription,
         watch: &mut Watch<'_>,
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<()> {
         emit(SpeechEvent::Stage(RunStage::Mel, None));
         let start = edge::Instant::now();
-        let limits = match self.is_long(recording, job) {
-            true => [job.loudest, ((recording.len() - job.seek) / HOP) as f32],
-            false => NO_LIMITS,
-        };
         self.features(recording, job.seek, limits, job).await?;
         job.timings.mel_ms += edge::ms_since(start);
 
@@ -304,9 +349,10 @@ impl SpeechModel {
     }
 
     /// The most probable language of the encoded window.
-    async fn detect_language(&mut self, watch: &mut Watch<'_>) -> Result<String> {
-        let begin = DecodeState { limit: 2, ..self.rules(false) };
-        let decoded = self.decode.run(&mut self.session, &[self.tokens.sot], begin, watch, &mut |_| ()).await?;
+    pub(super) async fn detect_language(&mut self, watch: &mut Watch<'_>) -> Result<String> {
+        let state = DecodeState { limit: 2, ..self.rules(false) };
+        let beginning = Beginning { prompt: &[self.tokens.sot], state };
+        let decoded = self.decode.run(&mut self.session, beginning, watch, &mut |_| ()).await?;
         let known = self.tokens.languages.iter().find(|(_, id)| *id == decoded.state.language);
         known.map(|(code, _)| code.clone()).ok_or_else(|| Error::Numerics {
             what: "language detection".into(),
@@ -314,32 +360,19 @@ impl SpeechModel {
         })
     }
 
-    /// Decodes the encoded window at rising temperatures until the text passes.
-    async fn attempts(
+    /// Decodes the encoded window at `job.seek` at one temperature after the other, each with its number, until the text passes. Gives the
+    /// last attempt, `None` without temperatures.
+    pub(super) async fn attempts(
         &mut self,
         job: &mut Transcription,
-        is_long: bool,
-        finality: Finality,
+        prompt: &Prompt,
+        tries: &[(usize, f32)],
         watch: &mut Watch<'_>,
         emit: &mut dyn FnMut(SpeechEvent),
-    ) -> Result<Attempt> {
-        let use_timestamps = job.options.timestamps || is_long;
-        let (prompt, sot_row) = self.prompt(job, use_timestamps);
-        let temperatures = match (finality, job.options.temperatures.is_empty()) {
-            (Finality::Final, false) => job.options.temperatures.clone(),
-            _ => vec![0.0],
-        };
+    ) -> Result<Option<Attempt>> {
         let mut last = None;
-        for (idx, temperature) in temperatures.into_iter().enumerate() {
-            let n_text = self.whisper.config.max_target_positions;
-            let most = job.options.max_tokens.map_or(n_text / 2, |most| (most as usize).clamp(1, n_text / 2));
-            let begin = DecodeState {
-                sot_row: sot_row as u32,
-                limit: (prompt.len() + most).min(n_text) as u32,
-                temperature,
-                seed: (job.seek as u32).wrapping_mul(31).wrapping_add(idx as u32 + 1),
-                ..self.rules(use_timestamps)
-            };
+        for &(idx, temperature) in tries {
+            let state = self.beginning(job, prompt, job.seek, (idx, temperature));
             let start = edge::Instant::now();
             let mut stream = TextStream::new(&self.tokenizer, Some(self.tokens.eot));
             let before_ms = edge::ms_since(job.started);
@@ -350,31 +383,62 @@ impl SpeechModel {
                 }
                 emit(SpeechEvent::Tentative(stream.text().to_string(), tokens.to_vec()));
             };
-            let decoded = self.decode.run(&mut self.session, &prompt, begin, watch, &mut on_tokens).await?;
+            let beginning = Beginning { prompt: &prompt.tokens, state };
+            let decoded = self.decode.run(&mut self.session, beginning, watch, &mut on_tokens).await?;
             job.timings.decode_ms += edge::ms_since(start);
-            job.timings.n_tokens += decoded.tokens.len() as u64;
-            if job.timings.first_token_ms == 0.0 {
-                job.timings.first_token_ms = before_ms + decoded.first_token_ms;
-            }
-            let avg_logprob = decoded.state.sum_logprob / (decoded.tokens.len() + 1) as f32;
-            let text = self.tokens.text(&self.tokenizer, &decoded.tokens)?;
-            let is_silent = decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && avg_logprob < LOGPROB_THRESHOLD;
-            let fails = compression_ratio(text.trim()) > COMPRESSION_RATIO_THRESHOLD || avg_logprob < LOGPROB_THRESHOLD;
-            last = Some(Attempt { decoded, temperature, avg_logprob });
-            if is_silent || !fails {
+            let attempt = self.judge(job, decoded, temperature, before_ms)?;
+            if last.insert(attempt).passes {
                 break;
             }
         }
-        last.ok_or_else(|| Error::Internal("no temperature was tried".into()))
+        Ok(last)
     }
 
-    /// The prompt of a window and the row of start-of-transcript in it.
-    fn prompt(&self, job: &Transcription, use_timestamps: bool) -> (Vec<u32>, usize) {
+    /// The state that a window begins with that starts at sample `from`; a try is a temperature and its number.
+    pub(super) fn beginning(
+        &self,
+        job: &Transcription,
+        prompt: &Prompt,
+        from: usize,
+        (idx, temperature): (usize, f32),
+    ) -> DecodeState {
+        let n_text = self.whisper.config.max_target_positions;
+        let most = job.options.max_tokens.map_or(n_text / 2, |most| (most as usize).clamp(1, n_text / 2));
+        DecodeState {
+            sot_row: prompt.sot_row as u32,
+            limit: (prompt.tokens.len() + most).min(n_text) as u32,
+            temperature,
+            seed: (from as u32).wrapping_mul(31).wrapping_add(idx as u32 + 1),
+            ..self.rules(prompt.use_timestamps)
+        }
+    }
+
+    /// What came of an attempt that began `before_ms` after the job, by the reference's thresholds.
+    pub(super) fn judge(
+        &self,
+        job: &mut Transcription,
+        decoded: Decoded,
+        temperature: f32,
+        before_ms: f64,
+    ) -> Result<Attempt> {
+        job.timings.n_tokens += decoded.tokens.len() as u64;
+        if job.timings.first_token_ms == 0.0 {
+            job.timings.first_token_ms = before_ms + decoded.first_token_ms;
+        }
+        let avg_logprob = decoded.state.sum_logprob / (decoded.tokens.len() + 1) as f32;
+        let text = self.tokens.text(&self.tokenizer, &decoded.tokens)?;
+        let is_silent = decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && avg_logprob < LOGPROB_THRESHOLD;
+        let fails = compression_ratio(text.trim()) > COMPRESSION_RATIO_THRESHOLD || avg_logprob < LOGPROB_THRESHOLD;
+        Ok(Attempt { decoded, temperature, avg_logprob, passes: is_silent || !fails })
+    }
+
+    /// The prompt of a window whose text follows `before`.
+    pub(super) fn prompt(&self, job: &Transcription, before: &[u32], use_timestamps: bool) -> Prompt {
         let mut prompt = Vec::new();
-        if !job.context.is_empty() {
+        if !before.is_empty() {
             let most = self.whisper.config.max_target_positions / 2 - 1;
             prompt.push(self.tokens.sot_prev);
-            prompt.extend(&job.context[job.context.len().saturating_sub(most)..]);
+            prompt.extend(&before[before.len().saturating_sub(most)..]);
         }
         let sot_row = prompt.len();
         prompt.push(self.tokens.sot);
@@ -388,7 +452,7 @@ impl SpeechModel {
         if !use_timestamps {
             prompt.push(self.tokens.no_timestamps);
         }
-        (prompt, sot_row)
+        Prompt { tokens: prompt, sot_row, use_timestamps }
     }
 
     /// The rules that hold in every window.
@@ -408,7 +472,13 @@ impl SpeechModel {
     }
 
     /// Cuts a window's tokens into segments, and says how many samples they settle.
-    fn segments(&self, job: &Transcription, attempt: &Attempt, n_samples: usize) -> Result<(Vec<Segment>, usize)> {
+    pub(super) fn segments(
+        &self,
+        job: &Transcription,
+        attempt: &Attempt,
+        n_samples: usize,
+        tail: Tail,
+    ) -> Result<(Vec<Segment>, usize)> {
         let tokens = &attempt.decoded.tokens;
         let offset_s = job.seek as f64 / SAMPLE_RATE_HZ as f64;
         let is_timestamp = |t: &u32| *t >= self.tokens.timestamp_begin;
@@ -456,6 +526,9 @@ impl SpeechModel {
         }
         let done = if ends_with_one {
             n_samples // Nothing is said after the last timestamp.
+        } else if tail == Tail::Kept {
+            segments.extend(segment(&tokens[from..], seconds(tokens[from]), n_samples as f64 / SAMPLE_RATE_HZ as f64)?);
+            n_samples
         } else {
             let frames = 2 * (tokens[from - 1] - self.tokens.timestamp_begin) as usize;
             // Never stand still: a window that ends where it began would be decoded for ever.
@@ -463,6 +536,18 @@ impl SpeechModel {
         };
         Ok((segments, done))
     }
+}
+
+impl Attempt {
+    /// Whether it says that nobody speaks.
+    pub(super) fn is_silent(&self) -> bool {
+        self.decoded.state.no_speech_prob > NO_SPEECH_THRESHOLD && self.avg_logprob <= LOGPROB_THRESHOLD
+    }
+}
+
+/// Whether samples are silence.
+pub(super) fn is_silence(samples: &[f32]) -> bool {
+    samples.iter().all(|sample| sample.abs() < SILENCE)
 }
 
 /// Refuses what cannot hold a word.

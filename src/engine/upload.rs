@@ -36,6 +36,8 @@ pub struct Kept<'a> {
     pub backing: Option<&'a mut Backing>,
     /// Whether it keeps all of them.
     pub keeps_all: bool,
+    /// Grows by the bytes that the session takes.
+    pub written_bytes: &'a mut u64,
 }
 
 impl SlotSink for Kept<'_> {
@@ -44,7 +46,11 @@ impl SlotSink for Kept<'_> {
         if let Some(backing) = self.backing.as_mut().filter(|_| is_streamed || self.keeps_all) {
             backing.append(slot, offset_bytes, bytes);
         }
-        if is_streamed { Ok(()) } else { self.session.write(slot, offset_bytes, bytes) }
+        if is_streamed {
+            return Ok(());
+        }
+        *self.written_bytes += bytes.len() as u64;
+        self.session.write(slot, offset_bytes, bytes)
     }
 }
 
@@ -149,11 +155,6 @@ impl Place {
         if let Some(form) = self.dtype.narrow() {
             let offset = first / (PANEL * n_cols(entry)) * form.panel_bytes(n_cols(entry));
             return to.write(self.slot, offset, &quantized(entry, bytes, form)?);
-        }
-        if let Layout::Resampled(grid) = self.layout {
-            let table: Vec<f32> = bytemuck::pod_collect_to_vec(&converted(entry, bytes, DType::F32)?);
-            let resampled = grid.resample(&table, n_cols(entry));
-            return to.write(self.slot, first * DType::F32.size(), bytemuck::cast_slice(&resampled));
         }
         let wanted = self.n_elements.saturating_sub(first) * entry.dtype.bytes();
         let bytes = reordered(entry, bytes, self.layout);

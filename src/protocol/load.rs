@@ -2,6 +2,7 @@
 
 use super::{MeasuredChoice, PipelineId};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// What kind of task a model does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +118,7 @@ pub struct LoadRequest {
     pub precision: Precision,
     /// Where from.
     pub source: Source,
-    /// Bytes fetched with one range request.
+    /// Bytes fetched with one range request, within [`LoadRequest::CHUNK_BYTES`].
     pub chunk_bytes: u32,
     /// Threads of the processor; `None` for one on each of its cores.
     pub threads: Option<u32>,
@@ -125,8 +126,12 @@ pub struct LoadRequest {
     pub memory_level: MemoryLevel,
     /// Most MB (10^6 bytes) that the model may take on its device; `None` for as much as the device gives.
     pub memory_budget_mb: Option<u32>,
-    /// How many byte ranges are received at once.
+    /// How many byte ranges are received at once: at most [`LoadRequest::MOST_PARALLEL`], and no more than
+    /// [`LoadRequest::MOST_BYTES_AT_ONCE`] together.
     pub parallel_components: u32,
+    /// How many inputs a model that decodes takes at once: windows of a long recording, texts to answer; 1 to
+    /// [`LoadRequest::MOST_BATCH`]. Each costs memory for its keys and values. On WebNN it is always 1.
+    pub batch_size: u32,
 }
 
 /// How memory is spent: the higher, the less of it is used.
@@ -162,8 +167,33 @@ impl TryFrom<u8> for MemoryLevel {
 }
 
 impl LoadRequest {
+    /// Bytes of one range request, the least and the most: smaller ones are more work for the server than for the line, larger ones only
+    /// take memory.
+    pub const CHUNK_BYTES: RangeInclusive<u32> = 64 << 10..=16 << 20;
+
+    /// Most byte ranges received at once: browsers open no more connections to a server.
+    pub const MOST_PARALLEL: u32 = 6;
+
+    /// Most bytes received at once, by all ranges together: so much of a load the engine's own heap may hold.
+    pub const MOST_BYTES_AT_ONCE: u32 = 32 << 20;
+
+    /// The same with ranges of sizes and in numbers that a load keeps to, whatever was asked for.
+    pub fn within_limits(self) -> Self {
+        let chunk_bytes = self.chunk_bytes.clamp(*Self::CHUNK_BYTES.start(), *Self::CHUNK_BYTES.end());
+        let parallel_components = Self::parallel(chunk_bytes, self.parallel_components);
+        Self { chunk_bytes, parallel_components, ..self }
+    }
+
+    /// How many of `asked` ranges of so many bytes are received at once.
+    pub fn parallel(chunk_bytes: u32, asked: u32) -> u32 {
+        asked.min(Self::MOST_PARALLEL).min(Self::MOST_BYTES_AT_ONCE / chunk_bytes.max(1)).max(1)
+    }
+
     /// Byte ranges received at once: browsers open at most six connections to a server.
     pub const DEFAULT_PARALLEL: u32 = 3;
+
+    /// Most inputs that are decoded at once.
+    pub const MOST_BATCH: u32 = 32;
 
     /// Default size of one range request: large enough for speed, small enough for smooth progress.
     pub const DEFAULT_CHUNK_BYTES: u32 = 4 << 20;
@@ -180,6 +210,7 @@ impl LoadRequest {
             memory_level: MemoryLevel::default(),
             memory_budget_mb: None,
             parallel_components: Self::DEFAULT_PARALLEL,
+            batch_size: 1,
         }
     }
 }
@@ -205,8 +236,12 @@ pub enum LoadPhase {
 pub struct FileProgress {
     /// File name.
     pub name: String,
-    /// Bytes here.
+    /// Bytes here, from wherever they came.
     pub received_bytes: u64,
+    /// Those of them that came over the network, in this load.
+    pub fetched_bytes: u64,
+    /// Bytes that are neither here nor in this browser's own store.
+    pub to_fetch_bytes: u64,
     /// Bytes in all, 0 while unknown.
     pub total_bytes: u64,
     /// Whether they came from this browser's own store.
@@ -235,13 +270,14 @@ pub struct LoadProgress {
     pub files: Vec<FileProgress>,
     /// Every part of the model, the one that is needed first in front; empty until the header is known.
     pub components: Vec<ComponentProgress>,
-    /// Bytes a second over the last seconds; 0 where nothing is being received.
+    /// Bytes a second over the network, in the last seconds; 0 where nothing is being received.
     pub bytes_per_s: f64,
-    /// Seconds until the last byte at this rate; `None` where nothing is known of it.
+    /// Seconds until the last byte that has to cross the network, at this rate; `None` where nothing is known of it.
     pub time_left_s: Option<f64>,
     /// Pipelines made and in all.
     pub pipelines: (u32, u32),
-    /// Bytes now in the backend's memory.
+    /// Bytes of weights that were written to the backend's memory so far, in the form in which it holds them; those that are streamed
+    /// are not among them.
     pub uploaded_bytes: u64,
     /// Milliseconds since the load began.
     pub elapsed_ms: f64,
@@ -270,12 +306,14 @@ pub struct PipelineInfo {
     pub languages: Vec<String>,
     /// How a gap is written in a text, where the model fills gaps.
     pub mask_token: Option<String>,
-    /// Bytes in the backend's memory.
+    /// Bytes in the backend's memory at the end of the load; [`Command::Memory`](super::Command::Memory) asks for those of now.
     pub memory_bytes: u64,
     /// Most bytes that the load held at once: the backend's memory and the engine's own.
     pub peak_bytes: u64,
     /// What was given of the memory level that was asked for.
     pub memory_level: MemoryLevel,
+    /// How many inputs are decoded at once; 1 for a model that decodes nothing.
+    pub batch_size: u32,
     /// The parts of the model that can be used by now.
     pub components: Vec<String>,
     /// Milliseconds by phase.
@@ -306,4 +344,23 @@ pub struct CachedModel {
     pub complete: bool,
     /// Bytes kept.
     pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_asks_for_more_at_once_than_a_load_may_hold() {
+        let given = |chunk_bytes, parallel_components| {
+            let asked = LoadRequest { chunk_bytes, parallel_components, ..LoadRequest::new("m") };
+            let LoadRequest { chunk_bytes, parallel_components, .. } = asked.within_limits();
+            (chunk_bytes, parallel_components)
+        };
+        assert_eq!(given(LoadRequest::DEFAULT_CHUNK_BYTES, LoadRequest::DEFAULT_PARALLEL), (4 << 20, 3));
+        assert_eq!(given(u32::MAX, u32::MAX), (16 << 20, 2));
+        assert_eq!(given(4 << 20, 100), (4 << 20, 6));
+        assert_eq!(given(0, 0), (64 << 10, 1));
+        assert_eq!(LoadRequest::parallel(64 << 20, 6), 1, "what an earlier version kept in larger pieces");
+    }
 }

@@ -6,6 +6,7 @@
 
 mod hidden;
 mod load;
+mod memory;
 mod picture;
 mod probe;
 mod quality;
@@ -15,6 +16,7 @@ mod text;
 
 pub use hidden::*;
 pub use load::*;
+pub use memory::*;
 pub use picture::*;
 pub use probe::*;
 pub use quality::*;
@@ -180,6 +182,11 @@ pub enum Command {
         job: JobId,
         /// A loaded model.
         pipeline: PipelineId,
+    },
+    /// What is in memory now; answered by [`Event::Memory`] at once, whatever else is under way.
+    Memory {
+        /// The job.
+        job: JobId,
     },
     /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
     Cancel {
@@ -370,6 +377,13 @@ pub enum Event {
         /// What it costs.
         report: QualityReport,
     },
+    /// Answer to [`Command::Memory`].
+    Memory {
+        /// The job.
+        job: JobId,
+        /// What is there.
+        report: MemoryReport,
+    },
     /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
     /// the same job came before it.
     Moved {
@@ -425,6 +439,7 @@ impl Event {
             | Event::Classified { job, .. }
             | Event::Matched { job, .. }
             | Event::Quality { job, .. }
+            | Event::Memory { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -453,6 +468,7 @@ impl Event {
                 | Event::Classified { .. }
                 | Event::Matched { .. }
                 | Event::Quality { .. }
+                | Event::Memory { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

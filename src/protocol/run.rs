@@ -14,7 +14,8 @@ pub enum SpeechTask {
     Translate,
 }
 
-/// How to transcribe.
+/// How to transcribe. By a model that was loaded for several windows at once (`LoadRequest::batch_size`) a recording over 30 s is cut at its pauses
+/// into pieces, of which so many are decoded together: the prompt is given to each, and none is conditioned on the text before it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct TranscribeOptions {
@@ -28,7 +29,7 @@ pub struct TranscribeOptions {
     pub max_tokens: Option<u32>,
     /// Text that the speech is about or follows, for spelling and style.
     pub prompt: Option<String>,
-    /// Whether a window is conditioned on the text before it, as the reference does.
+    /// Whether a window is conditioned on the text before it, as the reference does; pieces that are decoded together are not.
     pub condition_on_previous_text: bool,
     /// Sampling temperatures tried in turn until one passes the reference's thresholds.
     pub temperatures: Vec<f32>,

@@ -7,7 +7,8 @@ pub const MOST_NEW_TOKENS: u32 = 511;
 /// Most beams of a search.
 pub const MOST_BEAMS: u32 = 8;
 
-/// How to generate text.
+/// How to generate text. A model that was loaded for several inputs at once (`LoadRequest::batch_size`) answers so many texts together, each as it
+/// would alone; with beams it answers them one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct GenerateOptions {

@@ -23,7 +23,10 @@ const NOTES: [(&str, &str); 6] = [
         "Another model",
         "Any repository of Whisper, BERT, T5, ViT, DINOv2 or CLIP loads as it is: by its name on the model hub, by an address, or by dropping its files on the page.",
     ),
-    ("f16 and f32", "Numbers of 16 or 32 bits. 16 bits need half the memory; the text is almost always the same."),
+    (
+        "f16 and f32",
+        "Numbers of 16 or 32 bits. 16 bits need half the memory for what is computed; the text is almost always the same.",
+    ),
     ("For programs", "window.rill offers the same models to scripts: see rill.d.ts beside this page."),
 ];
 

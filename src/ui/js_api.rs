@@ -60,6 +60,11 @@ pub fn install(platform: Platform) {
         }
     });
     let api = platform.clone();
+    method(&rill, "memory", move |_, _| {
+        let api = api.clone();
+        async move { to_js(&api.memory().await.map_err(|failure| error(&failure))?) }
+    });
+    let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
 
@@ -98,6 +103,7 @@ const LOAD_OPTIONS: &[&str] = &[
     "memoryLevel",
     "memoryBudgetMb",
     "parallelComponents",
+    "batchSize",
     "onProgress",
     "onUsable",
     "signal",
@@ -169,6 +175,11 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
     method(&object, "run", move |input, options| run(it.clone(), input, options));
     let it = pipeline.clone();
     method(&object, "quality", move |options, _| quality(it.clone(), options));
+    let it = pipeline.clone();
+    method(&object, "memory", move |_, _| {
+        let it = it.clone();
+        async move { to_js(&it.memory().await.map_err(|failure| error(&failure))?) }
+    });
     let it = pipeline.clone();
     let report = Closure::<dyn Fn() -> JsValue>::new(move || to_js(&it.report()).unwrap_or_default());
     set(&object, "report", &report.into_js_value());

@@ -96,6 +96,12 @@ impl<'a> Given<'a> {
         if let Some(parallel) = self.whole_number("parallelComponents")? {
             request.parallel_components = parallel;
         }
+        let most = f64::from(LoadRequest::MOST_BATCH);
+        let expected = format!("a whole number from 1 to {most}");
+        if let Some(batch) = self.number("batchSize", 1.0..=most, &expected)? {
+            let whole = (batch.fract() == 0.0).then_some(batch as u32);
+            request.batch_size = whole.ok_or_else(|| self.wrong("batchSize", &expected))?;
+        }
         Ok(request)
     }
 

@@ -1,9 +1,11 @@
 //! A model on its way: honest phases, bytes by file, speed, elapsed time, cancel; then what was loaded.
 
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::capability::{backend_name, precision_name};
 use super::format;
+use super::memory_now::MemoryNow;
 use super::models::kind;
 use super::precision_cost::PrecisionCost;
 use super::session::Session;
@@ -200,7 +202,13 @@ fn file_words(file: &FileProgress) -> String {
     }
 }
 
+/// Bytes here and in all: of the model's parts, which are what is waited for, once they are known; until then of the files.
 fn totals(progress: &LoadProgress) -> (u64, u64) {
+    let parts = &progress.components;
+    if parts.iter().any(|part| part.total_bytes > 0) {
+        let received = parts.iter().map(|part| part.received_bytes).sum();
+        return (received, parts.iter().map(|part| part.total_bytes).sum());
+    }
     let received = progress.files.iter().map(|file| file.received_bytes).sum();
     (received, progress.files.iter().map(|file| file.total_bytes).sum())
 }
@@ -222,10 +230,9 @@ fn words(progress: &LoadProgress) -> String {
     match progress.phase {
         LoadPhase::Prepare => format!("Finding the files and the device · {elapsed}"),
         LoadPhase::Download if progress.bytes_per_s > 0.0 && total > received => {
-            let known = (total - received) as f64 / progress.bytes_per_s;
-            let left = format::about_s(progress.time_left_s.unwrap_or(known));
             let speed = format::bytes(progress.bytes_per_s as u64);
-            format!("{} of {} · {speed}/s · {left} left · {elapsed}", format::bytes(received), format::bytes(total))
+            let left = progress.time_left_s.map(|s| format!(" · {} left", format::about_s(s))).unwrap_or_default();
+            format!("{} of {} · {speed}/s{left} · {elapsed}", format::bytes(received), format::bytes(total))
         }
         LoadPhase::Download if total > 0 => {
             format!("{} of {} · {elapsed}", format::bytes(received), format::bytes(total))
@@ -241,10 +248,10 @@ fn words(progress: &LoadProgress) -> String {
 #[component]
 fn Ready(info: PipelineInfo) -> impl IntoView {
     let precision = precision_name(info.precision);
+    let is_open = RwSignal::new(false);
     let facts = [
         ("Backend", format!("{} · {precision}", backend_name(info.backend))),
         ("Device", info.adapter.clone()),
-        ("Memory", format::bytes(info.memory_bytes)),
         ("Most while loading", if info.peak_bytes > 0 { format::bytes(info.peak_bytes) } else { "0".into() }),
         ("Memory level", format!("{} · {}", u8::from(info.memory_level), memory_words(info.memory_level).0)),
         ("Files", format::duration_ms(info.timings.download_ms)),
@@ -263,7 +270,7 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
                 format::bytes(info.memory_bytes),
             )}
         </p>
-        <details class="loader__details">
+        <details class="loader__details" on:toggle=move |event| is_open.set(is_open_now(&event))>
             <summary>"How it runs"</summary>
             <p class="loader__reason">{info.reason.clone()}</p>
             <dl class="facts">
@@ -273,7 +280,13 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
                     .map(|(name, value)| view! { <div class="facts__fact"><dt>{name}</dt><dd>{value}</dd></div> })
                     .collect_view()}
             </dl>
+            <MemoryNow pipeline=info.id is_shown=is_open />
         </details>
         <PrecisionCost info />
     }
+}
+
+/// Whether the details that fired this event are open.
+fn is_open_now(event: &web_sys::Event) -> bool {
+    event.target().and_then(|target| target.dyn_into::<web_sys::HtmlDetailsElement>().ok()).is_some_and(|it| it.open())
 }

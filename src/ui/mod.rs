@@ -51,6 +51,8 @@ mod loader;
 #[cfg(target_arch = "wasm32")]
 mod matching;
 #[cfg(target_arch = "wasm32")]
+mod memory_now;
+#[cfg(target_arch = "wasm32")]
 mod model_picker;
 #[cfg(target_arch = "wasm32")]
 mod other_model;

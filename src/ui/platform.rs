@@ -13,8 +13,8 @@ use super::client::{Attachment, Client, Reply};
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
-    GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, ModelInfo,
-    PipelineId, PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
+    GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
+    MemoryReport, ModelInfo, PipelineId, PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -160,6 +160,14 @@ impl Platform {
     pub async fn forget_measurements(&self) -> Result<(), Failure> {
         match self.client.request(|job| Command::ForgetMeasurements { job }, Attachment::None, |_| {}).closing().await {
             Event::MeasurementsForgotten { .. } => Ok(()),
+            other => Err(failure_of(other)),
+        }
+    }
+
+    /// What the engine holds in memory now.
+    pub async fn memory(&self) -> Result<MemoryReport, Failure> {
+        match self.client.request(|job| Command::Memory { job }, Attachment::None, |_| {}).closing().await {
+            Event::Memory { report, .. } => Ok(report),
             other => Err(failure_of(other)),
         }
     }
@@ -378,6 +386,14 @@ impl Pipeline {
             history.borrow_mut().runs += 1;
             Ok(result)
         }))
+    }
+
+    /// What it holds in memory now.
+    pub async fn memory(&self) -> Result<MemoryBytes, Failure> {
+        self.usable()?;
+        let report = Platform::new(self.client.clone()).memory().await?;
+        let id = self.info.borrow().id;
+        Ok(report.pipelines.into_iter().find(|each| each.pipeline == id).map(|each| each.bytes).unwrap_or_default())
     }
 
     /// What was loaded and what it has done so far.

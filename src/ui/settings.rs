@@ -43,6 +43,8 @@ pub struct Settings {
     pub memory_level: MemoryLevel,
     /// Most MB that a model may take; `None` for as much as the device gives.
     pub memory_budget_mb: Option<u32>,
+    /// Windows of speech, or texts, that are decoded at once.
+    pub batch_size: u32,
     /// How text is generated.
     pub generate: GenerateOptions,
     /// Whether each line is a text of its own for the model that writes.
@@ -83,6 +85,7 @@ impl Default for Settings {
             parallel_components: LoadRequest::DEFAULT_PARALLEL,
             memory_level: MemoryLevel::default(),
             memory_budget_mb: None,
+            batch_size: 1,
             generate: GenerateOptions::default(),
             line_by_line: true,
             language: None,
@@ -113,8 +116,9 @@ impl Settings {
         *self = Settings { theme, models, microphone, measured, generate, line_by_line, ..Settings::default() };
     }
 
-    /// How to load `model`.
-    pub fn load_request(&self, model: &str) -> LoadRequest {
+    /// How to load `model` for a task. Models that decode nothing follow what each run asks for.
+    pub fn load_request(&self, task: Task, model: &str) -> LoadRequest {
+        let decodes = matches!(task, Task::SpeechToText | Task::TextToText);
         LoadRequest {
             backend: self.backend,
             precision: self.precision,
@@ -123,6 +127,7 @@ impl Settings {
             parallel_components: self.parallel_components,
             memory_level: self.memory_level,
             memory_budget_mb: self.memory_budget_mb,
+            batch_size: if decodes { self.batch_size.clamp(1, LoadRequest::MOST_BATCH) } else { 1 },
             ..LoadRequest::new(model)
         }
     }
@@ -149,7 +154,7 @@ pub fn memory_words(level: MemoryLevel) -> (&'static str, &'static str) {
         }
         MemoryLevel::Quantize => (
             "small weights",
-            "As before, with weights of 8 bits where nothing smaller is chosen: about a quarter of the memory.",
+            "As before, with weights of 8 bits where nothing smaller is chosen: about a quarter of what weights of 32 bits take, half of 16.",
         ),
         MemoryLevel::Stream => (
             "layer by layer",
@@ -208,6 +213,16 @@ mod tests {
         assert_eq!(settings.model(Task::TextToText).map(String::as_str), Some("c"));
         assert_eq!(settings.model(Task::ImageText).map(String::as_str), Some("b"));
         assert_eq!((settings.model(Task::FillMask), settings.precision), (None, Precision::F32));
+    }
+
+    #[test]
+    fn only_models_that_decode_are_loaded_for_several_inputs() {
+        let settings = Settings { batch_size: 4, ..Settings::default() };
+        assert_eq!(settings.load_request(Task::SpeechToText, "a").batch_size, 4);
+        assert_eq!(settings.load_request(Task::TextToText, "a").batch_size, 4);
+        assert_eq!(settings.load_request(Task::TextEmbedding, "a").batch_size, 1);
+        let kept = Settings { batch_size: 4000, ..Settings::default() };
+        assert_eq!(kept.load_request(Task::SpeechToText, "a").batch_size, LoadRequest::MOST_BATCH);
     }
 
     #[test]

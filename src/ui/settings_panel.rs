@@ -62,9 +62,9 @@ pub fn SettingsPanel(
                     label="Precision"
                     options=&[
                         ("f32", "32 bit, exact"),
-                        ("f16", "16 bit, half the memory"),
-                        ("int8", "8 bit weights, a quarter"),
-                        ("int4", "4 bit weights, an eighth"),
+                        ("f16", "16 bit, for what is computed"),
+                        ("int8", "8 bit weights, a quarter of 32"),
+                        ("int4", "4 bit weights, tables in 8"),
                     ]
                     value=|settings| precision_name(settings.precision)
                     set=|settings, value| {
@@ -97,17 +97,35 @@ pub fn SettingsPanel(
                     value=|settings| settings.memory_budget_mb.map(f64::from)
                     set=|settings, number| settings.memory_budget_mb = number.map(|number| number as u32)
                 />
+                <Show when=move || task.get() == Task::SpeechToText>
+                    <Number
+                        label="Windows at once"
+                        hint="More than 1 cuts a file longer than 30 s at its pauses and decodes so many pieces together: faster, more memory, no piece knows the text before it."
+                        between=BATCHES
+                        value=|settings| Some(f64::from(settings.batch_size))
+                        set=|settings, number| settings.batch_size = number.map_or(1, |number| number as u32)
+                    />
+                </Show>
+                <Show when=move || task.get() == Task::TextToText>
+                    <Number
+                        label="Inputs at once"
+                        hint="So many lines are answered together, with the same words as one by one: faster, more memory."
+                        between=BATCHES
+                        value=|settings| Some(f64::from(settings.batch_size))
+                        set=|settings, number| settings.batch_size = number.map_or(1, |number| number as u32)
+                    />
+                </Show>
                 <ModelSource />
                 <Choice
                     label="Download in pieces of"
-                    options=&[("1", "1 MiB"), ("4", "4 MiB"), ("16", "16 MiB"), ("64", "64 MiB")]
+                    options=&[("1", "1 MiB"), ("4", "4 MiB"), ("16", "16 MiB")]
                     value=piece
                     set=set_piece
                 />
                 <Number
                     label="Pieces at once"
-                    hint="More hide a slow server's delay; browsers open at most six connections."
-                    between=(1.0, 6.0)
+                    hint="More hide a slow server's delay; browsers open at most six connections, and no more than 32 MiB come at once."
+                    between=(1.0, f64::from(LoadRequest::MOST_PARALLEL))
                     value=|settings| Some(f64::from(settings.parallel_components))
                     set=|settings, number| settings.parallel_components = number.map_or(LoadRequest::DEFAULT_PARALLEL, |number| number as u32)
                 />
@@ -124,6 +142,9 @@ pub fn SettingsPanel(
         </details>
     }
 }
+
+/// How many inputs a model may decode at once.
+const BATCHES: (f64, f64) = (1.0, LoadRequest::MOST_BATCH as f64);
 
 /// The memory levels as values of a choice.
 const LEVELS: [&str; 4] = ["0", "1", "2", "3"];
@@ -159,8 +180,7 @@ fn piece(settings: &Settings) -> &'static str {
     match settings.chunk_bytes >> 20 {
         0 | 1 => "1",
         2..=4 => "4",
-        5..=16 => "16",
-        _ => "64",
+        _ => "16", // What an earlier version offered beyond is taken as this.
     }
 }
 

@@ -72,6 +72,7 @@ impl Worker {
         let model = speech(self.present(job, &loaded, &mut place, cancel).await?)?;
         let window = model.whisper.config.n_samples();
         let mut run = model.begin(options)?;
+        run.may_batch = false;
         let mut recording = Vec::new();
         let mut looked_at = 0;
         let done = Cell::new(0.0);

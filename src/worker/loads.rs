@@ -1,25 +1,23 @@
 //! Loads: from a request to a pipeline, with progress by file and phase, down the ladder where a backend fails; and what this
 //! browser keeps of models.
 
+use super::attempts::Attempt;
+use super::progress::Progress;
 use super::{File, Rung, Worker};
-use crate::engine::ladder::{Choice, Wish, name_of};
+use crate::engine::ladder::{Choice, Wish};
 use crate::engine::load::{Given, LoadOptions, LoadStep, Place, load_into};
 use crate::engine::memory::MemoryOptions;
 use crate::engine::model::{Model, Outline};
 use crate::engine::models::ModelCard;
 use crate::engine::weights::{LoadHooks, ModelFiles};
-use crate::engine::{CancelFlag, Error, Result, edge};
+use crate::engine::{CancelFlag, Error, Result};
 use crate::protocol::reference::Reference;
 use crate::protocol::{
-    BackendChoice, CachedModel, Event, Failure, FailureKind, FileProgress, JobId, LoadPhase, LoadProgress, LoadRequest,
-    MemoryLevel, ModelInfo, PipelineId, PipelineInfo, Precision, Source,
+    BackendChoice, CachedModel, Event, FailureKind, JobId, LoadPhase, LoadRequest, MemoryLevel, ModelInfo, PipelineId,
+    PipelineInfo, Precision, Source,
 };
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::rc::Rc;
-
-/// The download rate is that of the last so many milliseconds.
-const RATE_SPAN_MS: f64 = 3000.0;
 
 /// On what a model is, and what was given of what was asked for.
 pub(super) struct Terms {
@@ -48,7 +46,7 @@ impl Worker {
         files: Vec<File>,
         cancel: &CancelFlag,
     ) -> Result<PipelineInfo> {
-        let asked = Asked::read(request, files)?;
+        let asked = Asked::read(request.within_limits(), files)?;
         let id = PipelineId(self.next_pipeline.get());
         self.next_pipeline.set(id.0 + 1);
         let place = Rc::new(Place::default());
@@ -62,6 +60,7 @@ impl Worker {
                     model: place.clone(),
                     choice: terms.choice.clone().into(),
                     info: info.clone().into(),
+                    ledgers: RefCell::default(),
                     tried: tried.clone().into(),
                     load: cancel.clone(),
                     outcome: OnceCell::new(),
@@ -70,6 +69,7 @@ impl Worker {
             let loaded: &Rc<super::Loaded> = registered.get_or_init(new);
             *loaded.choice.borrow_mut() = terms.choice.clone();
             *loaded.info.borrow_mut() = info.clone();
+            *loaded.ledgers.borrow_mut() = model.ledgers();
             *loaded.tried.borrow_mut() = tried.clone();
             self.models.borrow_mut().insert(id, loaded.clone());
             info
@@ -107,7 +107,7 @@ impl Worker {
         job: JobId,
         asked: &Asked,
         tried: &mut Vec<Rung>,
-        after: Option<(Choice, Error)>,
+        after: Option<(Attempt, Error)>,
         cancel: &CancelFlag,
     ) -> Result<Placed> {
         let place = Place::default();
@@ -126,7 +126,7 @@ impl Worker {
         job: JobId,
         asked: &Asked,
         tried: &mut Vec<Rung>,
-        after: Option<(Choice, Error)>,
+        after: Option<(Attempt, Error)>,
         cancel: &CancelFlag,
     ) -> Result<Terms> {
         let request = &asked.request;
@@ -153,47 +153,52 @@ impl Worker {
             threads: request.threads.map(|threads| threads as usize),
             model: None,
         };
-        let mut choice = match after {
-            Some((failed, error)) => self.ladder.next(&failed, &error, tried, &wish).await.ok_or(error)?,
+        let first = |choice| Attempt { choice, level: request.memory_level };
+        let mut attempt = match after {
+            Some((failed, error)) => match self.next_attempt(&failed, &error, tried, asked, &wish).await {
+                Some(next) => next,
+                None => return Err(error),
+            },
             None if request.backend == BackendChoice::Auto => {
                 let outline = forget_damaged(asked, Outline::read(&files).await).await?;
                 let name = format!("{} {}", asked.id, outline.fingerprint());
-                self.ladder.choose(&Wish { model: Some((&name, outline.piece())), ..wish }).await?
+                first(self.ladder.choose(&Wish { model: Some((&name, outline.piece())), ..wish }).await?)
             }
-            None => self.ladder.choose(&wish).await?,
-        };
-        let budget_bytes = request.memory_budget_mb.map(|megabytes| u64::from(megabytes) * 1_000_000);
-        let options = LoadOptions {
-            memory: MemoryOptions { level: request.memory_level, budget_bytes },
-            lanes: request.parallel_components.max(1) as usize,
+            None => first(self.ladder.choose(&wish).await?),
         };
         loop {
+            let choice = attempt.choice.clone();
             tried.push((choice.backend, choice.precision));
             cancel.check()?;
-            let mut on_step = |step| progress.step(step);
+            let options = asked.load_options(attempt.level);
+            // Until a level fits, none can be refused.
+            let fits = Cell::new(None);
+            let mut on_step = |step| match step {
+                LoadStep::Fits(level) => fits.set(Some(level)),
+                step => progress.step(step),
+            };
             let mut on_usable = |model: &Model, given| (target.on_usable)(model, Terms::of(&choice, given));
             let result = load_into(target.place, &choice, &files, &options, cancel, &mut on_step, &mut on_usable).await;
             if result.is_err() {
                 // A part of it may be there; its memory is needed where the model goes next.
                 *target.place.lock().await = None;
             }
-            match result {
+            let error = match result {
                 Ok(given) => return Ok(Terms::of(&choice, given)),
-                Err(error) if may_fall && error.is_of_backend() => {
-                    let next = self.ladder.next(&choice, &error, tried, &wish).await.ok_or(error)?;
-                    let message = format!("{} could not take the model. {}.", name_of(choice.backend), next.reason);
-                    self.say_fallback(job, message);
-                    choice = next;
-                }
-                Err(error) => return forget_damaged(asked, Err(error)).await,
-            }
+                Err(error) => error,
+            };
+            let less = match fits.get() {
+                Some(level) => self.with_less_memory(&choice, level, &error, asked).await,
+                None => None,
+            };
+            let next = match less {
+                None if may_fall => self.on_next_rung(&choice, &error, tried, asked, &wish).await,
+                less => less,
+            };
+            let Some(next) = next else { return forget_damaged(asked, Err(error)).await };
+            self.say_next(job, &choice, &next);
+            attempt = next;
         }
-    }
-
-    /// Tells the page that a backend gave way.
-    pub(super) fn say_fallback(&self, job: JobId, message: String) {
-        let hint = "Nothing is lost. To have an error instead, switch fallbacks off in the settings.".to_string();
-        (self.emit)(Event::Notice { job, failure: Failure { kind: FailureKind::Fallback, message, hint } });
     }
 
     #[cfg(target_arch = "wasm32")]
@@ -232,19 +237,39 @@ pub(super) struct Asked {
     /// `owner/name` on the model hub, also with `@revision`; empty where it is not there.
     hub_id: String,
     card: Option<&'static ModelCard>,
+    /// What the model holds that this one is to be compared with; `None` where it is loaded for its own sake.
+    beside_bytes: Option<u64>,
 }
 
 impl Asked {
-    /// The same model in f32 on a backend, however it was asked for.
-    pub(super) fn in_f32_on(&self, backend: BackendChoice) -> Self {
-        let request = LoadRequest {
-            backend,
-            precision: Precision::F32,
-            memory_level: MemoryLevel::Share,
-            memory_budget_mb: None,
-            ..self.request.clone()
-        };
-        Self { request, ..self.clone() }
+    /// The same model in f32 on a backend, to be compared with the one that is loaded at `level` and holds `held_bytes`: within what is
+    /// left of the budget, and streamed where that one is.
+    pub(super) fn in_f32_on(&self, backend: BackendChoice, level: MemoryLevel, held_bytes: u64) -> Self {
+        let memory_level = if level == MemoryLevel::Stream { level } else { MemoryLevel::Share };
+        let request = LoadRequest { backend, precision: Precision::F32, memory_level, ..self.request.clone() };
+        Self { request, beside_bytes: Some(held_bytes), ..self.clone() }
+    }
+
+    /// The budget that was asked for, if any.
+    pub(super) fn budget_bytes(&self) -> Option<u64> {
+        self.request.memory_budget_mb.map(|megabytes| u64::from(megabytes) * 1_000_000)
+    }
+
+    /// How it is loaded at a memory level.
+    pub(super) fn load_options(&self, level: MemoryLevel) -> LoadOptions {
+        let held = self.beside_bytes.unwrap_or(0);
+        let budget_bytes = self.budget_bytes().map(|budget| budget.saturating_sub(held));
+        LoadOptions {
+            memory: MemoryOptions { level, budget_bytes },
+            lanes: self.request.parallel_components as usize,
+            is_for_comparison: self.beside_bytes.is_some(),
+            batch_size: self.request.batch_size.clamp(1, LoadRequest::MOST_BATCH) as usize,
+        }
+    }
+
+    /// The memory level that was asked for.
+    pub(super) fn level(&self) -> MemoryLevel {
+        self.request.memory_level
     }
 
     fn read(request: LoadRequest, files: Vec<File>) -> Result<Self> {
@@ -257,7 +282,7 @@ impl Asked {
                 Reference::Address(address) => (address, String::new()),
             },
         };
-        Ok(Self { request, files, id, hub_id, card })
+        Ok(Self { request, files, id, hub_id, card, beside_bytes: None })
     }
 
     /// What the page shows of it.
@@ -310,6 +335,7 @@ pub(super) fn describe(id: PipelineId, asked: &Asked, model: &Model, terms: &Ter
         memory_bytes: model.memory_bytes(),
         peak_bytes: given.peak_bytes,
         memory_level: given.level,
+        batch_size: model.batch_size() as u32,
         components: given.components.iter().map(|name| name.to_string()).collect(),
         timings: given.timings,
         dispatches_per_token: match model {
@@ -336,6 +362,7 @@ pub(super) async fn cached(remove: Option<&str>) -> Result<Vec<CachedModel>> {
     if let Some(model) = remove {
         cache.remove(model).await?;
     }
+    crate::engine::backing::remove_what_was_left_behind(&cache).await?;
     cache.list().await
 }
 
@@ -343,87 +370,4 @@ pub(super) async fn cached(remove: Option<&str>) -> Result<Vec<CachedModel>> {
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) async fn cached(_remove: Option<&str>) -> Result<Vec<CachedModel>> {
     Ok(Vec::new())
-}
-
-/// Puts the news of a load together and sends them whole.
-struct Progress {
-    job: JobId,
-    emit: super::Emit,
-    start: edge::Instant,
-    now: RefCell<LoadProgress>,
-    /// When how many bytes from the network were here.
-    received: RefCell<VecDeque<(f64, u64)>>,
-    sent_ms: Cell<f64>,
-}
-
-impl Progress {
-    fn new(job: JobId, emit: super::Emit) -> Self {
-        let now = LoadProgress {
-            phase: LoadPhase::Prepare,
-            files: Vec::new(),
-            components: Vec::new(),
-            bytes_per_s: 0.0,
-            time_left_s: None,
-            pipelines: (0, 0),
-            uploaded_bytes: 0,
-            elapsed_ms: 0.0,
-        };
-        Self {
-            job,
-            emit,
-            start: edge::Instant::now(),
-            now: RefCell::new(now),
-            received: RefCell::default(),
-            sent_ms: Cell::new(f64::NEG_INFINITY),
-        }
-    }
-
-    fn file(&self, file: FileProgress) {
-        let mut now = self.now.borrow_mut();
-        match now.files.iter_mut().find(|known| known.name == file.name) {
-            Some(known) => *known = file,
-            None => now.files.push(file),
-        }
-        let total: u64 = now.files.iter().filter(|file| !file.cached).map(|file| file.received_bytes).sum();
-        let at = edge::ms_since(self.start);
-        let mut received = self.received.borrow_mut();
-        received.push_back((at, total));
-        while received.front().is_some_and(|(then, _)| at - then > RATE_SPAN_MS) {
-            received.pop_front();
-        }
-        let (first_ms, first) = received.front().copied().unwrap_or((at, total));
-        now.bytes_per_s = (total - first.min(total)) as f64 * 1e3 / (at - first_ms).max(1.0);
-        drop((now, received));
-        self.send(false);
-    }
-
-    fn step(&self, step: LoadStep) {
-        let is_urgent = matches!(step, LoadStep::Phase(_));
-        let mut now = self.now.borrow_mut();
-        match step {
-            LoadStep::Phase(phase) => now.phase = phase,
-            LoadStep::Pipelines(made, all) => {
-                now.pipelines = (made, all);
-            }
-            LoadStep::Components(components) => now.components = components,
-            LoadStep::Uploaded(bytes) => now.uploaded_bytes = bytes,
-        }
-        drop(now);
-        self.send(is_urgent);
-    }
-
-    /// Sends the whole, at most twenty times a second unless it is urgent.
-    fn send(&self, urgent: bool) {
-        let at = edge::ms_since(self.start);
-        if !urgent && at - self.sent_ms.get() < 50.0 {
-            return;
-        }
-        self.sent_ms.set(at);
-        let mut now = self.now.borrow_mut();
-        now.elapsed_ms = at;
-        let to_come = |file: &FileProgress| file.total_bytes.saturating_sub(file.received_bytes);
-        let missing: u64 = now.files.iter().map(to_come).sum();
-        now.time_left_s = (now.bytes_per_s > 0.0).then(|| missing as f64 / now.bytes_per_s);
-        (self.emit)(Event::LoadProgress { job: self.job, progress: now.clone() });
-    }
 }

@@ -4,13 +4,16 @@
 //! a time, in the order of asking; loads and probes go on beside it, also the load of the same model's other parts.
 
 mod attachment;
+mod attempts;
 mod live;
 mod loads;
+mod memory;
 mod moves;
 #[cfg(target_arch = "wasm32")]
 mod own_models;
 mod parts;
 mod pictures;
+mod progress;
 mod quality;
 mod tasks;
 #[cfg(target_arch = "wasm32")]
@@ -22,6 +25,7 @@ pub use web::start;
 
 use crate::engine::ladder::{Choice, Ladder};
 use crate::engine::load::Place;
+use crate::engine::memory::Ledger;
 use crate::engine::model::Model;
 use crate::engine::models::MODELS;
 use crate::engine::probes;
@@ -61,6 +65,8 @@ struct Loaded {
     model: Rc<Place>,
     choice: RefCell<Choice>,
     info: RefCell<PipelineInfo>,
+    /// The books of its sessions.
+    ledgers: RefCell<Vec<Rc<Ledger>>>,
     /// Where it has been.
     tried: RefCell<Vec<Rung>>,
     /// Stops its load.
@@ -129,6 +135,7 @@ impl Worker {
                 let report = probes::test(&self.ladder, &name).await;
                 (job, report.map(|report| Event::Feature { job, report }))
             }
+            Command::Memory { job } => (job, Ok(Event::Memory { job, report: self.memory() })),
             Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),
             Command::RemoveCached { job, model } => {
                 (job, loads::cached(Some(&model)).await.map(|models| Event::Cached { job, models }))

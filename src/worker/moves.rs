@@ -1,6 +1,7 @@
 //! A model that goes on elsewhere: its backend failed in the middle of a job, so it is loaded on the next rung and the job goes
 //! on there. What the job has done so far stays with the job.
 
+use super::attempts::Attempt;
 use super::loads::{Placed, describe};
 use super::{Loaded, Worker};
 use crate::engine::ladder::name_of;
@@ -38,9 +39,9 @@ impl Worker {
         if !error.is_of_backend() || !self.fallbacks.get() {
             return Err(error);
         }
-        let failed = loaded.choice.borrow().clone();
+        let failed = Attempt { choice: loaded.choice.borrow().clone(), level: loaded.info.borrow().memory_level };
         let mut tried = loaded.tried.borrow().clone();
-        let reason = format!("{} failed in the middle of the work: {error}", name_of(failed.backend));
+        let reason = format!("{} failed in the middle of the work: {error}", name_of(failed.choice.backend));
         // Its memory is needed where it goes, which may be the same device.
         *place = None;
         let placed = self.place(job, &loaded.asked, &mut tried, Some((failed, error)), cancel).await?;
@@ -67,6 +68,7 @@ impl Worker {
         let info = describe(id, &loaded.asked, &placed.model, &placed.terms);
         *loaded.info.borrow_mut() = info.clone();
         *loaded.choice.borrow_mut() = placed.terms.choice;
+        *loaded.ledgers.borrow_mut() = placed.model.ledgers();
         *loaded.tried.borrow_mut() = tried;
         *place = Some(placed.model);
         (self.emit)(Event::Moved { job, pipeline: info, reason });

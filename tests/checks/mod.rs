@@ -1,11 +1,16 @@
 //! Every op against its definition: the list that the native tests and the browser tests share.
 
+mod sequences;
+
+pub use sequences::*;
+
 use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
 use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::attention::AttentionOptions;
 use rill::engine::ops::attention_cached::CachedOptions;
+use rill::engine::ops::attention_cross::CrossOptions;
 use rill::engine::ops::conv1d::Conv1dOptions;
 use rill::engine::ops::decode_state::{self, DecodeState};
 use rill::engine::ops::embed::Positions;
@@ -48,6 +53,12 @@ macro_rules! every_check {
         $test!(class_mean_leaves_the_registers_out);
         $test!(gather_copies_the_rows_that_are_named);
         $test!(sample_follows_the_timestamp_rules);
+        $test!(attention_cached_keeps_sequences_apart);
+        $test!(attention_cross_looks_at_each_ones_region);
+        $test!(rows_of_several_sequences_are_found);
+        $test!(several_sequences_choose_by_their_own_states);
+        $test!(several_sequences_have_cutoffs_of_their_own);
+        $test!(rows_that_fit_no_sequence_are_refused);
         $test!(f16_agrees_where_there_is_f16);
         $test!(a_wrong_kernel_is_noticed);
     };
@@ -318,8 +329,9 @@ pub async fn attention_cross_agrees_in_parts_and_whole(device: &Device) -> Resul
             let q = at(r, "q", [n_rows, 128], 1);
             let kv = at(r, "kv", [n_keys, 256], 2);
             let length = r.constant("length", TensorType::u32([1]), &[n_real as u32]);
-            let (length, scale) = ((n_real < n_keys).then_some(&length), (n_real < n_keys).then_some(0.7));
-            kept(q.attention_cross(&kv, length, 2, scale)?.attention_combine(2, DType::F32)?)
+            let (lengths, scale) = ((n_real < n_keys).then_some(&length), (n_real < n_keys).then_some(0.7));
+            let options = CrossOptions { scale, lengths, region: None };
+            kept(q.attention_cross(&kv, 2, options)?.attention_combine(2, DType::F32)?)
         })
         .await
         .map_err(|e| named(e, format!("attention_cross {n_rows} over {n_real} of {n_keys}")))?;
@@ -551,7 +563,7 @@ pub async fn rows_scales_and_biases_are_stored(device: &Device) -> Result<()> {
     for (n, all, c) in [(1, 1, 3), (5, 9, 70), (32, 32, 64)] {
         check(device, 1, F32, |r| {
             let state = at(r, "state", [all, c], 2);
-            at(r, "x", [n, c], 1).store_rows(&state)?;
+            at(r, "x", [n, c], 1).store_rows(&state, None)?;
             let mut states = kept(at(r, "weight", [n, c], 3).scale(0.125)?)?;
             states.push(state);
             Ok(states)
@@ -681,7 +693,7 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
     check(device, 1, F16, |r| {
         let q = floats(r, "q", DType::F16, &[2, 128], &noise(256, 1));
         let kv = floats(r, "kv", DType::F16, &[50, 256], &noise(50 * 256, 4));
-        kept(q.attention_cross(&kv, None, 2, None)?.attention_combine(2, DType::F16)?)
+        kept(q.attention_cross(&kv, 2, CrossOptions::default())?.attention_combine(2, DType::F16)?)
     })
     .await?;
     check(device, 1, F16, |r| {

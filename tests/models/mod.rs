@@ -61,6 +61,11 @@ fn load_model(device: Device, id: &str, precision: Precision) -> Model {
 
 /// A model on a device, from a folder of its own.
 pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model {
+    load_for(device, folder, precision, 1)
+}
+
+/// The same for `batch_size` inputs at once.
+pub fn load_for(device: Device, folder: PathBuf, precision: Precision, batch_size: usize) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
         adapter: "test".into(),
@@ -72,8 +77,8 @@ pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model
     };
     let name = folder.display().to_string();
     let files = ModelFiles::folder(folder, LoadHooks::default());
-    let loaded =
-        pollster::block_on(load(&choice, &files, &LoadOptions::default(), &CancelFlag::default(), &mut |_| ()));
+    let options = LoadOptions { batch_size, ..LoadOptions::default() };
+    let loaded = pollster::block_on(load(&choice, &files, &options, &CancelFlag::default(), &mut |_| ()));
     loaded.unwrap_or_else(|e| panic!("{name}: {e}")).model
 }
 

@@ -12,7 +12,7 @@ use rill_kernels::{Operand, Step};
 use std::ops::Range;
 
 /// A wasm memory has addresses of 32 bits; the last page is left out so that its size is one, too.
-const MOST_BYTES: u64 = (1 << 32) - (1 << 16);
+pub const MOST_BYTES: u64 = (1 << 32) - (1 << 16);
 
 /// A graph as steps.
 #[derive(Debug)]
@@ -104,11 +104,19 @@ impl Layout {
             plans.push(Plan { place, flops, segments });
             all_steps.push(steps);
         }
-        if end > MOST_BYTES {
-            let label = "the model on the processor".into();
-            return Err(Error::OutOfMemory { label, needed_bytes: end, limit_bytes: MOST_BYTES });
-        }
+        addressable(end)?;
         Ok(Self { slots, window, plans, steps: all_steps, end: end as usize, memory })
+    }
+}
+
+/// An error for more bytes than the kernels' memory can have.
+pub fn addressable(bytes: u64) -> Result<()> {
+    match bytes > MOST_BYTES {
+        true => {
+            let label = "the model on the processor".into();
+            Err(Error::OutOfMemory { label, needed_bytes: bytes, limit_bytes: MOST_BYTES })
+        }
+        false => Ok(()),
     }
 }
 

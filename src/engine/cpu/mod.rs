@@ -22,6 +22,8 @@ pub use web::Cpu;
 #[cfg(target_arch = "wasm32")]
 use web::Heap;
 
+pub use layout::MOST_BYTES;
+
 use super::backing::Backing;
 use super::graph::{GraphId, Program, SlotId, SlotKind};
 use super::memory::{Booking, Ledger, MemoryOptions, MemoryUse, Purpose};
@@ -102,6 +104,11 @@ impl CpuSession {
     /// Bytes of the kernels' memory: weights, states, intermediate tensors and the threads' scratch.
     pub fn memory(&self) -> MemoryUse {
         self.ledger.now()
+    }
+
+    /// The books that say so, now and later.
+    pub fn ledger(&self) -> Rc<Ledger> {
+        self.ledger.clone()
     }
 
     /// Steps of one run of a graph.
@@ -210,7 +217,10 @@ fn lay_out(cpu: &Cpu, program: &Program, memory: &MemoryOptions) -> Result<Layou
         })?,
         _ => Streaming::default(),
     };
-    with(&streaming)
+    let layout = with(&streaming)?;
+    // The threads' scratch lies behind it, in the same memory.
+    layout::addressable(with_scratch(cpu, &layout).total())?;
+    Ok(layout)
 }
 
 /// What a layout takes together with the scratch of the threads.

@@ -146,9 +146,10 @@ impl Heap {
 
     /// How large the memory for operands that end at `end` is: whole pages with every thread's scratch and stack.
     pub fn size(cpu: &Cpu, end: usize) -> u64 {
-        let scratch = end.next_multiple_of(ALIGN);
-        let n_bytes = scratch + cpu.n_threads * SCRATCH_BYTES + (cpu.n_threads - 1) * STACK_BYTES;
-        n_bytes.next_multiple_of(PAGE) as u64
+        // In 64 bits: it may be more than can be addressed, which is found out by this figure.
+        let scratch = (end as u64).next_multiple_of(ALIGN as u64);
+        let threads = cpu.n_threads * SCRATCH_BYTES + (cpu.n_threads - 1) * STACK_BYTES;
+        (scratch + threads as u64).next_multiple_of(PAGE as u64)
     }
 
     /// Overwrites part of an operand.

@@ -191,6 +191,11 @@ impl GpuSession {
         self.ledger.now()
     }
 
+    /// The books that say so, now and later.
+    pub fn ledger(&self) -> Rc<Ledger> {
+        self.ledger.clone()
+    }
+
     /// Dispatches of one run of a graph.
     pub fn n_dispatches(&self, graph: GraphId) -> u32 {
         self.plans[graph.0].dispatches.len() as u32

@@ -154,7 +154,7 @@ fn record_batch(
         x = layer(&config.layer(body, i), config, &x, &lengths, seq_len)?;
     }
     x.pool(&lengths, seq_len, plan.pooling, plan.normalize)?.store_in(&embeddings)?;
-    x.store_rows(hidden)?;
+    x.store_rows(hidden, None)?;
     Ok(Batch { n_seqs, seq_len, graph, ids: ids.slot(), lengths: lengths.slot(), embeddings: embeddings.slot() })
 }
 

@@ -5,11 +5,13 @@
 //! T positions of the encoder, C of the decoder, D model size, I all heads together, which need not be D, V vocabulary. This file only says
 //! what is computed; when and from which text is the business of `generate`.
 
+use crate::engine::decode::DecoderGraphs;
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::attention::AttentionOptions;
 use crate::engine::ops::attention_cached::CachedOptions;
+use crate::engine::ops::attention_cross::CrossOptions;
 use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
 use crate::engine::ops::linear::{LinearOptions, Norm};
@@ -173,6 +175,17 @@ pub struct BeamGraph {
     pub candidates: SlotId,
 }
 
+/// What several texts at once need.
+#[derive(Debug, Clone)]
+pub struct TextBatch {
+    /// Steps of all of them.
+    pub graphs: DecoderGraphs,
+    /// `[1]` which of the texts the encoder works for, and the graphs for one look at.
+    pub region: SlotId,
+    /// `[n]` how many positions of each text are real.
+    pub lengths: SlotId,
+}
+
 /// The graphs of a recorded T5 and the slots to reach them by.
 #[derive(Debug, Clone)]
 pub struct T5 {
@@ -186,6 +199,8 @@ pub struct T5 {
     pub beams: Vec<BeamGraph>,
     /// `[1]` how many positions of the encoder are real.
     pub length: SlotId,
+    /// What several texts at once need; `None` where it is one.
+    pub batch: Option<TextBatch>,
     /// `[512, D]` output of the encoder.
     pub encoded: SlotId,
     /// `[1, V]` logits of the last step.
@@ -197,35 +212,46 @@ pub struct T5 {
 }
 
 impl T5 {
-    /// Records every graph.
-    pub fn record(recorder: &Recorder, config: Config) -> Result<Self> {
+    /// Records every graph; with a `batch_size` over 1 also the step of so many texts at once.
+    pub fn record(recorder: &Recorder, config: Config, batch_size: usize) -> Result<Self> {
         let weights = recorder.weights();
         let length = recorder.state("text length", TensorType::u32([1]));
         let longest = LENGTHS[LENGTHS.len() - 1];
         let encoded = recorder.state("encoded", TensorType::f32([longest, config.d_model]));
-        let decoder = Decoder::load(&weights, &config, &length)?;
+        let decoder = Decoder::load(&weights, &config, Texts::record(recorder, &length, batch_size))?;
         let encoders = LENGTHS
             .into_iter()
             .map(|seq_len| {
                 let ids = recorder.state(format!("text {seq_len}"), TensorType::u32([seq_len]));
                 let graph = recorder.begin(format!("encode {seq_len}"));
                 let output = encode(&weights, &config, &ids, &length)?;
-                output.store_rows(&encoded)?;
+                output.store_rows(&encoded, None)?;
                 decoder.prepare(&output)?;
                 Ok(EncoderGraph { seq_len, ids: ids.slot(), graph })
             })
             .collect::<Result<_>>()?;
-        let step = decoder.step()?;
-        let beams = BEAMS.into_iter().map(|n| decoder.beams(n)).collect::<Result<_>>()?;
+        let one = decoder.sequences(1);
+        let step = decoder.step(&one)?;
+        let batch = decoder.texts.region.as_ref().map(|region| {
+            let all = decoder.sequences(batch_size);
+            let graph = decoder.step(&all)?;
+            let (tokens, state) = (all.tokens.slot(), all.states.slot());
+            let prompts = vec![(1, graph)];
+            let graphs = DecoderGraphs { prompts, step: graph, n_seqs: batch_size, capacity: CAPACITY, tokens, state };
+            Ok::<_, Error>(TextBatch { graphs, region: region.slot(), lengths: decoder.texts.lengths.slot() })
+        });
+        let batch = batch.transpose()?;
+        let beams = BEAMS.into_iter().map(|n| decoder.beams(&one, n)).collect::<Result<_>>()?;
         Ok(Self {
             encoders,
             step,
             beams,
             length: length.slot(),
+            batch,
             encoded: encoded.slot(),
-            logits: decoder.logits.slot(),
-            tokens: decoder.tokens.slot(),
-            state: decoder.state.slot(),
+            logits: one.logits.slot(),
+            tokens: one.tokens.slot(),
+            state: one.states.slot(),
             config,
         })
     }
@@ -317,6 +343,42 @@ impl FeedForward {
     }
 }
 
+/// The texts that the decoder has room for.
+#[derive(Debug, Clone)]
+struct Texts {
+    n: usize,
+    /// `[n]` how many positions of each are real.
+    lengths: Tensor,
+    /// `[1]` the one in hand, where there may be several.
+    region: Option<Tensor>,
+}
+
+impl Texts {
+    /// Room for `n`; the `length` of one is that of the encoder.
+    fn record(recorder: &Recorder, length: &Tensor, n: usize) -> Self {
+        if n <= 1 {
+            return Self { n: 1, lengths: length.clone(), region: None };
+        }
+        let lengths = recorder.state(format!("text lengths of {n}"), TensorType::u32([n]));
+        Self { n, lengths, region: Some(recorder.state("text in hand", TensorType::u32([1]))) }
+    }
+
+    /// The shape of something that each of them has.
+    fn for_each(&self, [n_rows, n_cols]: [usize; 2]) -> Vec<usize> {
+        if self.n > 1 { vec![self.n, n_rows, n_cols] } else { vec![n_rows, n_cols] }
+    }
+}
+
+/// What belongs to the sequences that are decoded at once: one text, or several.
+struct Sequences {
+    n: usize,
+    /// `[n, V]`
+    logits: Tensor,
+    /// `[n, C]`
+    tokens: Tensor,
+    states: Tensor,
+}
+
 /// `T5Stack` as the decoder, with its head.
 struct Decoder {
     config: Config,
@@ -329,17 +391,15 @@ struct Decoder {
     stored_norm_weight: Option<Tensor>,
     bias: Tensor,
     flags: Tensor,
-    logits: Tensor,
-    tokens: Tensor,
-    state: Tensor,
+    texts: Texts,
     scope: Scope,
 }
 
 impl Decoder {
-    fn load(weights: &Scope, config: &Config, length: &Tensor) -> Result<Self> {
+    fn load(weights: &Scope, config: &Config, texts: Texts) -> Result<Self> {
         let (recorder, scope, vocab, d) =
             (weights.recorder(), weights.scope("decoder"), config.vocab_size, config.d_model);
-        let layers = (0..config.n_decoder_layers()).map(|i| DecoderLayer::load(&scope, i, config, length));
+        let layers = (0..config.n_decoder_layers()).map(|i| DecoderLayer::load(&scope, i, config, &texts));
         let layers = layers.collect::<Result<_>>()?;
         let table = token_table(weights, config)?;
         let has_head = weights.has("lm_head.weight");
@@ -359,11 +419,21 @@ impl Decoder {
             stored_norm_weight,
             bias: recorder.state("decoder bias", bias),
             flags: recorder.constant("suppression", TensorType::u32([vocab]), &vec![0u32; vocab]),
-            logits: recorder.state("logits", TensorType::f32([1, vocab])),
-            tokens: recorder.state("tokens", TensorType::u32([CAPACITY])),
-            state: recorder.state("decode state", decode_state::ty()),
+            texts,
             scope,
         })
+    }
+
+    /// The slots of `n` sequences.
+    fn sequences(&self, n: usize) -> Sequences {
+        let recorder = self.scope.recorder();
+        let label = |what: &str| if n == 1 { what.to_string() } else { format!("{what} of {n}") };
+        Sequences {
+            n,
+            logits: recorder.state(label("logits"), TensorType::f32([n, self.config.vocab_size])),
+            tokens: recorder.state(label("tokens"), decode_state::tokens_of(n, CAPACITY)),
+            states: recorder.state(label("decode state"), decode_state::ty_of(n)),
+        }
     }
 
     /// What is the same for every step of a text: each layer's keys and values of the encoder's output, and what follows from weights alone,
@@ -376,10 +446,10 @@ impl Decoder {
         self.layers.iter().try_for_each(|layer| layer.keep_encoded(encoded))
     }
 
-    /// Rows through all layers; `slots` as in `attention_cached`.
-    fn layers(&self, x: Tensor, slots: Option<&Tensor>) -> Result<Tensor> {
+    /// Rows of these sequences through all layers; `slots` as in `attention_cached`.
+    fn layers(&self, of: &Sequences, x: Tensor, slots: Option<&Tensor>) -> Result<Tensor> {
         let options = CachedOptions { scale: SCALE, bias: Some(&self.bias), slots };
-        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x, &self.state, options))
+        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x, &of.states, of.n == 1, options))
     }
 
     fn head(&self, x: &Tensor) -> Result<Tensor> {
@@ -387,19 +457,21 @@ impl Decoder {
         x.linear(&self.head, LinearOptions { norm: Some(norm), ..Default::default() })
     }
 
-    fn step(&self) -> Result<GraphId> {
-        let graph = self.state.recorder().begin("step");
-        let at = Positions::Decode { state: &self.state, n_rows: 1 };
-        let x = self.layers(self.tokens.embed(&self.table, None, None, at)?, None)?;
-        self.head(&x)?.store_in(&self.logits)?;
-        let cutoff = self.logits.sample_cutoff(&self.flags, &self.state)?;
-        let parts = self.logits.sample_scan(&self.flags, &self.tokens, &self.state, Some(&cutoff))?;
-        parts.sample_pick(&self.tokens, &self.state)?;
+    fn step(&self, of: &Sequences) -> Result<GraphId> {
+        let recorder = self.scope.recorder();
+        let graph = if of.n == 1 { recorder.begin("step") } else { recorder.begin(format!("step of {}", of.n)) };
+        let at = Positions::Decode { state: &of.states, n_rows: of.n };
+        let x = self.layers(of, of.tokens.embed(&self.table, None, None, at)?, None)?;
+        self.head(&x)?.store_in(&of.logits)?;
+        let cutoff = of.logits.sample_cutoff(&self.flags, &of.states)?;
+        let parts = of.logits.sample_scan(&self.flags, &of.tokens, &of.states, Some(&cutoff))?;
+        parts.sample_pick(&of.tokens, &of.states)?;
         Ok(graph)
     }
 
-    fn beams(&self, n_beams: usize) -> Result<BeamGraph> {
-        let recorder = self.state.recorder();
+    /// The beams of one sequence.
+    fn beams(&self, of: &Sequences, n_beams: usize) -> Result<BeamGraph> {
+        let recorder = self.scope.recorder();
         let tokens = recorder.state(format!("tokens of {n_beams} beams"), TensorType::u32([n_beams]));
         let slots = recorder.state(format!("slots of {n_beams} beams"), TensorType::u32([CAPACITY, n_beams]));
         // Twice as many as there are beams: as many may end at once, and the others go on.
@@ -408,7 +480,7 @@ impl Decoder {
             recorder.state(format!("candidates of {n_beams} beams"), TensorType::f32([n_beams, 2 * n_top]));
         let graph = recorder.begin(format!("{n_beams} beams"));
         let at = Positions::Sequence { seq_len: n_beams, first: 0 };
-        let x = self.layers(tokens.embed(&self.table, None, None, at)?, Some(&slots))?;
+        let x = self.layers(of, tokens.embed(&self.table, None, None, at)?, Some(&slots))?;
         self.head(&x)?.top_tokens(n_top)?.store_in(&candidates)?;
         Ok(BeamGraph { n_beams, graph, tokens: tokens.slot(), slots: slots.slot(), candidates: candidates.slot() })
     }
@@ -426,22 +498,22 @@ struct DecoderLayer {
     cross_out: Linear,
     norm3: LayerNorm,
     feed_forward: FeedForward,
-    /// `[2 C, I]`, keys above values.
+    /// `[2 C, I]`, keys above values; one behind the other where there are several texts.
     cache: Tensor,
-    /// `[512, 2 I]`, keys beside values.
+    /// `[512, 2 I]`, keys beside values; one behind the other where there are several texts.
     encoded_kv: Tensor,
-    length: Tensor,
+    texts: Texts,
 }
 
 impl DecoderLayer {
-    fn load(decoder: &Scope, i: usize, config: &Config, length: &Tensor) -> Result<Self> {
+    fn load(decoder: &Scope, i: usize, config: &Config, texts: &Texts) -> Result<Self> {
         let block = decoder.scope(format!("block.{i}"));
         let (d, inner) = (config.d_model, config.inner());
         let (attention, cross) = (block.scope("layer.0.SelfAttention"), block.scope("layer.1.EncDecAttention"));
         let recorder = decoder.recorder();
         let activation = recorder.options.activation;
-        let cache = TensorType::new(activation, [2 * CAPACITY, inner]);
-        let encoded_kv = TensorType::new(activation, [LENGTHS[LENGTHS.len() - 1], 2 * inner]);
+        let cache = TensorType::new(activation, texts.for_each([2 * CAPACITY, inner]));
+        let encoded_kv = TensorType::new(activation, texts.for_each([LENGTHS[LENGTHS.len() - 1], 2 * inner]));
         Ok(Self {
             n_heads: config.num_heads,
             norm1: rms(&block, "layer.0.layer_norm", config)?,
@@ -455,24 +527,27 @@ impl DecoderLayer {
             feed_forward: FeedForward::load(&block.scope("layer.2.DenseReluDense"), config)?,
             cache: recorder.state(format!("kv cache {i}"), cache),
             encoded_kv: recorder.state(format!("encoded kv {i}"), encoded_kv),
-            length: length.clone(),
+            texts: texts.clone(),
         })
     }
 
     fn keep_encoded(&self, encoded: &Tensor) -> Result<()> {
         let output = encoded.recorder().options.activation;
         let kv = self.cross_kv.forward(encoded, LinearOptions { output, ..Default::default() })?;
-        kv.store_rows(&self.encoded_kv)
+        kv.store_rows(&self.encoded_kv, self.texts.region.as_ref())
     }
 
-    fn forward(&self, x: &Tensor, state: &Tensor, cached: CachedOptions) -> Result<Tensor> {
+    /// Rows of the sequences whose states these are; rows that are of `one` text look at the one in hand.
+    fn forward(&self, x: &Tensor, states: &Tensor, one: bool, cached: CachedOptions) -> Result<Tensor> {
         let output = x.recorder().options.activation;
         let after = |norm| LinearOptions { norm, output, ..Default::default() };
         let h = self.qkv.forward(x, after(self.norm1.before()))?;
-        let h = h.attention_cached(&self.cache, state, self.n_heads, cached)?;
+        let h = h.attention_cached(&self.cache, states, self.n_heads, cached)?;
         let x = &self.out.forward(&h, onto(x))?;
         let q = self.cross_q.forward(x, after(self.norm2.before()))?;
-        let h = q.attention_cross(&self.encoded_kv, Some(&self.length), self.n_heads, SCALE)?;
+        let region = self.texts.region.as_ref().filter(|_| one);
+        let options = CrossOptions { scale: SCALE, lengths: Some(&self.texts.lengths), region };
+        let h = q.attention_cross(&self.encoded_kv, self.n_heads, options)?;
         let h = h.attention_combine(self.n_heads, output)?;
         let x = &self.cross_out.forward(&h, onto(x))?;
         self.feed_forward.forward(x, self.norm3.before(), x)
@@ -508,12 +583,12 @@ impl Representative for Config {
 
         let state = recorder.state("decode state", decode_state::ty());
         let bias = recorder.state("decoder bias", TensorType::f32([self.num_heads, 2 * CAPACITY - 1]));
-        let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self, &length)?;
+        let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self, &Texts::record(recorder, &length, 1))?;
         let row = recorder.state("row", TensorType::f32([1, d]));
         let next_row = recorder.state("next row", TensorType::f32([1, d]));
         let decoder = recorder.begin("decoder layer");
         let cached = CachedOptions { scale: SCALE, bias: Some(&bias), slots: None };
-        layer.forward(&row, &state, cached)?.store_in(&next_row)?;
+        layer.forward(&row, &state, true, cached)?.store_in(&next_row)?;
         let at = DecodeState { position: MEASURED_TOKENS as u32 / 2, n_rows: 1, ..bytemuck::Zeroable::zeroed() };
 
         let n_logits = self.vocab_size.min(MEASURED_VOCAB);

@@ -4,11 +4,13 @@
 //! T frames of the encoder (1500 for 30 s), C positions of the decoder (448), D model size, V vocabulary. This file only says
 //! what is computed; when and from which audio is the business of `transcribe`.
 
+use crate::engine::decode::DecoderGraphs;
 use crate::engine::graph::{GraphId, Recorder, Scope, SlotId, Tensor};
 use crate::engine::measure::{Part, Representative};
 use crate::engine::nn::{LayerNorm, Linear};
 use crate::engine::ops::attention::AttentionOptions;
 use crate::engine::ops::attention_cached::CachedOptions;
+use crate::engine::ops::attention_cross::CrossOptions;
 use crate::engine::ops::conv1d::Conv1dOptions;
 use crate::engine::ops::decode_state::{self, DecodeState};
 use crate::engine::ops::embed::Positions;
@@ -28,6 +30,8 @@ const EPS: f32 = 1e-5;
 
 /// Rows of the prompt graphs; a prompt runs in the smallest that holds it.
 const PROMPT_ROWS: [usize; 4] = [4, 16, 64, 256];
+/// Rows of a prompt graph for several windows at most, all windows together: the parts of their cross-attention take the most memory.
+const MOST_PROMPT_ROWS: usize = 1024;
 
 /// `config.json`, under its own names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -113,11 +117,15 @@ pub struct Whisper {
     pub tokens: SlotId,
     /// The decoder's state.
     pub state: SlotId,
+    /// `[1]` which of the windows at once the encoder works for, and the graphs for one look at; `None` where it is one.
+    pub region: Option<SlotId>,
+    /// The graphs that decode several windows at once.
+    pub batch: Option<DecoderGraphs>,
 }
 
 impl Whisper {
-    /// Records every graph.
-    pub fn record(recorder: &Recorder, config: Config, tokens: &WhisperTokens) -> Result<Self> {
+    /// Records every graph; with a `batch_size` over 1 also those that decode so many windows at once.
+    pub fn record(recorder: &Recorder, config: Config, tokens: &WhisperTokens, batch_size: usize) -> Result<Self> {
         let weights = recorder.weights().scope("model");
         let (n_frames, d, n_mels) = (config.max_source_positions, config.d_model, config.num_mel_bins);
         let audio = recorder.state("audio", TensorType::f32([config.n_samples() + N_FFT]));
@@ -132,27 +140,32 @@ impl Whisper {
         parts.store_in(&loudness)?;
         logs.mel_scale(&parts, &limits)?.store_in(&features)?;
 
-        let decoder = Decoder::load(&weights.scope("decoder"), &config, tokens)?;
+        let decoder = Decoder::load(&weights.scope("decoder"), &config, tokens, batch_size)?;
         let encoder = recorder.begin("encoder");
         encode(&weights.scope("encoder"), &config, &features)?.store_in(&encoded)?;
         decoder.keep_encoded(&encoded)?;
 
-        let rows = PROMPT_ROWS.into_iter().filter(|&n| n <= config.max_target_positions);
-        let prompts = rows.map(|n| Ok((n, decoder.prompt(n)?))).collect::<Result<_>>()?;
-        let step = decoder.step()?;
+        let one = decoder.sequences(1);
+        let graphs = decoder.graphs(&one)?;
+        let batch = match batch_size {
+            0 | 1 => None,
+            n_seqs => Some(decoder.graphs(&decoder.sequences(n_seqs))?),
+        };
         Ok(Self {
             mel,
             encoder,
-            prompts,
-            step,
+            batch,
+            region: decoder.region.as_ref().map(Tensor::slot),
             audio: audio.slot(),
             limits: limits.slot(),
             loudness: loudness.slot(),
             features: features.slot(),
             encoded: encoded.slot(),
-            logits: decoder.logits.slot(),
-            tokens: decoder.tokens.slot(),
-            state: decoder.state.slot(),
+            logits: one.logits.slot(),
+            tokens: graphs.tokens,
+            state: graphs.state,
+            prompts: graphs.prompts,
+            step: graphs.step,
             config,
         })
     }
@@ -196,11 +209,11 @@ impl Representative for Config {
 
         // The decoder looks at all frames whatever the size of the piece.
         let state = recorder.state("decode state", decode_state::ty());
-        let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self)?;
+        let layer = DecoderLayer::load(&weights.scope("decoder"), 0, self, 1)?;
         let row = recorder.state("row", TensorType::f32([1, d]));
         let next_row = recorder.state("next row", TensorType::f32([1, d]));
         let decoder = recorder.begin("decoder layer");
-        layer.forward(&row, &state)?.store_in(&next_row)?;
+        layer.forward(&row, &state, None)?.store_in(&next_row)?;
         let at = DecodeState { position: MEASURED_TOKENS as u32 / 2, n_rows: 1, ..bytemuck::Zeroable::zeroed() };
 
         let n_logits = self.vocab_size.min(MEASURED_VOCAB);
@@ -281,65 +294,104 @@ struct Decoder {
     positions: Tensor,
     norm: LayerNorm,
     flags: Tensor,
+    /// `[1]` the window in hand, where there may be several.
+    region: Option<Tensor>,
+    config: Config,
+}
+
+/// What belongs to the sequences that are decoded at once: one window, or several.
+struct Sequences {
+    n: usize,
+    /// `[n, V]`
     logits: Tensor,
+    /// `[n, V]`
     sot_logits: Tensor,
+    /// `[n, C]`
     tokens: Tensor,
-    state: Tensor,
+    states: Tensor,
 }
 
 impl Decoder {
-    fn load(weights: &Scope, config: &Config, tokens: &WhisperTokens) -> Result<Self> {
+    fn load(weights: &Scope, config: &Config, tokens: &WhisperTokens, batch_size: usize) -> Result<Self> {
         let (d, vocab) = (config.d_model, config.vocab_size);
         let recorder = weights.recorder();
-        let layers =
-            (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config)).collect::<Result<_>>()?;
+        let layers = (0..config.decoder_layers).map(|i| DecoderLayer::load(weights, i, config, batch_size));
+        let layers = layers.collect::<Result<_>>()?;
         Ok(Self {
             layers,
             table: weights.tied_table("embed_tokens.weight", vocab, d)?,
             positions: weights.matrix_f32("embed_positions.weight", config.max_target_positions, d)?,
             norm: LayerNorm::load(weights, "layer_norm", d, EPS)?,
             flags: recorder.constant("suppression", TensorType::u32([vocab]), &suppression(tokens, vocab)),
-            logits: recorder.state("logits", TensorType::f32([1, vocab])),
-            sot_logits: recorder.state("logits at start of transcript", TensorType::f32([1, vocab])),
-            tokens: recorder.state("tokens", TensorType::u32([config.max_target_positions])),
-            state: recorder.state("decode state", decode_state::ty()),
+            region: (batch_size > 1).then(|| recorder.state("window in hand", TensorType::u32([1]))),
+            config: config.clone(),
         })
+    }
+
+    /// The slots of `n` sequences.
+    fn sequences(&self, n: usize) -> Sequences {
+        let (recorder, vocab) = (self.table.recorder(), self.config.vocab_size);
+        let label = |what: &str| if n == 1 { what.to_string() } else { format!("{what} of {n}") };
+        Sequences {
+            n,
+            logits: recorder.state(label("logits"), TensorType::f32([n, vocab])),
+            sot_logits: recorder.state(label("logits at start of transcript"), TensorType::f32([n, vocab])),
+            tokens: recorder.state(label("tokens"), decode_state::tokens_of(n, self.config.max_target_positions)),
+            states: recorder.state(label("decode state"), decode_state::ty_of(n)),
+        }
+    }
+
+    /// Prompts and step for these sequences.
+    fn graphs(&self, of: &Sequences) -> Result<DecoderGraphs> {
+        let is_short = |n: usize| of.n == 1 || n == PROMPT_ROWS[0] || n * of.n <= MOST_PROMPT_ROWS;
+        let rows = PROMPT_ROWS.into_iter().filter(|&n| n <= self.config.max_target_positions && is_short(n));
+        let prompts = rows.map(|n| Ok((n, self.prompt(of, n)?))).collect::<Result<_>>()?;
+        let step = self.step(of)?;
+        let capacity = self.config.max_target_positions;
+        Ok(DecoderGraphs { prompts, step, n_seqs: of.n, capacity, tokens: of.tokens.slot(), state: of.states.slot() })
     }
 
     /// Keys and values of the encoder's output for every layer.
     fn keep_encoded(&self, encoded: &Tensor) -> Result<()> {
-        self.layers.iter().try_for_each(|layer| layer.keep_encoded(encoded))
+        self.layers.iter().try_for_each(|layer| layer.keep_encoded(encoded, self.region.as_ref()))
     }
 
-    /// `n_rows` rows from the state's position on, through all layers.
-    fn rows(&self, n_rows: usize) -> Result<Tensor> {
-        let at = Positions::Decode { state: &self.state, n_rows };
-        let x = self.tokens.embed(&self.table, &self.positions, None, at)?;
-        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x, &self.state))
+    /// `n_rows` rows of each sequence from its position on, through all layers.
+    fn rows(&self, of: &Sequences, n_rows: usize) -> Result<Tensor> {
+        let at = Positions::Decode { state: &of.states, n_rows: of.n * n_rows };
+        let x = of.tokens.embed(&self.table, &self.positions, None, at)?;
+        // Several sequences have a window each.
+        let region = self.region.as_ref().filter(|_| of.n == 1);
+        self.layers.iter().try_fold(x, |x, layer| layer.forward(&x, &of.states, region))
     }
 
-    /// Logits of one row, and the token they choose.
-    fn choose(&self, row: &Tensor) -> Result<()> {
-        row.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?
-            .store_in(&self.logits)?;
-        self.logits.sample_scan(&self.flags, &self.tokens, &self.state, None)?.sample_pick(&self.tokens, &self.state)
+    /// Logits of one row of each sequence, and the tokens they choose.
+    fn choose(&self, of: &Sequences, rows: &Tensor) -> Result<()> {
+        rows.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?
+            .store_in(&of.logits)?;
+        of.logits.sample_scan(&self.flags, &of.tokens, &of.states, None)?.sample_pick(&of.tokens, &of.states)
     }
 
-    fn prompt(&self, n_rows: usize) -> Result<GraphId> {
-        let graph = self.state.recorder().begin(format!("prompt {n_rows}"));
-        let x = self.rows(n_rows)?;
-        let sot = x.row_at(Row::Sot, &self.state)?;
+    fn prompt(&self, of: &Sequences, n_rows: usize) -> Result<GraphId> {
+        let graph = self.begin(of, &format!("prompt {n_rows}"));
+        let x = self.rows(of, n_rows)?;
+        let sot = x.row_at(Row::Sot, &of.states)?;
         let logits = sot.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?;
-        logits.store_in(&self.sot_logits)?;
-        self.sot_logits.sot_stats(&self.state)?;
-        self.choose(&x.row_at(Row::Last, &self.state)?)?;
+        logits.store_in(&of.sot_logits)?;
+        of.sot_logits.sot_stats(&of.states)?;
+        self.choose(of, &x.row_at(Row::Last, &of.states)?)?;
         Ok(graph)
     }
 
-    fn step(&self) -> Result<GraphId> {
-        let graph = self.state.recorder().begin("step");
-        self.choose(&self.rows(1)?)?;
+    fn step(&self, of: &Sequences) -> Result<GraphId> {
+        let graph = self.begin(of, "step");
+        self.choose(of, &self.rows(of, 1)?)?;
         Ok(graph)
+    }
+
+    fn begin(&self, of: &Sequences, name: &str) -> GraphId {
+        let recorder = self.table.recorder();
+        if of.n == 1 { recorder.begin(name) } else { recorder.begin(format!("{name} of {}", of.n)) }
     }
 }
 
@@ -371,21 +423,26 @@ struct DecoderLayer {
     norm3: LayerNorm,
     fc1: Linear,
     fc2: Linear,
-    /// `[2 C, D]`, keys above values.
+    /// `[2 C, D]`, keys above values; one behind the other where there are several.
     cache: Tensor,
-    /// `[T, 2 D]`, keys beside values.
+    /// `[T, 2 D]`, keys beside values; one behind the other where there are several.
     encoded_kv: Tensor,
 }
 
+/// The shape of something that each of the windows at once has.
+fn for_each_window(batch_size: usize, [n_rows, n_cols]: [usize; 2]) -> Vec<usize> {
+    if batch_size > 1 { vec![batch_size, n_rows, n_cols] } else { vec![n_rows, n_cols] }
+}
+
 impl DecoderLayer {
-    fn load(weights: &Scope, i: usize, config: &Config) -> Result<Self> {
+    fn load(weights: &Scope, i: usize, config: &Config, batch_size: usize) -> Result<Self> {
         let weights = weights.scope(format!("layers.{i}"));
         let (d, ffn) = (config.d_model, config.decoder_ffn_dim);
         let (attn, cross) = (weights.scope("self_attn"), weights.scope("encoder_attn"));
         let recorder = weights.recorder();
         let activation = recorder.options.activation;
-        let cache = TensorType::new(activation, [2 * config.max_target_positions, d]);
-        let encoded_kv = TensorType::new(activation, [config.max_source_positions, 2 * d]);
+        let cache = TensorType::new(activation, for_each_window(batch_size, [2 * config.max_target_positions, d]));
+        let encoded_kv = TensorType::new(activation, for_each_window(batch_size, [config.max_source_positions, 2 * d]));
         Ok(Self {
             n_heads: config.decoder_attention_heads,
             norm1: LayerNorm::load(&weights, "self_attn_layer_norm", d, EPS)?,
@@ -403,12 +460,17 @@ impl DecoderLayer {
         })
     }
 
-    fn keep_encoded(&self, encoded: &Tensor) -> Result<()> {
+    fn keep_encoded(&self, encoded: &Tensor, region: Option<&Tensor>) -> Result<()> {
         let output = encoded.recorder().options.activation;
-        self.cross_kv.forward(encoded, LinearOptions { output, ..Default::default() })?.store_in(&self.encoded_kv)
+        let kv = self.cross_kv.forward(encoded, LinearOptions { output, ..Default::default() })?;
+        match region {
+            Some(_) => kv.store_rows(&self.encoded_kv, region),
+            None => kv.store_in(&self.encoded_kv),
+        }
     }
 
-    fn forward(&self, x: &Tensor, state: &Tensor) -> Result<Tensor> {
+    /// Rows of the sequences whose states these are; `region` is the window that all of them look at.
+    fn forward(&self, x: &Tensor, state: &Tensor, region: Option<&Tensor>) -> Result<Tensor> {
         let activation = x.recorder().options.activation;
         let after = |norm| LinearOptions { norm, output: activation, ..Default::default() };
         let onto = |x| LinearOptions { residual: Some(x), ..Default::default() };
@@ -421,7 +483,7 @@ impl DecoderLayer {
         let x = &self.out.forward(&h, onto(x))?;
         let q = self.cross_q.forward(x, after(self.norm2.before()))?;
         let h = q
-            .attention_cross(&self.encoded_kv, None, self.n_heads, None)?
+            .attention_cross(&self.encoded_kv, self.n_heads, CrossOptions { region, ..Default::default() })?
             .attention_combine(self.n_heads, activation)?;
         let x = &self.cross_out.forward(&h, onto(x))?;
         let h = self.fc1.forward(x, LinearOptions { activation: Activation::Gelu, ..after(self.norm3.before()) })?;

@@ -5,6 +5,9 @@
 //! rows before it, which it reads from qkv itself, so no workgroup waits for another. Rows past the prompt's end write rubbish behind
 //! it, which later rows overwrite before anybody reads it.
 //!
+//! Several sequences: with the states of S of them each has R / S rows, one below the other, and the cache is `[G, 2 * C, D]`, G at least S, a
+//! region for each.
+//!
 //! With slots, `[C, R]`, u32, the rows are the beams of a search, all of them at `state.position`: the key of row r at position j lies in
 //! row `slots[j, r]` of the cache. Beams share what they have in common, and a beam that is continued twice is not copied.
 
@@ -53,6 +56,7 @@ struct AttentionCached {
 
 const QKV: usize = 0;
 const CACHE: usize = 1;
+const STATES: usize = 2;
 const BIAS: usize = 3;
 const SLOTS: usize = 4;
 
@@ -62,6 +66,7 @@ struct Params {
     n_heads: u32,
     scale: f32,
     bias_cols: u32,
+    n_rows: u32,
 }
 
 impl Op for AttentionCached {
@@ -70,13 +75,20 @@ impl Op for AttentionCached {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(qkv), Some(cache), Some(_state), bias, slots] = inputs else {
+        let [Some(qkv), Some(cache), Some(states), bias, slots] = inputs else {
             return Err(Error::Internal("attention_cached takes qkv, a cache and a state".into()));
         };
         let d = qkv.n_cols() / 3;
-        expect_shape("attention_cached cache", cache, &[cache.n_rows(), d])?;
+        decode_state::rows_of_each("attention_cached", qkv.n_rows(), states)?;
+        let (n_seqs, n_regions) = (decode_state::n_seqs(states), cache.n_regions());
+        if n_seqs > n_regions || (slots.is_some() && n_seqs > 1) {
+            return Err(Error::Internal(format!("attention_cached: {n_seqs} sequences, {n_regions} regions")));
+        }
+        let cache_rows = cache.n_rows() / n_regions;
+        let expected = if cache.shape.len() == 3 { vec![n_regions, cache_rows, d] } else { vec![cache_rows, d] };
+        expect_shape("attention_cached cache", cache, &expected)?;
         expect_shape("attention_cached qkv", qkv, &[qkv.n_rows(), 3 * self.n_heads * (d / self.n_heads)])?;
-        let capacity = cache.n_rows() / 2;
+        let capacity = cache_rows / 2;
         if let Some(bias) = bias {
             let n = bias.n_cols().div_ceil(2).max(capacity);
             expect_shape("attention_cached bias", bias, &[self.n_heads, 2 * n - 1])?;
@@ -93,16 +105,17 @@ impl Op for AttentionCached {
 
     fn define(&self, args: Operands) {
         let [Some(qkv), _, Some(state), bias, slots] = args.inputs[..] else { unreachable!() };
-        let position = DecodeState::from_words(state.u32()).position as usize;
         let cache = &mut args.states[0];
-        let (d, capacity) = (cache.ty.n_cols(), cache.ty.n_rows() / 2);
+        let (d, capacity) = (cache.ty.n_cols(), cache.ty.n_rows() / cache.ty.n_regions() / 2);
         let e = d / self.n_heads;
         let y = args.output.expect("attention_cached has an output").f32_mut();
-        let n_rows = qkv.ty.n_rows();
-        for (r, row) in qkv.f32().chunks_exact(3 * d).enumerate() {
+        let n_rows = qkv.ty.n_rows() / decode_state::n_seqs(&state.ty);
+        for ((row_idx, row), y) in qkv.f32().chunks_exact(3 * d).enumerate().zip(y.chunks_exact_mut(d)) {
+            let (seq, r) = (row_idx / n_rows, row_idx % n_rows);
+            let position = DecodeState::of(state.u32(), seq).position as usize;
             let at = (position + if slots.is_some() { 0 } else { r }).min(capacity - 1);
             let slot = |j: usize| slots.map_or(j, |slots| slots.u32()[j * n_rows + r] as usize).min(capacity - 1);
-            let cache = cache.f32_mut();
+            let cache = &mut cache.f32_mut()[seq * 2 * capacity * d..][..2 * capacity * d];
             cache[slot(at) * d..][..d].copy_from_slice(&row[d..2 * d]);
             cache[(capacity + slot(at)) * d..][..d].copy_from_slice(&row[2 * d..]);
             for head in 0..self.n_heads {
@@ -115,7 +128,7 @@ impl Op for AttentionCached {
                 let score = |j| dot(&row[cols.clone()], key(j)) * f64::from(self.scale) + by_distance(j);
                 let mut scores: Vec<f64> = (0..=at).map(score).collect();
                 softmax(&mut scores);
-                for (c, out) in y[r * d..][..d][cols.clone()].iter_mut().enumerate() {
+                for (c, out) in y[cols.clone()].iter_mut().enumerate() {
                     *out = scores.iter().enumerate().map(|(j, w)| w * f64::from(value(j)[c])).sum::<f64>() as f32;
                 }
             }
@@ -128,7 +141,7 @@ impl Op for AttentionCached {
         let params = attention_cached::Params {
             d: d as u32,
             n_heads: self.n_heads as u32,
-            capacity: cache.n_rows() as u32 / 2,
+            capacity: (cache.n_rows() / cache.n_regions() / 2) as u32,
             scale: self.scale,
         };
         Call::new(rill_kernels::Kernel::AttentionCached, params)
@@ -138,14 +151,16 @@ impl Op for AttentionCached {
         let qkv = signature.input(QKV);
         let head_size = qkv.n_cols() / 3 / self.n_heads;
         let bias_cols = signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32);
-        let params = Params { n_heads: self.n_heads as u32, scale: self.scale, bias_cols };
+        let n_rows = (qkv.n_rows() / decode_state::n_seqs(signature.input(STATES))) as u32;
+        let params = Params { n_heads: self.n_heads as u32, scale: self.scale, bias_cols, n_rows };
+        let cache = signature.input(CACHE);
         Kernel::new("attention_cached", params, [self.n_heads as u32, qkv.n_rows() as u32, 1])
             .shared("decode_state")
             .shared("reduce")
             .shared("softmax")
             .alias("x_t", qkv.dtype)
             .constant("HEAD_VECS", head_size / 4)
-            .constant("N_SCORES", signature.input(CACHE).n_rows() / 2)
+            .constant("N_SCORES", cache.n_rows() / cache.n_regions() / 2)
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("HAS_SLOTS", signature.has(SLOTS))
     }
@@ -153,6 +168,9 @@ impl Op for AttentionCached {
     /// All rows are put into the cache, then each looks at it as far as itself, or at its own slots.
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
         let [Some(qkv), Some(cache), Some(state), bias, slots] = *inputs else { return Ok(None) };
+        if b.ty(cache).shape.len() == 3 {
+            return Ok(None);
+        }
         let ((n_rows, _), (n_cache, d)) = (b.rows_and_cols(qkv), b.rows_and_cols(cache));
         let (output, stored, capacity) = (b.ty(qkv).element, b.ty(cache).element, n_cache / 2);
         let position = decode_state::lower_word(b, state, decode_state::POSITION)?;

@@ -1,6 +1,7 @@
 //! Attention of decoder rows over the encoder's keys and values, split over the keys.
 //!
-//! q: `[R, D]`, kv: `[S, 2 * D]`, keys beside values; length: `[1]`, u32, how many of the keys are real (`None`: all). y: `[R * H * P, E + 4]`, f32: for each row, head and part of the keys the
+//! q: `[R, D]`, kv: `[S, 2 * D]`, keys beside values, or `[G, S, 2 * D]` for G sequences; lengths: `[G]`, u32, how many of the keys are real
+//! (`None`: all); region: `[1]`, u32, the one of the G that all rows look at (`None`: each has R / G rows, one below the other). y: `[R * H * P, E + 4]`, f32: for each row, head and part of the keys the
 //! unnormalised sum of values, then the part's maximal score and sum of weights (and two unused). `attention_combine` puts the
 //! parts together. One query over 1500 keys would keep a handful of a GPU's cores busy: undivided it was measured elsewhere as half of a token's time.
 
@@ -19,17 +20,23 @@ use std::ops::Range;
 pub(super) const N_PARTS: usize = 12;
 
 impl Tensor {
-    /// See the module; `scale` is that of the products, `1 / sqrt(E)` where `None`.
-    pub fn attention_cross(
-        &self,
-        kv: &Tensor,
-        length: Option<&Tensor>,
-        n_heads: usize,
-        scale: Option<f32>,
-    ) -> Result<Tensor> {
-        let scale = scale.unwrap_or_else(|| default_scale(self.ty.n_cols() / n_heads));
-        record_one(AttentionCross { n_heads, scale }, self.recorder(), &[Some(self), Some(kv), length])
+    /// See the module.
+    pub fn attention_cross(&self, kv: &Tensor, n_heads: usize, options: CrossOptions) -> Result<Tensor> {
+        let scale = options.scale.unwrap_or_else(|| default_scale(self.ty.n_cols() / n_heads));
+        let inputs = [Some(self), Some(kv), options.lengths, options.region];
+        record_one(AttentionCross { n_heads, scale }, self.recorder(), &inputs)
     }
+}
+
+/// How scores are made, and which keys are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CrossOptions<'a> {
+    /// Of the products; `1 / sqrt(E)` where `None`.
+    pub scale: Option<f32>,
+    /// `[G]`, u32: how many keys of each region are real; all where `None`.
+    pub lengths: Option<&'a Tensor>,
+    /// `[1]`, u32: the region of all rows; each region has as many rows as the others where `None`.
+    pub region: Option<&'a Tensor>,
 }
 
 #[derive(Debug)]
@@ -49,8 +56,14 @@ fn part_of(n_keys: usize, part: usize) -> Range<usize> {
 struct Params {
     n_heads: u32,
     n_keys: u32,
+    n_regions: u32,
+    n_rows: u32,
     scale: f32,
 }
+
+const KV: usize = 1;
+const LENGTHS: usize = 2;
+const REGION: usize = 3;
 
 impl Op for AttentionCross {
     fn name(&self) -> &'static str {
@@ -58,29 +71,43 @@ impl Op for AttentionCross {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(q), Some(kv), length] = inputs else {
+        let [Some(q), Some(kv), lengths, region] = inputs else {
             return Err(Error::Internal("attention_cross takes q and kv".into()));
         };
         let (n_rows, d) = (q.n_rows(), q.n_cols());
-        expect_shape("attention_cross kv", kv, &[kv.n_rows(), 2 * d])?;
-        if let Some(length) = length {
-            expect_shape("attention_cross length", length, &[1])?;
+        let n_regions = kv.n_regions();
+        let n_keys = kv.n_rows() / n_regions;
+        let expected = if kv.shape.len() == 3 { vec![n_regions, n_keys, 2 * d] } else { vec![n_keys, 2 * d] };
+        expect_shape("attention_cross kv", kv, &expected)?;
+        if let Some(lengths) = lengths {
+            expect_shape("attention_cross lengths", lengths, &[n_regions])?;
+        }
+        match region {
+            Some(region) => expect_shape("attention_cross region", region, &[1])?,
+            None if !n_rows.is_multiple_of(n_regions) => {
+                return Err(Error::Internal(format!("attention_cross: {n_rows} rows for {n_regions} regions")));
+            }
+            None => {}
         }
         Ok(Some(TensorType::f32([n_rows * self.n_heads * N_PARTS, d / self.n_heads + 4])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(q), Some(kv), length] = args.inputs[..] else { unreachable!() };
+        let [Some(q), Some(kv), lengths, region] = args.inputs[..] else { unreachable!() };
         let d = q.ty.n_cols();
         let e = d / self.n_heads;
-        let n_keys = length.map_or(kv.ty.n_rows(), |length| (length.u32()[0] as usize).min(kv.ty.n_rows()));
+        let n_regions = kv.ty.n_regions();
+        let (size, n_rows) = (kv.ty.n_rows() / n_regions, q.ty.n_rows() / n_regions);
         let y = args.output.expect("attention_cross has an output");
         for (at, out) in y.f32_mut().chunks_exact_mut(e + 4).enumerate() {
             let (row, head, part) = (at / N_PARTS / self.n_heads, at / N_PARTS % self.n_heads, at % N_PARTS);
+            let region = region.map_or_else(|| row / n_rows, |region| region.u32()[0] as usize).min(n_regions - 1);
+            let n_keys = lengths.map_or(size, |lengths| (lengths.u32()[region] as usize).min(size));
+            let kv = &kv.f32()[region * size * 2 * d..];
             let q = &q.f32()[row * d + head * e..][..e];
             let keys = part_of(n_keys, part);
-            let key = |j: usize| &kv.f32()[j * 2 * d + head * e..][..e];
-            let value = |j: usize| &kv.f32()[j * 2 * d + d + head * e..][..e];
+            let key = |j: usize| &kv[j * 2 * d + head * e..][..e];
+            let value = |j: usize| &kv[j * 2 * d + d + head * e..][..e];
             let scores: Vec<f64> = keys.clone().map(|j| dot(q, key(j)) * f64::from(self.scale)).collect();
             let most = scores.iter().copied().fold(-3.0e38, f64::max);
             let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
@@ -93,35 +120,47 @@ impl Op for AttentionCross {
     }
 
     fn cpu(&self, signature: &Signature) -> Call {
-        let (q, kv) = (signature.input(0), signature.input(1));
+        let (q, kv) = (signature.input(0), signature.input(KV));
         let params = attention_cross::Params {
             d: q.n_cols() as u32,
             n_heads: self.n_heads as u32,
             n_parts: N_PARTS as u32,
-            n_keys: kv.n_rows() as u32,
+            n_keys: (kv.n_rows() / kv.n_regions()) as u32,
+            n_regions: kv.n_regions() as u32,
             scale: self.scale,
         };
         Call::new(rill_kernels::Kernel::AttentionCross, params)
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        let (q, kv) = (signature.input(0), signature.input(1));
+        let (q, kv) = (signature.input(0), signature.input(KV));
         let head_size = q.n_cols() / self.n_heads;
-        let params = Params { n_heads: self.n_heads as u32, n_keys: kv.n_rows() as u32, scale: self.scale };
+        let (n_regions, n_keys) = (kv.n_regions(), kv.n_rows() / kv.n_regions());
+        let params = Params {
+            n_heads: self.n_heads as u32,
+            n_keys: n_keys as u32,
+            n_regions: n_regions as u32,
+            n_rows: (q.n_rows() / n_regions).max(1) as u32,
+            scale: self.scale,
+        };
         Kernel::new("attention_cross", params, [N_PARTS as u32, self.n_heads as u32, q.n_rows() as u32])
             .shared("reduce")
             .shared("softmax")
             .alias("x_t", q.dtype)
             .alias("kv_t", kv.dtype)
             .constant("HEAD_VECS", head_size / 4)
-            .constant("N_SCORES", part_of(kv.n_rows(), 0).len())
+            .constant("N_SCORES", part_of(n_keys, 0).len())
             .constant("N_PARTS", N_PARTS)
-            .flag("HAS_LENGTH", signature.has(2))
+            .flag("HAS_LENGTHS", signature.has(LENGTHS))
+            .flag("HAS_REGION", signature.has(REGION))
     }
 
     /// The whole attention at once, `[R, D]`: there are no parts that `attention_combine` would have to put together.
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(q), Some(kv), length] = *inputs else { return Ok(None) };
+        let [Some(q), Some(kv), length, None] = *inputs else { return Ok(None) };
+        if b.ty(kv).shape.len() == 3 {
+            return Ok(None);
+        }
         let ((n_rows, d), (n_keys, _)) = (b.rows_and_cols(q), b.rows_and_cols(kv));
         let (q, kv) = (b.f32(q)?, b.f32(kv)?);
         let half = |b: &mut Lowering, first: usize| {

@@ -1,7 +1,8 @@
 //! `y[r, :] = table[id, :] + positions[p, :] + extra`, the entrance of a text model.
 //!
 //! ids: u32; table: `[V, D]`; positions: `[P, D]`, f32; extra: `[D]`, f32; both optional (T5 has no positions; extra is BERT's token type). In a whole sequence
-//! of length T row r has id `ids[r]` and position `first + r % T`; while decoding it has both at `state.position + r`. y: `[R, D]`, f32. Ids and
+//! of length T row r has id `ids[r]` and position `first + r % T`; while decoding it has both at `state.position + r`; with the
+//! states of S sequences ids are `[S, C]`, and each sequence has R / S rows, one below the other. y: `[R, D]`, f32. Ids and
 //! positions past the end are clamped: padding rows are computed and ignored.
 
 use super::decode_state::{self, DecodeState};
@@ -25,9 +26,9 @@ pub enum Positions<'a> {
     },
     /// This many rows from the decoder's position on.
     Decode {
-        /// The decoder's state.
+        /// The decoder's state, or those of several sequences.
         state: &'a Tensor,
-        /// R
+        /// R, of all sequences together.
         n_rows: usize,
     },
 }
@@ -63,6 +64,7 @@ struct Params {
     seq_len: u32,
     first: u32,
     n_ids: u32,
+    n_rows: u32,
     n_positions: u32,
     vocab: u32,
     first_id: u32,
@@ -75,7 +77,7 @@ impl Op for Embed {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(_ids), Some(table), positions, extra, _state] = inputs else {
+        let [Some(_ids), Some(table), positions, extra, state] = inputs else {
             return Err(Error::Internal("embed takes ids and a table".into()));
         };
         let d = table.n_cols();
@@ -85,17 +87,23 @@ impl Op for Embed {
         if let Some(extra) = extra {
             expect_shape("embed extra", extra, &[d])?;
         }
+        if let Some(state) = state {
+            decode_state::rows_of_each("embed", self.n_rows, state)?;
+        }
         Ok(Some(TensorType::f32([self.n_rows, d])))
     }
 
     fn define(&self, args: Operands) {
         let [Some(ids), Some(table), positions, extra, state] = args.inputs[..] else { unreachable!() };
-        let start = state.map_or(0, |s| DecodeState::from_words(s.u32()).position as usize);
+        let n_seqs = state.map_or(1, |states| decode_state::n_seqs(&states.ty));
+        let (n_rows, n_ids) = (self.n_rows / n_seqs, ids.ty.n_elements() / n_seqs);
         let d = table.ty.n_cols();
         let y = args.output.expect("embed has an output");
         for (r, out) in y.f32_mut().chunks_exact_mut(d).enumerate() {
-            let id = ids.u32()[(start + r).min(ids.ty.n_elements() - 1)] as usize;
-            let position = if state.is_some() { start + r } else { self.first + r % self.seq_len };
+            let (seq, row) = (r / n_rows, r % n_rows);
+            let at = state.map_or(0, |states| DecodeState::of(states.u32(), seq).position as usize) + row;
+            let id = ids.u32()[seq * n_ids + at.min(n_ids - 1)] as usize;
+            let position = if state.is_some() { at } else { self.first + r % self.seq_len };
             let token = &table.f32()[id.min(table.ty.n_rows() - 1) * d..][..d];
             let place = positions.map(|p| &p.f32()[position.min(p.ty.n_rows() - 1) * d..][..d]);
             for (c, v) in out.iter_mut().enumerate() {
@@ -118,11 +126,13 @@ impl Op for Embed {
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let table = signature.input(1);
+        let n_seqs = signature.inputs[4].map_or(1, decode_state::n_seqs);
         let params = Params {
             n_cols: table.n_cols() as u32,
             seq_len: self.seq_len as u32,
             first: self.first as u32,
-            n_ids: signature.input(0).n_elements() as u32,
+            n_ids: (signature.input(0).n_elements() / n_seqs) as u32,
+            n_rows: (self.n_rows / n_seqs) as u32,
             n_positions: signature.inputs[2].map_or(0, |positions| positions.n_rows() as u32),
             vocab: table.n_rows() as u32,
             first_id: signature.rows.start as u32,
@@ -138,6 +148,9 @@ impl Op for Embed {
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
         let [Some(ids), Some(table), positions, extra, state] = *inputs else { return Ok(None) };
+        if state.is_some_and(|state| decode_state::n_seqs_of(b, state) > 1) {
+            return Ok(None);
+        }
         let (n_ids, vocab) = (b.ty(ids).shape[0], b.ty(table).shape[0]);
         let n_positions = positions.map_or(1, |positions| b.ty(positions).shape[0]);
         let (ids, places) = match state {

@@ -191,7 +191,7 @@ impl Linear {
             eps: self.eps,
         };
         let [gx, gy, _] = fold_workgroups(n_groups);
-        Kernel::new("matvec", params, [gx, gy, x.n_rows() as u32])
+        Kernel::new("matvec", params, [x.n_rows() as u32, gx, gy])
             .shared("reduce")
             .shared(weight_file(signature.input(WEIGHT)))
             .shared(product_file(signature.input(WEIGHT)))

@@ -1,12 +1,12 @@
 //! The first half of choosing a token: the vocabulary in 64 parts, each under the suppression and timestamp rules.
 //!
-//! logits: `[1, V]`; flags: `[V]`, u32, bit 0 "never", bit 1 "not as the first token"; tokens: `[C]`, u32; state: the
-//! decoder's; cutoff: `[1]`, f32, the least logit that may be chosen (`sample_cutoff`; `None`: any). y: `[128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
+//! logits: `[S, V]`; flags: `[V]`, u32, bit 0 "never", bit 1 "not as the first token"; tokens: `[S, C]`, u32; states: those of S
+//! sequences; cutoff: `[S]`, f32, the least logits that may be chosen (`sample_cutoff`; `None`: any). y: `[S * 128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
 //! token's logit, greatest logit, sum of exp(logit - greatest), and three unused). The score is the logit, or while sampling the logit
 //! over the temperature plus Gumbel noise, whose maximum is a sample of the softmax. Rules: `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` in
 //! openai/whisper `decoding.py`; that timestamps outweigh text only the whole vocabulary can tell, so `sample_pick` decides it.
 
-use super::decode_state::DecodeState;
+use super::decode_state::{self, DecodeState};
 use super::linear::expect_shape;
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
@@ -47,32 +47,38 @@ impl Op for SampleScan {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(logits), Some(flags), Some(_tokens), Some(_state), cutoff] = inputs else {
+        let [Some(logits), Some(flags), Some(tokens), Some(states), cutoff] = inputs else {
             return Err(Error::Internal("sample_scan takes logits, flags, tokens and a state".into()));
         };
-        expect_shape("sample_scan flags", flags, &[logits.n_elements()])?;
+        let n_seqs = decode_state::n_seqs(states);
+        expect_shape("sample_scan flags", flags, &[logits.n_cols()])?;
+        expect_shape("sample_scan logits", logits, &[n_seqs, logits.n_cols()])?;
+        decode_state::rows_of_each("sample_scan", tokens.n_elements(), states)?;
         if let Some(cutoff) = cutoff {
-            expect_shape("sample_scan cutoff", cutoff, &[1])?;
+            expect_shape("sample_scan cutoff", cutoff, &[n_seqs])?;
         }
-        Ok(Some(TensorType::f32([2 * N_PARTS, PART_SIZE])))
+        Ok(Some(TensorType::f32([n_seqs * 2 * N_PARTS, PART_SIZE])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(logits), Some(flags), Some(tokens), Some(state), cutoff] = args.inputs[..] else { unreachable!() };
-        let state = DecodeState::from_words(state.u32());
-        let history = History::of(&state, tokens.u32());
-        let next = state.position + state.n_rows;
-        let least = cutoff.map_or(f32::MIN, |cutoff| cutoff.f32()[0]);
-        let size = logits.ty.n_elements().div_ceil(N_PARTS);
+        let [Some(logits), Some(flags), Some(tokens), Some(states), cutoff] = args.inputs[..] else { unreachable!() };
+        let vocab = logits.ty.n_cols();
+        let n_tokens = tokens.ty.n_elements() / logits.ty.n_rows();
+        let size = vocab.div_ceil(N_PARTS);
         let y = args.output.expect("sample_scan has an output");
         for (at, out) in y.f32_mut().chunks_exact_mut(PART_SIZE).enumerate() {
-            let (part, want_timestamps) = (at / 2, at % 2 == 1);
+            let (seq, part, want_timestamps) = (at / 2 / N_PARTS, at / 2 % N_PARTS, at % 2 == 1);
+            let logits = &logits.f32()[seq * vocab..][..vocab];
+            let state = DecodeState::of(states.u32(), seq);
+            let history = History::of(&state, &tokens.u32()[seq * n_tokens..][..n_tokens]);
+            let next = state.position + state.n_rows;
+            let least = cutoff.map_or(f32::MIN, |cutoff| cutoff.f32()[seq]);
             let mut best = (-3.0e38f32, 0u32, -3.0e38f32);
             let mut allowed_logits = Vec::new();
-            let start = (part * size).min(logits.ty.n_elements());
-            let end = (start + size).min(logits.ty.n_elements());
+            let start = (part * size).min(vocab);
+            let end = (start + size).min(vocab);
             for token in start as u32..end as u32 {
-                let logit = logits.f32()[token as usize];
+                let logit = logits[token as usize];
                 if (token >= state.timestamp_begin) != want_timestamps
                     || logit < least
                     || !allowed(token, flags.u32()[token as usize], &state, &history)
@@ -101,9 +107,9 @@ impl Op for SampleScan {
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        let params =
-            Params { vocab: signature.input(0).n_elements() as u32, n_tokens: signature.input(2).n_elements() as u32 };
-        Kernel::new("sample_scan", params, [N_PARTS as u32, 1, 1])
+        let (n_seqs, vocab) = (signature.input(0).n_rows(), signature.input(0).n_cols());
+        let params = Params { vocab: vocab as u32, n_tokens: (signature.input(2).n_elements() / n_seqs) as u32 };
+        Kernel::new("sample_scan", params, [N_PARTS as u32, n_seqs as u32, 1])
             .shared("decode_state")
             .shared("candidate")
             .flag("HAS_CUTOFF", signature.has(4))

@@ -1,14 +1,15 @@
 //! What the logits at start-of-transcript tell: the probability that nobody speaks, and the language.
 //!
-//! logits: `[1, V]`; state: the decoder's, written in place. No output. openai/whisper `decoding.py`: `no_speech_prob` is a
+//! logits: `[S, V]`; the states of S sequences, written in place. No output. openai/whisper `decoding.py`: `no_speech_prob` is a
 //! softmax over the whole vocabulary, the language the greatest logit among the language tokens.
 
-use super::decode_state::DecodeState;
+use super::decode_state::{self, DecodeState};
+use super::linear::expect_shape;
 use crate::engine::graph::{Tensor, record};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
-use rill_kernels::Call;
+use rill_kernels::{Call, sot_stats};
 
 impl Tensor {
     /// See the module; `self` are the logits.
@@ -26,9 +27,10 @@ impl Op for SotStats {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(_logits), Some(_state)] = inputs else {
+        let [Some(logits), Some(states)] = inputs else {
             return Err(Error::Internal("sot_stats takes logits and a state".into()));
         };
+        expect_shape("sot_stats logits", logits, &[decode_state::n_seqs(states), logits.n_cols()])?;
         Ok(None)
     }
 
@@ -38,27 +40,31 @@ impl Op for SotStats {
 
     fn define(&self, args: Operands) {
         let [Some(logits), _] = args.inputs[..] else { unreachable!() };
-        let mut state = DecodeState::from_words(args.states[0].u32());
-        let logits = logits.f32();
-        let most = logits.iter().copied().fold(f32::MIN, f32::max);
-        let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
-        if let Some(logit) = logits.get(state.no_speech as usize) {
-            state.no_speech_prob = (f64::from(logit - most).exp() / sum) as f32;
+        let words = args.states[0].u32_mut().chunks_exact_mut(DecodeState::N_WORDS);
+        for (logits, words) in logits.f32().chunks_exact(logits.ty.n_cols()).zip(words) {
+            let mut state = DecodeState::from_words(words);
+            let most = logits.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
+            if let Some(logit) = logits.get(state.no_speech as usize) {
+                state.no_speech_prob = (f64::from(logit - most).exp() / sum) as f32;
+            }
+            let languages = state.language_begin..state.language_begin + state.n_languages;
+            let best = languages
+                .filter(|&t| (t as usize) < logits.len())
+                .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
+            state.language = best.unwrap_or(0);
+            state.write_to(words);
         }
-        let languages = state.language_begin..state.language_begin + state.n_languages;
-        let best = languages
-            .filter(|&t| (t as usize) < logits.len())
-            .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
-        state.language = best.unwrap_or(0);
-        state.write_to(args.states[0].u32_mut());
     }
 
-    fn cpu(&self, _signature: &Signature) -> Call {
-        Call::new(rill_kernels::Kernel::SotStats, ())
+    fn cpu(&self, signature: &Signature) -> Call {
+        let vocab = signature.input(0).n_cols() as u32;
+        Call::new(rill_kernels::Kernel::SotStats, sot_stats::Params { vocab })
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        Kernel::new("sot_stats", signature.input(0).n_elements() as u32, [1, 1, 1])
+        let logits = signature.input(0);
+        Kernel::new("sot_stats", logits.n_cols() as u32, [logits.n_rows() as u32, 1, 1])
             .shared("decode_state")
             .shared("reduce")
     }

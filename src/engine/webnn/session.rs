@@ -9,7 +9,7 @@ use super::context::Context;
 use super::plan::{Place, Plan, Work, is_constant};
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind};
 use crate::engine::lowering::{Element, OperandType};
-use crate::engine::memory::{MemoryUse, Purpose};
+use crate::engine::memory::{Booking, Ledger, MemoryUse, Purpose};
 use crate::engine::op::Operands;
 use crate::engine::session::Watch;
 use crate::engine::tensor::{HostData, HostTensor, TensorType};
@@ -25,6 +25,9 @@ pub struct WebNnSession {
     contents: Vec<Contents>,
     /// By piece, once it is built.
     built: Vec<Option<BuiltId>>,
+    ledger: Rc<Ledger>,
+    /// What [`WebNnSession::count`] found last.
+    bookings: Vec<Booking>,
 }
 
 /// What a place holds, and where.
@@ -45,6 +48,23 @@ struct Contents {
 }
 
 impl WebNnSession {
+    /// What is known of what a program will take: its slots, and what its pieces hand on. Intermediate tensors inside the browser's
+    /// graphs are not counted: it does not tell.
+    ///
+    /// # Errors
+    /// Those of [`WebNnSession::compile`].
+    pub fn footprint(context: &Rc<Context>, program: &Program) -> Result<MemoryUse> {
+        let mut memory = MemoryUse::default();
+        for slot in &program.slots {
+            let purpose = if matches!(slot.kind, SlotKind::State) { Purpose::States } else { Purpose::Weights };
+            memory.add(purpose, slot.ty.n_bytes() as u64);
+        }
+        for handed_on in &Plan::new(program, &context.limits)?.handed_on {
+            memory.add(Purpose::Activations, handed_on.n_bytes() as u64);
+        }
+        Ok(memory)
+    }
+
     /// Cuts the program into pieces; errors where the context cannot do one of them. Nothing is built yet, since the
     /// weights are still to come.
     pub fn compile(context: &Rc<Context>, program: Program) -> Result<Self> {
@@ -58,8 +78,10 @@ impl WebNnSession {
             contents[place].host_is_fresh = !matches!(slot.kind, SlotKind::Weight(_));
         }
         let built = vec![None; plan.pieces.len()];
-        let mut session = Self { context: context.clone(), program, plan, contents, built };
+        let (ledger, bookings) = (Ledger::new(), Vec::new());
+        let mut session = Self { context: context.clone(), program, plan, contents, built, ledger, bookings };
         session.fill_constants()?;
+        session.book();
         Ok(session)
     }
 
@@ -79,6 +101,23 @@ impl WebNnSession {
     /// Bytes of tensors, of constants in built graphs, and of weights that wait for graphs; what the API keeps beside them, and
     /// intermediate tensors inside its graphs, it does not tell.
     pub fn memory(&self) -> MemoryUse {
+        self.ledger.now()
+    }
+
+    /// The books that say so, now and later.
+    pub fn ledger(&self) -> Rc<Ledger> {
+        self.ledger.clone()
+    }
+
+    /// Brings the books up to date.
+    fn book(&mut self) {
+        // Struck off first, so that nothing is in the books twice.
+        self.bookings.clear();
+        let ledger = &self.ledger;
+        self.bookings = self.count().by_purpose().map(|(purpose, bytes)| ledger.book(purpose, bytes)).collect();
+    }
+
+    fn count(&self) -> MemoryUse {
         let mut memory = MemoryUse::default();
         for (place, contents) in self.contents.iter().enumerate() {
             let purpose = match self.program.slots.get(place).map(|slot| &slot.kind) {
@@ -133,6 +172,7 @@ impl WebNnSession {
                 self.build(piece).await?;
             }
         }
+        self.book();
         Ok(())
     }
 
@@ -151,6 +191,7 @@ impl WebNnSession {
                 }
             }
         }
+        self.book();
         Ok(())
     }
 
@@ -181,7 +222,11 @@ impl WebNnSession {
         let contents = &mut self.contents[place];
         let buffer = match contents.buffer {
             Some(buffer) => buffer,
-            None => *contents.buffer.insert(self.context.api.create_buffer(contents.ty.n_bytes())?),
+            None => {
+                let buffer = *contents.buffer.insert(self.context.api.create_buffer(contents.ty.n_bytes())?);
+                self.book();
+                buffer
+            }
         };
         self.context.api.write_buffer(buffer, offset_bytes, bytes)
     }

@@ -17,6 +17,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 
 use super::chunks::ChunkSet;
+use super::copies;
 use crate::engine::{Error, Result};
 use crate::protocol::CachedModel;
 
@@ -201,7 +202,7 @@ impl ModelCache {
             *bytes += manifest.kept_bytes();
             *has_weights |= manifest.kept == Kept::Whole && manifest.url.ends_with(".safetensors");
             // What was made of a file, named behind its address, is there for speed alone.
-            *is_whole &= manifest.kept != Kept::Partly || manifest.url.contains('#');
+            *is_whole &= manifest.kept != Kept::Partly || copies::is_copy(&manifest.url);
         }
         let mut models: BTreeMap<String, CachedModel> = BTreeMap::new();
         for ((model, _), (bytes, has_weights, is_whole)) in sources {
@@ -213,7 +214,11 @@ impl ModelCache {
         Ok(models.into_values().filter(|model| model.bytes > 0).collect())
     }
 
-    async fn manifests(&self) -> Result<Vec<Manifest>> {
+    /// What is known of every file.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn manifests(&self) -> Result<Vec<Manifest>> {
         let database = self.database.clone();
         let read = async move {
             let transaction = database.transaction(&[MANIFESTS], TransactionMode::ReadOnly)?;

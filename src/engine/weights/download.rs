@@ -50,6 +50,10 @@ pub struct ChunkFile {
     /// Whether the server gives ranges, as far as it has answered.
     gives_ranges: Cell<bool>,
     received: Cell<u64>,
+    /// Those that came over the network.
+    fetched: Cell<u64>,
+    /// Bytes that were in the store at the beginning.
+    kept_before: u64,
     last_report: Cell<Option<Instant>>,
 }
 
@@ -85,6 +89,7 @@ impl ChunkFile {
     /// A file of which `manifest` tells what is kept. Its hash is compared once, before it counts as whole.
     pub(super) fn new(shared: &Rc<Shared>, name: &str, way: Way, manifest: Manifest) -> Self {
         let is_cached = manifest.kept == Kept::Whole;
+        let kept_before = manifest.kept_bytes();
         Self {
             shared: shared.clone(),
             name: name.into(),
@@ -95,6 +100,8 @@ impl ChunkFile {
             running: RefCell::default(),
             gives_ranges: true.into(),
             received: Cell::new(0),
+            fetched: Cell::new(0),
+            kept_before,
             last_report: Cell::new(None),
         }
     }
@@ -216,7 +223,8 @@ impl ChunkFile {
 
     /// A chunk from the network; shorter than the others only at the end of the file.
     async fn fetch_chunk(&self, idx: u32) -> Result<Vec<u8>> {
-        let mut chunk = Vec::new();
+        // A vector that grows by itself ends up with twice the room.
+        let mut chunk = Vec::with_capacity(self.manifest.borrow().chunk_len(idx) as usize);
         let mut retries = 0;
         loop {
             let before = chunk.len();
@@ -256,6 +264,7 @@ impl ChunkFile {
             open.position += received as u64;
             if to_skip == 0 {
                 self.received.set(self.received.get() + received as u64);
+                self.fetched.set(self.fetched.get() + received as u64);
             }
             connection = Some(open);
             self.report(false);
@@ -403,6 +412,8 @@ impl ChunkFile {
         (self.shared.hooks.on_progress)(FileProgress {
             name: self.name.clone(),
             received_bytes: total.map_or(self.received.get(), |total| self.received.get().min(total)),
+            fetched_bytes: self.fetched.get(),
+            to_fetch_bytes: total.unwrap_or(0).saturating_sub(self.kept_before + self.fetched.get()),
             total_bytes: total.unwrap_or(0),
             cached: self.is_cached.get(),
         });

@@ -7,6 +7,7 @@
 pub mod cache;
 pub mod checkpoint;
 pub mod chunks;
+pub mod copies;
 #[cfg(target_arch = "wasm32")]
 mod download;
 mod dropped;

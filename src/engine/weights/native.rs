@@ -34,6 +34,16 @@ impl ModelFiles {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
+    /// What the load wants to hear.
+    pub fn hooks(&self) -> &LoadHooks {
+        &self.hooks
+    }
+
+    /// Whether what is made of them may be kept beside them: natively nothing is, and nothing speaks against it.
+    pub fn may_be_kept(&self) -> bool {
+        true
+    }
+
     /// Where a file is.
     pub fn address(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
@@ -122,15 +132,19 @@ impl ChunkFile {
     /// [`Error::Fetch`] where the file cannot be read, [`Error::Cancelled`].
     pub async fn chunk(self: Rc<Self>, idx: u32) -> Result<Vec<u8>> {
         self.hooks.cancel.check()?;
-        let mut chunk = Vec::new();
+        let first = u64::from(idx) * self.chunk_bytes;
+        // A vector that grows by itself ends up with twice the room.
+        let mut chunk = Vec::with_capacity(self.total.saturating_sub(first).min(self.chunk_bytes) as usize);
         let mut file = self.file.borrow_mut();
-        let at = SeekFrom::Start(u64::from(idx) * self.chunk_bytes);
+        let at = SeekFrom::Start(first);
         let read = file.seek(at).and_then(|_| (&mut *file).take(self.chunk_bytes).read_to_end(&mut chunk));
         read.map_err(|error| self.refused(&error.to_string()))?;
         self.received.set((self.received.get() + chunk.len() as u64).min(self.total));
         (self.hooks.on_progress)(FileProgress {
             name: self.name.clone(),
             received_bytes: self.received.get(),
+            fetched_bytes: self.received.get(),
+            to_fetch_bytes: self.total - self.received.get(),
             total_bytes: self.total,
             cached: false,
         });

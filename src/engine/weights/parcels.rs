@@ -7,6 +7,7 @@ use super::checkpoint::Checkpoint;
 use super::files::{ChunkFile, InFlight, ModelFiles};
 use super::stream::{TensorPart, TensorStream};
 use crate::engine::{CancelFlag, Error, Result};
+use crate::protocol::LoadRequest;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::rc::Rc;
@@ -221,7 +222,12 @@ impl Weights {
     fn top_up(&mut self) {
         while let Some(&key) = self.order.front() {
             let file = &self.shards[key.0].file;
-            let lanes = if file.gives_ranges() { self.lanes } else { 1 };
+            // What is kept may be in larger chunks than are asked for today.
+            let chunk_bytes = file.chunk_bytes().min(u32::MAX.into()) as u32;
+            let lanes = match file.gives_ranges() {
+                true => LoadRequest::parallel(chunk_bytes, self.lanes as u32) as usize,
+                false => 1,
+            };
             if self.in_flight.len() >= lanes {
                 break;
             }

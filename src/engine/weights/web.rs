@@ -14,7 +14,8 @@ use super::fetch::Request;
 use super::files::{FileStream, LoadHooks, MAX_SMALL_FILE_BYTES};
 use super::list::{FileList, ListedFile};
 use super::source::{Place, WebSource};
-use crate::engine::Result;
+use crate::engine::backing::make_room;
+use crate::engine::{Error, Result};
 use crate::protocol::Source;
 
 /// A model's files.
@@ -70,6 +71,16 @@ impl ModelFiles {
     /// The model's id.
     pub fn model(&self) -> &str {
         &self.shared.source.model
+    }
+
+    /// What the load wants to hear.
+    pub fn hooks(&self) -> &LoadHooks {
+        &self.shared.hooks
+    }
+
+    /// Whether what is made of them may be kept beside them: of a visitor's own files nothing is.
+    pub fn may_be_kept(&self) -> bool {
+        self.dropped.is_none()
     }
 
     /// Files that a visitor gave. They are read where they are and not kept.
@@ -230,10 +241,21 @@ impl Shared {
     }
 
     pub async fn put(&self, manifest: &Manifest, chunk: Option<(u32, &[u8])>) {
-        let cache = self.cache.borrow().clone();
-        if let Some(cache) = cache {
-            self.or_notice(cache.put(manifest, chunk).await);
+        let Some(cache) = self.cache.borrow().clone() else { return };
+        let mut result = cache.put(manifest, chunk).await;
+        // Copies of weights are there for speed alone: they give way, this model's own first.
+        for model in [Some(self.source.model.as_str()), None] {
+            if !matches!(result, Err(Error::Storage { full: true, .. })) {
+                break;
+            }
+            let made_room = make_room(&cache, model).await.unwrap_or(false);
+            // Tried again in any case: another file of this load may have made room meanwhile.
+            result = cache.put(manifest, chunk).await;
+            if made_room && result.is_ok() {
+                (self.hooks.on_notice)(Error::CopyGone);
+            }
         }
+        self.or_notice(result);
     }
 
     pub async fn forget(&self, url: &str) {

@@ -1,11 +1,11 @@
-//! What a loaded model's precision costs, asked for by the visitor: the engine sets it beside the same model in f32.
+//! What a loaded model costs: its memory, and what its precision costs, asked for by the visitor: the engine sets it beside the same model in f32.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Session;
 use crate::audio::files;
-use crate::protocol::{Failure, QualityReport, Task};
+use crate::protocol::{Failure, MemoryReport, QualityReport, Task};
 use crate::ui::platform::Pipeline;
 use crate::ui::state::Remedy;
 
@@ -21,6 +21,12 @@ pub enum Cost {
 }
 
 impl Session {
+    /// What the engine holds in memory now.
+    pub async fn memory(self) -> Result<MemoryReport, Failure> {
+        let platform = self.inner().platform.clone();
+        platform.memory().await
+    }
+
     /// Measure it for the loaded model; `cost` hears of it.
     pub fn measure_cost(self, task: Task, cost: RwSignal<Cost>) {
         let Some(pipeline) = self.inner().pipeline(task).borrow().clone() else { return };

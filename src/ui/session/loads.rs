@@ -57,7 +57,7 @@ impl Session {
     /// What the settings ask to load for a task; `None` where there is no model for it.
     fn wanted(self, task: Task) -> Option<LoadRequest> {
         let model = untrack(|| self.state.chosen(task))?;
-        let mut request = self.state.settings.with_untracked(|settings| settings.load_request(&model.id));
+        let mut request = self.state.settings.with_untracked(|settings| settings.load_request(task, &model.id));
         if self.inner().files.borrow().contains_key(&model.id) {
             request.source = Source::Files;
         }
