@@ -384,7 +384,11 @@ async fn dropped_files_are_read_in_place_and_nothing_of_them_is_kept() {
     start("mine").await;
     let content = bytes(2 * CHUNK + 77, 5);
     js_sys::Reflect::set(&js("server.files"), &"mine".into(), &js_sys::Uint8Array::from(&content[..])).expect("set");
-    let dropped = |code: &str| js_sys::Array::from(&js(code)).iter().map(JsCast::unchecked_into).collect::<Vec<Blob>>();
+    // Each with its path, which is its name where it was dropped without a folder.
+    let named = |file: web_sys::File| (file.name(), Blob::from(file));
+    let dropped = |code: &str| -> Vec<(String, Blob)> {
+        js_sys::Array::from(&js(code)).iter().map(|file| named(file.unchecked_into())).collect()
+    };
     let files = dropped("[new File(['{}'], 'config.json'), new File([server.files.mine], 'model.safetensors')]");
     let files = ModelFiles::dropped(&files, "mine", CHUNK as u32, LoadHooks::default()).unwrap();
     assert_eq!(files.read_required("config.json").await.unwrap(), b"{}");
