@@ -138,8 +138,9 @@ fn pieces_are_settled_in_order_and_stop_when_told_to() {
     assert!(sent.last().is_some_and(|last| last.start > 95.0 && last.end <= 110.0 + 1e-6), "{:?}", sent.last());
 }
 
-/// Clips with pauses between them: each piece has the words that it has as a recording of its own, at its own times, but for two of them: the floor of
-/// the features follows the loudest moment of the whole recording, and where the model wavers that decides.
+/// Clips with pauses between them: the tokens are the same however many pieces are decoded at once, and each piece has the words that it has as
+/// a recording of its own, at its own times, but for two of them: the floor of the features follows the loudest moment of the whole recording,
+/// and where the model wavers that decides.
 #[test]
 fn joined_clips_have_the_words_of_each() {
     let Some(clips) = ["jfk", "austen-0880", "austen-0890"].map(clip).into_iter().collect::<Option<Vec<_>>>() else {
@@ -175,10 +176,13 @@ fn joined_clips_have_the_words_of_each() {
         drop(alone);
         assert_eq!(expected.len(), clips.len(), "a piece for each clip");
         assert!(expected[0].2.contains(&"americans".to_string()), "{expected:?}");
+        let mut heard: Option<Vec<u32>> = None;
         // Two at once leave one that is decoded alone.
         for batch_size in if matches!(device, Device::Gpu(_)) { vec![3] } else { vec![2, 3] } {
             let mut model = speech(device.clone(), &folder, batch_size);
             let job = transcribe(&mut model, &joined, &options);
+            let tokens: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect();
+            assert_eq!(*heard.get_or_insert_with(|| tokens.clone()), tokens, "{batch_size} at once");
             let mut n_errors = 0;
             for (from, to, expected) in &expected {
                 let got = said(&job, *from, *to);

@@ -3,8 +3,10 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { sample } from '../support/browser.mjs';
 import { model } from '../support/files.mjs';
-import { RillPage, expect, test } from '../support/rill.mjs';
+import { JFK, RillPage, expect, test, words } from '../support/rill.mjs';
+import * as wav from '../support/wav.mjs';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const json = (file) => JSON.parse(readFileSync(path.join(ROOT, 'tests/golden', file), 'utf8'));
@@ -55,14 +57,16 @@ for (const backend of ['webgpu', 'wasm']) {
   test(`a BERT finds the reference's words and vectors on ${backend}`, async () => {
     const golden = json('bert/bert/golden.json');
     const texts = (items) => items.map(({ text }) => text);
-    const [one, all, vectors, info] = await inPage(
+    const [one, all, vectors, hidden, info] = await inPage(
       async ({ load, files, backend, gaps, texts }) => {
         const bert = await load('small-bert', files, { backend });
         const one = await bert.run({ text: gaps[0] }, { topK: 5 });
         const all = await bert.run({ texts: gaps }, { topK: 5 });
         const vectors = await bert.run({ texts }, { output: 'embeddings', batchSize: 2 });
+        const { hiddenStates, ids } = await bert.run({ texts }, { output: 'hidden' });
         await bert.dispose();
-        return [one.candidates, all.candidates, vectors, bert.info];
+        const hidden = hiddenStates.map(({ data, shape }, i) => ({ data: [...data], shape, ids: ids[i] }));
+        return [one.candidates, all.candidates, vectors, hidden, bert.info];
       },
       { files: files('bert/bert'), backend, gaps: texts(golden.gaps), texts: texts(golden.embeddings) },
     );
@@ -75,14 +79,17 @@ for (const backend of ['webgpu', 'wasm']) {
       expect(all[idx].map(({ mask, token }) => [mask, token]), text).toEqual(expected.map(({ mask, token }) => [mask, token]));
       expect(distance(all[idx].map(({ score }) => score), expected.map(({ score }) => score)), text).toBeLessThan(2e-6);
     }
-    for (const [idx, { text, vector }] of golden.embeddings.entries()) {
+    for (const [idx, { text, vector, hidden: rows, ids }] of golden.embeddings.entries()) {
       expect(distance(vectors.embeddings[idx], vector), text).toBeLessThan(2e-5);
+      expect(hidden[idx], text).toMatchObject({ ids, shape: [ids.length, vector.length] });
+      // Single values, up to 4; f32 sums in another order.
+      expect(distance(hidden[idx].data, rows.flat()), text).toBeLessThan(2e-5);
     }
   });
 
   test(`a T5 writes the reference's texts on ${backend}, as they grow, by beams and by chance`, async () => {
     const cases = json('t5.json').models['t5-numbers'].slice(0, 3);
-    const { info, outputs, steps, beams, short, drawn } = await inPage(
+    const { info, outputs, steps, beams, short, drawn, stopped, together } = await inPage(
       async ({ load, backend, texts }) => {
         const t5 = await load('t5-numbers', null, { backend });
         const steps = [];
@@ -91,8 +98,12 @@ for (const backend of ['webgpu', 'wasm']) {
         const short = await t5.run({ text: texts[0] }, { maxTokens: 3 });
         const draw = (seed) => t5.run({ text: texts[0] }, { temperature: 5, topK: 50, topP: 0.95, seed, maxTokens: 8 });
         const drawn = [await draw(7), await draw(7), await draw(8)].map(({ tokens }) => tokens);
+        const stopped = await t5.run({ text: texts[0] }, { stop: [','] });
         await t5.dispose();
-        return { info: t5.info, outputs, steps, beams, short, drawn };
+        const several = await load('t5-numbers', null, { backend, batchSize: 3 });
+        const together = (await several.run({ texts })).outputs;
+        await several.dispose();
+        return { info: t5.info, outputs, steps, beams, short, drawn, stopped, together };
       },
       { backend, texts: cases.map(({ text }) => text) },
     );
@@ -107,6 +118,8 @@ for (const backend of ['webgpu', 'wasm']) {
     }
     expect(beams.tokens).toEqual(cases[0].beams[4].ids.filter((token) => token > 1));
     expect(short).toMatchObject({ finish: 'max-tokens', tokens: outputs[0].tokens.slice(0, 3) });
+    expect(stopped).toMatchObject({ text: outputs[0].text.split(',')[0], finish: 'stop' });
+    expect(together, 'three at once').toEqual(outputs);
     expect(drawn[1]).toEqual(drawn[0]);
     expect(drawn[2]).not.toEqual(drawn[0]);
   });
@@ -232,6 +245,30 @@ test('what a precision costs is told beside f32', async () => {
   expect(quality.sample_count).toBeGreaterThan(1);
   expect(quality.bytes).toBeLessThan(quality.bytes_reference);
   for (const part of ['ms_reduced', 'ms_reference']) expect(quality[part], part).toBeGreaterThan(0);
+});
+
+test('the pieces of a long recording are heard together, each as it would be alone', async () => {
+  const jfk = [...wav.read(sample('jfk')).channels[0]];
+  const { alone, together } = await inPage(
+    async ({ load, jfk }) => {
+      const [clip, pause] = [Float32Array.from(jfk), new Float32Array(16000 * 12)];
+      const long = new Float32Array(2 * (clip.length + pause.length));
+      for (const at of [0, clip.length + pause.length]) long.set(clip, at);
+      const run = async (audio, options) => {
+        const whisper = await load('whisper-tiny.en', null, { backend: 'wasm', ...options });
+        const { text, segments } = await whisper.run({ audio });
+        await whisper.dispose();
+        return { text, segments };
+      };
+      return { alone: await run(clip), together: await run(long, { batchSize: 2 }) };
+    },
+    { jfk },
+  );
+  expect(words(alone.text)).toBe(JFK);
+  expect(words(together.text)).toBe(`${JFK} ${JFK}`);
+  // Times are those of the whole recording.
+  expect(together.segments.at(-1).end).toBeGreaterThan(23);
+  expect(together.segments.at(-1).end).toBeLessThan(35);
 });
 
 test('a batch can be aborted, and wrong inputs are named', async () => {
