@@ -267,8 +267,8 @@ test('the pieces of a long recording are heard together, each as it would be alo
   expect(words(alone.text)).toBe(JFK);
   expect(words(together.text)).toBe(`${JFK} ${JFK}`);
   // Times are those of the whole recording.
-  expect(together.segments.at(-1).end).toBeGreaterThan(23);
-  expect(together.segments.at(-1).end).toBeLessThan(35);
+  expect(together.segments.at(-1).end).toBeGreaterThan(30);
+  expect(together.segments.at(-1).end).toBeLessThanOrEqual(46);
 });
 
 test('a batch can be aborted, and wrong inputs are named', async () => {
