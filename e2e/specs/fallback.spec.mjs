@@ -48,6 +48,11 @@ test.describe('from the start', () => {
     expect(await refusal(rill, { backend: 'webgpu' })).toMatchObject({ kind: 'backend' });
   });
 
+  test('an adapter that is there only when asked for again is taken', async ({ rill }) => {
+    await open(rill, forcing.lateAdapter);
+    expect(await loadAndRun(rill, { backend: 'webgpu' })).toMatchObject({ text: HEARD, backend: 'webgpu' });
+  });
+
   test('no f16: 32 bits are given and said, or with fallbacks off it is an error', async ({ rill }) => {
     await open(rill, [forcing.without, ['shader-f16']]);
     expect(await feature(rill, 'webgpu.f16')).toMatchObject({ supported: false });

@@ -23,6 +23,16 @@ export function noAdapter() {
   GPU.prototype.requestAdapter = async () => null;
 }
 
+/** A browser that finds its adapter only when it is asked again. */
+export function lateAdapter() {
+  const { requestAdapter } = GPU.prototype;
+  let isFirst = true;
+  GPU.prototype.requestAdapter = async function (...options) {
+    if (isFirst) return (isFirst = false), null;
+    return requestAdapter.apply(this, options);
+  };
+}
+
 /** An adapter that lacks these features. */
 export function without(missing) {
   const { get } = Object.getOwnPropertyDescriptor(GPUAdapter.prototype, 'features');

@@ -17,6 +17,9 @@ const SOFTWARE_WATCHDOG_S: u64 = 150;
 /// A device that is lost says so within this time of its first refusal.
 const FAREWELL_MS: u32 = 50;
 
+/// Wait before an adapter is asked for once more.
+const ADAPTER_RETRY_MS: u32 = 100;
+
 /// An adapter and its device.
 #[derive(Debug)]
 pub struct Gpu {
@@ -53,7 +56,15 @@ impl Gpu {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance.request_adapter(&options).await.map_err(|e| unavailable(format!("no adapter ({e})")))?;
+        // The first request in a browser that has just started may come before its GPU process: seen in Chromium on an H100.
+        let adapter = match instance.request_adapter(&options).await {
+            Err(_) if cfg!(target_arch = "wasm32") => {
+                crate::engine::edge::sleep(ADAPTER_RETRY_MS).await;
+                instance.request_adapter(&options).await
+            }
+            first => first,
+        };
+        let adapter = adapter.map_err(|e| unavailable(format!("no adapter ({e})")))?;
         let features = adapter.features()
             & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let (device, queue) = adapter
