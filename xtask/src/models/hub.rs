@@ -201,7 +201,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::net::TcpListener;
     use std::thread;
 
     use super::*;
@@ -215,10 +215,10 @@ mod tests {
         fs::create_dir_all(&files).unwrap();
         fs::write(dir.join("site/index.html"), "hub").unwrap();
         fs::write(files.join("weights.bin"), content).unwrap();
-        let server = Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let address = format!("http://{}", server.server_addr());
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
         let site = Site { dist: dir.join("site"), models: dir.join("none") };
-        thread::spawn(move || crate::serve::answer_all(&server, &site));
+        thread::spawn(move || crate::serve::answer_all(listener, site));
         let model = Model {
             id: "m",
             hub_id: "org/m",
