@@ -5,7 +5,7 @@
 mod models;
 
 use models::micro::write_micro_whisper;
-use models::{devices, folder_of, load_for, processor};
+use models::{clip, devices, folder_of, load_for, processor};
 use rill::audio::pauses;
 use rill::engine::check::noise;
 use rill::engine::generate::{TextEvent, TextModel};
@@ -143,9 +143,8 @@ fn pieces_are_settled_in_order_and_stop_when_told_to() {
 /// and where the model wavers that decides.
 #[test]
 fn joined_clips_have_the_words_of_each() {
-    let Some(clips) = ["jfk", "austen-0880", "austen-0890"].map(clip).into_iter().collect::<Option<Vec<_>>>() else {
-        return;
-    };
+    let clips =
+        ["jfk", "austen-0880", "austen-0890"].map(|name| clip(name).expect("the clips are fetched with the models"));
     let mut joined = Vec::new();
     for samples in &clips {
         let loudest = samples.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));
@@ -191,19 +190,6 @@ fn joined_clips_have_the_words_of_each() {
             }
         }
     }
-}
-
-/// A clip's samples, from the packages' clips or the folder that RILL_SPEECH names.
-fn clip(name: &str) -> Option<Vec<f32>> {
-    let folders = [Some(models::folder().join("samples")), std::env::var_os("RILL_SPEECH").map(PathBuf::from)];
-    let file =
-        folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.wav"))).find(|file| file.exists());
-    let Some(file) = file else {
-        eprintln!("skipped: no clip {name}");
-        return None;
-    };
-    let wav = rill::audio::wav::decode(&std::fs::read(file).expect("the clip can be read")).expect("the clip is WAV");
-    Some(wav.samples)
 }
 
 const TEXTS: [&str; 5] = [

@@ -7,7 +7,7 @@
 
 mod models;
 
-use models::{devices, load_speech, load_speech_as, open_gpu, processor, read_floats};
+use models::{clip, devices, load_speech, load_speech_as, open_gpu, processor, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
 use rill::engine::session::{Device, Watch};
@@ -15,7 +15,6 @@ use rill::engine::transcribe::{SpeechModel, Transcription};
 use rill::engine::word_errors::words;
 use rill::protocol::{Precision, TranscribeOptions};
 use serde_json::Value;
-use std::path::PathBuf;
 
 fn golden() -> Value {
     serde_json::from_str(include_str!("golden/whisper.json")).expect("the golden file is JSON")
@@ -23,21 +22,6 @@ fn golden() -> Value {
 
 fn ids(value: &Value) -> Vec<u32> {
     value.as_array().into_iter().flatten().filter_map(|id| id.as_u64()).map(|id| id as u32).collect()
-}
-
-/// A clip's samples, from the packages' clips or the folder that RILL_SPEECH names.
-fn clip(name: &str) -> Option<Vec<f32>> {
-    let samples = models::folder().join("samples");
-    let folders = [Some(samples), std::env::var_os("RILL_SPEECH").map(PathBuf::from)];
-    let file =
-        folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.wav"))).find(|file| file.exists());
-    let Some(file) = file else {
-        eprintln!("skipped: no clip {name}");
-        return None;
-    };
-    let wav = rill::audio::wav::decode(&std::fs::read(file).expect("the clip can be read")).expect("the clip is WAV");
-    assert_eq!(wav.sample_rate_hz, 16_000);
-    Some(wav.samples)
 }
 
 fn transcribe(model: &mut SpeechModel, samples: &[f32], options: TranscribeOptions) -> Transcription {

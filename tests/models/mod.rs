@@ -33,6 +33,20 @@ pub fn folder_of(id: &str) -> PathBuf {
     if own.is_dir() { own } else { folder().join(id) }
 }
 
+/// A clip's samples, from the packages' clips or the folder that RILL_SPEECH names; a clip that is not there is a printed skip.
+pub fn clip(name: &str) -> Option<Vec<f32>> {
+    let folders = [Some(folder().join("samples")), std::env::var_os("RILL_SPEECH").map(PathBuf::from)];
+    let file =
+        folders.into_iter().flatten().map(|folder| folder.join(format!("{name}.wav"))).find(|file| file.exists());
+    let Some(file) = file else {
+        eprintln!("skipped: no clip {name}");
+        return None;
+    };
+    let wav = rill::audio::wav::decode(&std::fs::read(file).expect("the clip can be read")).expect("the clip is WAV");
+    assert_eq!(wav.sample_rate_hz, 16_000);
+    Some(wav.samples)
+}
+
 /// This machine's GPU; without one a printed skip, or a failure where REQUIRE_GPU is set.
 pub fn open_gpu() -> Option<Rc<Gpu>> {
     match pollster::block_on(Gpu::open()) {
