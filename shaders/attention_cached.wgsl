@@ -3,6 +3,7 @@
 // column, slots: [N_SCORES, n_rows], where the keys of each row lie. Each sequence has n_rows rows and a cache. Workgroup: head wid.x, row
 // wid.y of all sequences.
 struct Params { n_heads: u32, scale: f32, bias_cols: u32, n_rows: u32 }
+override WG: u32 = 64u;
 override HAS_BIAS: bool = false;
 override HAS_SLOTS: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,11 +26,9 @@ fn new_row(after: u32, row: u32) -> u32 {
     return select(after, row, HAS_SLOTS);
 }
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let d = params.n_heads * HEAD_VECS;
     let head = wid.x * HEAD_VECS;
     let row = wid.y * 3u * d + head;
@@ -45,20 +44,18 @@ fn main(
     let bias_at = wid.x * params.bias_cols + params.bias_cols / 2u - mine;
     for (var j = lid; j < n_keys; j += WG) {
         var score = 0.0;
-        for (var i = 0u; i < HEAD_VECS; i++) {
-            var k: vec4<x_t>;
-            if (j < position) {
-                k = cache[(keys + slot(j, at)) * d + head + i];
-            } else {
-                k = qkv[(first + new_row(j - position, at)) * 3u * d + d + head + i];
-            }
-            score += dot(vec4<f32>(qkv[row + i]), vec4<f32>(k));
+        if (j < position) {
+            let key = (keys + slot(j, at)) * d + head;
+            for (var i = 0u; i < HEAD_VECS; i++) { score += dot(vec4<f32>(qkv[row + i]), vec4<f32>(cache[key + i])); }
+        } else {
+            let key = (first + new_row(j - position, at)) * 3u * d + d + head;
+            for (var i = 0u; i < HEAD_VECS; i++) { score += dot(vec4<f32>(qkv[row + i]), vec4<f32>(qkv[key + i])); }
         }
         score *= params.scale;
         if (HAS_BIAS) { score += bias[bias_at + j]; }
         scores[j] = score;
     }
-    let norm = softmax(n_keys, lid);
+    let norm = softmax(n_keys, thread);
     // WG / HEAD_VECS groups of threads take turns with the keys; each thread sums one vector of the head.
     let n_groups = WG / HEAD_VECS;
     let group = lid / HEAD_VECS;

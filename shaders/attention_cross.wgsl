@@ -2,6 +2,7 @@
 // q: [rows, d], kv: [n_regions, n_keys, 2 * d], lengths: [n_regions], how many keys are real, region: [1], that of all rows; without it
 // each has n_rows rows. y: [rows, n_heads, n_parts, HEAD_VECS + 1]. Workgroup: part wid.x, head wid.y, row wid.z.
 struct Params { n_heads: u32, n_keys: u32, n_regions: u32, n_rows: u32, scale: f32 }
+override WG: u32 = 64u;
 override HAS_LENGTHS: bool = false;
 override HAS_REGION: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
@@ -12,12 +13,9 @@ override HAS_REGION: bool = false;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 var<workgroup> sums: array<vec4<f32>, WG>;
 
-@compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) n_wg: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) n_wg: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let d = params.n_heads * HEAD_VECS;
     let head = wid.y * HEAD_VECS;
     let row = wid.z * d + head;
@@ -36,7 +34,7 @@ fn main(
         for (var i = 0u; i < HEAD_VECS; i++) { score += dot(vec4<f32>(q[row + i]), vec4<f32>(kv[key + i])); }
         scores[j] = score * params.scale;
     }
-    let norm = softmax(n_keys, lid);
+    let norm = softmax(n_keys, thread);
     let n_groups = WG / HEAD_VECS;
     let group = lid / HEAD_VECS;
     var sum = vec4<f32>();

@@ -10,11 +10,8 @@ override HAS_BIAS: bool = true;
 @group(0) @binding(4) var<storage, read_write> y: array<y_t>;
 
 @compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) n_wg: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) n_wg: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let row = min(wid.x + wid.y * n_wg.x, params.n_rows - 1u);
     let n_cols = params.n_cols;
     let first = row * n_cols;
@@ -22,14 +19,14 @@ fn main(
     if (HAS_BIAS) {
         var sum = 0.0;
         for (var c = lid; c < n_cols; c += WG) { sum += f32(x[first + c]); }
-        mean = sum_of_all(sum, lid) / f32(n_cols);
+        mean = sum_of_all(sum, thread) / f32(n_cols);
     }
     var squares = 0.0;
     for (var c = lid; c < n_cols; c += WG) {
         let d = f32(x[first + c]) - mean;
         squares += d * d;
     }
-    let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
+    let rstd = inverseSqrt(sum_of_all(squares, thread) / f32(n_cols) + params.eps);
     for (var c = lid; c < n_cols; c += WG) {
         var v = (f32(x[first + c]) - mean) * rstd * weight[c];
         if (HAS_BIAS) { v += bias[c]; }

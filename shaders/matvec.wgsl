@@ -23,9 +23,9 @@ fn row_at(k: u32) -> f32 {
     return row[k >> 2u][k & 3u];
 }
 
-fn load_row(first: u32, lid: u32) {
+fn load_row(first: u32, thread: Thread) {
     let n_cols = params.n_cols;
-    for (var k4 = lid; k4 * 4u < n_cols; k4 += WG) {
+    for (var k4 = thread.idx; k4 * 4u < n_cols; k4 += WG) {
         let k = 4u * k4;
         var four = vec4<f32>(f32(x[first + k]), 0.0, 0.0, 0.0);
         if (k + 1u < n_cols) { four.y = f32(x[first + k + 1u]); }
@@ -36,18 +36,18 @@ fn load_row(first: u32, lid: u32) {
     workgroupBarrier();
 }
 
-fn normalise_row(lid: u32) {
+fn normalise_row(thread: Thread) {
     let n_cols = params.n_cols;
     var mean = 0.0;
     if (HAS_NORM_BIAS) {
         var sum = 0.0;
-        for (var k = lid; k < n_cols; k += WG) { sum += row_at(k); }
-        mean = sum_of_all(sum, lid) / f32(n_cols);
+        for (var k = thread.idx; k < n_cols; k += WG) { sum += row_at(k); }
+        mean = sum_of_all(sum, thread) / f32(n_cols);
     }
     var squares = 0.0;
-    for (var k = lid; k < n_cols; k += WG) { let d = row_at(k) - mean; squares += d * d; }
-    let rstd = inverseSqrt(sum_of_all(squares, lid) / f32(n_cols) + params.eps);
-    for (var k4 = lid; k4 * 4u < n_cols; k4 += WG) {
+    for (var k = thread.idx; k < n_cols; k += WG) { let d = row_at(k) - mean; squares += d * d; }
+    let rstd = inverseSqrt(sum_of_all(squares, thread) / f32(n_cols) + params.eps);
+    for (var k4 = thread.idx; k4 * 4u < n_cols; k4 += WG) {
         let k = 4u * k4;
         var four = (row[k4] - mean) * rstd;
         four.x *= norm_weight[k];
@@ -66,41 +66,32 @@ fn normalise_row(lid: u32) {
 }
 
 @compute @workgroup_size(WG)
-fn main(
-    @builtin(workgroup_id) wid: vec3<u32>,
-    @builtin(num_workgroups) n_wg: vec3<u32>,
-    @builtin(local_invocation_index) lid: u32,
-) {
-    load_row(wid.x * params.n_cols, lid);
-    if (HAS_NORM) { normalise_row(lid); }
-
-    let n = (wid.y + wid.z * n_wg.y) * (WG / LANES) + lid / LANES;
-    let lane = lid % LANES;
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) n_wg: vec3<u32>, thread: Thread) {
+    let n = (wid.y + wid.z * n_wg.y) * (WG / LANES) + thread.idx / LANES;
+    let lane = thread.idx % LANES;
     let w_row = min(n, params.n_out - 1u); // Threads past the end compute along and store nothing.
+    let col = params.y_first + w_row;
+    let at = wid.x * params.y_stride + col;
+    // What does not depend on x is asked for before x, whose dispatch has only just ended.
+    var held: array<Held, N_HELD + 1u>;
+    for (var i = 0u; i < N_HELD; i++) { held[i] = fetch(w_row, lane + i * LANES); }
+    var offset = 0.0;
+    if (HAS_BIAS) { offset = bias[col]; }
+    var onto = 0.0;
+    if (HAS_RESIDUAL) { onto = residual[at]; }
+    load_row(wid.x * params.n_cols, thread);
+    if (HAS_NORM) { normalise_row(thread); }
+
     var sum = 0.0;
     if (VECTORED) {
+        for (var i = 0u; i < N_HELD; i++) { sum += product(held[i], lane + i * LANES); }
         let n_steps = params.n_cols / STEP;
-        for (var s = lane; s < n_steps; s += LANES) { sum += product(w_row, s); }
+        for (var s = lane + N_HELD * LANES; s < n_steps; s += LANES) { sum += product(fetch(w_row, s), s); }
     } else {
         for (var k = lane; k < params.n_cols; k += LANES) {
             sum += w1(w_row, k) * row_at(k);
         }
     }
-    if (LANES > 1u) {
-        reduced[lid] = sum;
-        workgroupBarrier();
-        for (var step = LANES / 2u; step > 0u; step >>= 1u) {
-            if (lane < step) { reduced[lid] += reduced[lid + step]; }
-            workgroupBarrier();
-        }
-        sum = reduced[lid];
-    }
-    if (lane == 0u && n < params.n_out) {
-        let col = params.y_first + n;
-        if (HAS_BIAS) { sum += bias[col]; }
-        sum = activate(sum);
-        let at = wid.x * params.y_stride + col;
-        if (HAS_RESIDUAL) { sum += residual[at]; }
-        y[at] = y_t(sum);
-    }
+    sum = sum_of_lanes(sum, LANES, thread);
+    if (lane == 0u && n < params.n_out) { y[at] = y_t(activate(sum + offset) + onto); }
 }

@@ -9,7 +9,8 @@ const WG = 64u;
 var<workgroup> pooled: array<f32, N_COLS>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let n_cols = params.n_cols;
     let n_real = clamp(lengths[wid.x], 1u, params.seq_len);
     let n_rows = select(n_real, 1u, params.mode == 2u);
@@ -28,7 +29,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         pooled[c] = v;
         squares += v * v;
     }
-    let unit = inverseSqrt(max(sum_of_all(squares, lid), 1e-24));
+    let unit = inverseSqrt(max(sum_of_all(squares, thread), 1e-24));
     let factor = select(1.0, unit, params.normalize == 1u);
     for (var c = lid; c < n_cols; c += WG) { y[wid.x * n_cols + c] = pooled[c] * factor; }
 }

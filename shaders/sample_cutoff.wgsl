@@ -83,7 +83,8 @@ fn border(seq: u32, by_weight: bool, wanted: f32, least: u32, most: f32, lid: u3
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let seq = wid.x;
     var cutoff = NO_CUTOFF;
     if (states[seq].temperature > 0.0 && (states[seq].top_k > 0u || states[seq].top_p < 1.0)) {
@@ -95,8 +96,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
                 n_allowed += 1.0;
             }
         }
-        most = max_of_all(most, lid);
-        n_allowed = sum_of_all(n_allowed, lid);
+        most = max_of_all(most, thread);
+        n_allowed = sum_of_all(n_allowed, thread);
         var least = 0u;
         let top_k = select(f32(states[seq].top_k), n_allowed, states[seq].top_k == 0u);
         if (states[seq].top_k > 0u) { least = border(seq, false, min(top_k, n_allowed), 0u, most, lid); }

@@ -1,4 +1,4 @@
-// The vocabulary in 64 parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [S, 64, 2, 2]
+// The vocabulary in N_PARTS parts under the suppression and timestamp rules; see src/engine/ops/sample_scan.rs. y: [S, N_PARTS, 2, 2]
 // vectors: (greatest score, its token, its logit, greatest logit), (sum of exp(logit - greatest), 0, 0, 0), text before timestamps. Workgroup: part wid.x,
 // sequence wid.y.
 struct Params { vocab: u32, n_tokens: u32 }
@@ -11,9 +11,9 @@ override HAS_CUTOFF: bool = false;
 @group(0) @binding(5) var<storage, read> cutoff: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
-const WG = 64u;
+override WG: u32 = 64u;
 var<private> seq: u32;
-var<workgroup> parts: array<Candidate, 128>; // of each thread: text, timestamps
+var<workgroup> parts: array<Candidate, 2u * WG>; // of each thread: text, timestamps
 
 struct History { n_sampled: u32, last_is_timestamp: bool, penultimate_is_timestamp: bool }
 
@@ -69,13 +69,13 @@ fn joined(p: Candidate, score: f32, token: u32, logit: f32) -> Candidate {
     return r;
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
     seq = wid.y;
     let h = history();
     let next = states[seq].position + states[seq].n_rows;
     let temperature = states[seq].temperature;
-    let size = (params.vocab + 63u) / 64u;
+    let size = (params.vocab + N_PARTS - 1u) / N_PARTS;
     let end = min((wid.x + 1u) * size, params.vocab);
     let nothing = Candidate(vec4<f32>(-3.0e38, 0.0, -3.0e38, -3.0e38), 0.0);
     var text = nothing;
@@ -105,7 +105,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         workgroupBarrier();
     }
     if (lid < 2u) {
-        let out = 2u * (2u * (wid.y * 64u + wid.x) + lid);
+        let out = 2u * (2u * (wid.y * N_PARTS + wid.x) + lid);
         y[out] = parts[lid].best;
         y[out + 1u] = vec4<f32>(parts[lid].sum, 0.0, 0.0, 0.0);
     }

@@ -7,15 +7,16 @@ struct Params { vocab: u32 }
 const WG = 256u;
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let seq = wid.x;
     let first = seq * params.vocab;
     var most = -3.0e38;
     for (var i = lid; i < params.vocab; i += WG) { most = max(most, logits[first + i]); }
-    most = max_of_all(most, lid);
+    most = max_of_all(most, thread);
     var sum = 0.0;
     for (var i = lid; i < params.vocab; i += WG) { sum += exp(logits[first + i] - most); }
-    sum = sum_of_all(sum, lid);
+    sum = sum_of_all(sum, thread);
     if (lid == 0u) {
         if (states[seq].no_speech < params.vocab) {
             states[seq].no_speech_prob = exp(logits[first + states[seq].no_speech] - most) / sum;

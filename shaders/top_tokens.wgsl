@@ -16,14 +16,15 @@ fn is_before(a: f32, token_a: u32, b: f32, token_b: u32) -> bool {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
+    let lid = thread.idx;
     let first = wid.x * params.vocab;
     var most = NOTHING;
     for (var i = lid; i < params.vocab; i += WG) { most = max(most, logits[first + i]); }
-    most = max_of_all(most, lid);
+    most = max_of_all(most, thread);
     var sum = 0.0;
     for (var i = lid; i < params.vocab; i += WG) { sum += exp(logits[first + i] - most); }
-    let log_sum = most + log(sum_of_all(sum, lid));
+    let log_sum = most + log(sum_of_all(sum, thread));
     var last = 3.4e38;
     var last_token = 0u;
     for (var n = 0u; n < params.n_top; n++) {

@@ -6,7 +6,7 @@ mod checks;
 
 use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
-use rill::engine::op::GpuCaps;
+use rill::engine::op::{Choices, GpuCaps};
 use rill::engine::session::Device;
 
 /// Runs a check on the processor and on each way to use the adapter; without one it is a printed skip, or a failure where REQUIRE_GPU
@@ -16,14 +16,30 @@ fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(
         let cpu = pollster::block_on(Cpu::open("")).expect("there is always a processor").with_threads(n_threads);
         pollster::block_on(check(Device::Cpu(cpu))).unwrap_or_else(|e| panic!("{n_threads} threads: {e}"));
     }
-    for software in [true, false] {
-        let opened = pollster::block_on(Gpu::open_as(|caps| GpuCaps { software, ..caps }));
-        match opened {
-            Ok(gpu) => pollster::block_on(check(Device::Gpu(gpu)))
-                .unwrap_or_else(|e| panic!("software kernels {software}: {e}")),
-            Err(e) if std::env::var_os("REQUIRE_GPU").is_some() => panic!("{e}"),
-            Err(e) => eprintln!("skipped: {e}"),
-        }
+    for (name, adjust) in checks::kernel_levels() {
+        on_gpu(name, adjust, &check);
+    }
+}
+
+/// Runs a check with kernels chosen in a certain way.
+fn on_gpu<F: Future<Output = rill::engine::Result<()>>>(
+    name: &str,
+    adjust: impl FnOnce(GpuCaps) -> GpuCaps,
+    check: impl Fn(Device) -> F,
+) {
+    match pollster::block_on(Gpu::open_as(adjust)) {
+        Ok(gpu) => pollster::block_on(check(Device::Gpu(gpu))).unwrap_or_else(|e| panic!("kernels {name}: {e}")),
+        Err(e) if std::env::var_os("REQUIRE_GPU").is_some() => panic!("{e}"),
+        Err(e) => eprintln!("skipped: {e}"),
+    }
+}
+
+/// Whatever the tuner chooses is right.
+#[test]
+fn every_version_of_a_kernel_agrees() {
+    for version in 1..=checks::MOST_VERSIONS {
+        let adjust = |caps| GpuCaps { software: false, choices: Choices::Always(version), ..caps };
+        on_gpu(&format!("of version {version}"), adjust, async |device| checks::versions_agree(&device).await);
     }
 }
 

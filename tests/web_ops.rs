@@ -6,7 +6,7 @@ mod checks;
 
 use rill::engine::cpu::{Cpu, Variant};
 use rill::engine::gpu::Gpu;
-use rill::engine::op::GpuCaps;
+use rill::engine::op::{Choices, GpuCaps};
 use rill::engine::session::Device;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
@@ -33,8 +33,8 @@ async fn devices() -> Vec<Device> {
         let cpu = Cpu::from_bytes(module, variant).await.expect("Chromium has SIMD, relaxed SIMD and shared memory");
         devices.push(Device::Cpu(cpu.with_threads(2)));
     }
-    for software in [true, false] {
-        let gpu = Gpu::open_as(|caps| GpuCaps { software, ..caps }).await;
+    for (_, adjust) in checks::kernel_levels() {
+        let gpu = Gpu::open_as(adjust).await;
         devices.push(Device::Gpu(gpu.expect("the browser has a WebGPU adapter (webdriver.json asks for SwiftShader)")));
     }
     devices
@@ -51,6 +51,15 @@ macro_rules! in_the_browser {
     };
 }
 checks::every_check!(in_the_browser);
+
+#[wasm_bindgen_test]
+async fn every_version_of_a_kernel_agrees() {
+    for version in 1..=checks::MOST_VERSIONS {
+        let adjust = |caps| GpuCaps { software: false, choices: Choices::Always(version), ..caps };
+        let gpu = Gpu::open_as(adjust).await.expect("an adapter");
+        checks::versions_agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("version {version}: {e}"));
+    }
+}
 
 #[wasm_bindgen_test]
 async fn a_weight_over_the_binding_limit_is_split() {

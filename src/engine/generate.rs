@@ -235,7 +235,7 @@ impl TextModel {
             Some(together) if n > 1 => together,
             _ => &mut self.decode,
         };
-        let decoded = decode.run_all(&mut self.session, &beginnings, watch, &mut on_tokens).await?;
+        let decoded = decode.run_all(&mut self.session, &[], &beginnings, watch, &mut on_tokens).await?;
         let first_token_ms = decoded.first().map_or(0.0, |decoded| decoded.first_token_ms);
         let texts = growing.into_iter().zip(decoded).map(|(text, decoded)| text.finish(decoded, on_text));
         Ok((texts.collect::<Result<_>>()?, first_token_ms))

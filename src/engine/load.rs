@@ -12,6 +12,7 @@ use super::weights::{ModelFiles, Weights};
 use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{ComponentProgress, LoadPhase, LoadRequest, LoadTimings, MemoryLevel, Precision};
 use async_lock::MutexGuard;
+use std::cell::RefCell;
 
 /// What happens while a model is loaded.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,14 +137,18 @@ pub async fn load_into(
     let mut given = Given { components: Vec::new(), timings, level, precision, note, peak_bytes: 0 };
 
     let download_start = edge::Instant::now();
+    let on_step = RefCell::new(on_step);
+    let tell = |step| (on_step.borrow_mut())(step);
     let mut on_progress = |standing: &Standing| {
-        on_step(LoadStep::Components(standing.components.clone()));
-        on_step(LoadStep::Uploaded(standing.uploaded_bytes()));
+        tell(LoadStep::Components(standing.components.clone()));
+        tell(LoadStep::Uploaded(standing.uploaded_bytes()));
     };
     let mut arrivals = Arrivals::begin(&mut weights, arrivals, cancel, &mut on_progress).await?;
     let mut coming = Coming { place, recorded: Some(recorded), software: choice.software, cancel };
     let last = loop {
-        let (name, session) = arrivals.next(&mut weights, cancel, &mut on_progress).await?;
+        let (name, mut session) = arrivals.next(&mut weights, cancel, &mut on_progress).await?;
+        session.finish(&mut |made, all| tell(LoadStep::Pipelines(made, all))).await?;
+        given.timings.compile_ms = given.timings.compile_ms.max(session.compile_ms());
         given.components.push(name);
         if arrivals.is_complete() {
             break session;
@@ -151,13 +156,13 @@ pub async fn load_into(
         let usable = coming.add(session, &mut given).await?;
         usable.as_ref().inspect(|model| on_usable(model, given.clone()));
     };
-    on_step(LoadStep::Phase(LoadPhase::Verify));
+    tell(LoadStep::Phase(LoadPhase::Verify));
     if !arrivals.is_all_kept {
         weights.finish().await?;
     }
     given.timings.download_ms = edge::ms_since(download_start) - given.timings.warm_up_ms;
 
-    on_step(LoadStep::Phase(LoadPhase::WarmUp));
+    tell(LoadStep::Phase(LoadPhase::WarmUp));
     coming.add(last, &mut given).await?;
     given.timings.total_ms = edge::ms_since(start);
     Ok(given)

@@ -7,7 +7,9 @@ use super::Result;
 use super::lowering::{Lowered, Lowering, Operand};
 use super::tensor::{DType, HostTensor, TensorType};
 use rill_kernels::Call;
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// One operation of a graph, one dispatch on a GPU.
 pub trait Op: std::fmt::Debug {
@@ -28,8 +30,13 @@ pub trait Op: std::fmt::Debug {
     /// The processor's version.
     fn cpu(&self, signature: &Signature) -> Call;
 
-    /// The GPU version.
+    /// The GPU version that suits most adapters of these capabilities.
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel;
+
+    /// Other versions that the adapter could run, some of which may be faster there: what the tuner tries.
+    fn alternatives(&self, _signature: &Signature, _caps: &GpuCaps) -> Vec<Kernel> {
+        Vec::new()
+    }
 
     /// The version for the browser's neural-network API: the op as primitives. `None` where they cannot say it; then the
     /// definition runs between the API's graphs.
@@ -86,6 +93,19 @@ impl Signature<'_> {
     }
 }
 
+/// How far the kernels of a GPU go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KernelLevel {
+    /// 0: every thread reads and sums for itself; what the others are compared with when one of them is suspected.
+    Plain,
+    /// 1: tiles and sums in workgroup memory.
+    Tiled,
+    /// 2: sums across subgroups too, where the adapter has them.
+    Subgroups,
+    /// 3: the versions that were measured to be the fastest here, where the tuner has been.
+    Tuned,
+}
+
 /// What a GPU can do, as far as the choice of kernels depends on it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GpuCaps {
@@ -95,6 +115,69 @@ pub struct GpuCaps {
     pub software: bool,
     /// Bytes of one storage binding at most.
     pub max_binding_bytes: u64,
+    /// Bytes of workgroup memory.
+    pub workgroup_bytes: u32,
+    /// Threads of a subgroup at least, where operations across them were tried and work.
+    pub subgroup: Option<u32>,
+    /// How far kernels go.
+    pub level: KernelLevel,
+    /// What the tuner chose.
+    pub choices: Choices,
+}
+
+impl GpuCaps {
+    /// Whether kernels keep to the plainest form.
+    pub fn is_plain(&self) -> bool {
+        self.software || self.level == KernelLevel::Plain
+    }
+
+    /// Threads of a subgroup at least, where kernels use them.
+    pub fn subgroup(&self) -> Option<u32> {
+        self.subgroup.filter(|_| !self.is_plain() && self.level >= KernelLevel::Subgroups)
+    }
+
+    /// The version of an op's kernel that is to be used.
+    pub fn kernel_of(&self, op: &dyn Op, signature: &Signature) -> Kernel {
+        let kernel = op.kernel(signature, self);
+        match self.choices.of(&class_of(op, signature)) {
+            Some(idx) if idx > 0 && self.level == KernelLevel::Tuned => {
+                op.alternatives(signature, self).into_iter().nth(idx - 1).unwrap_or(kernel)
+            }
+            _ => kernel,
+        }
+    }
+}
+
+/// Which version of a kernel to use, by class: 0 for [`Op::kernel`], from 1 on [`Op::alternatives`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Choices {
+    /// The first of all.
+    #[default]
+    First,
+    /// The one of that number wherever there are so many: how tests come to every version.
+    Always(usize),
+    /// What was measured.
+    Measured(Rc<BTreeMap<String, usize>>),
+}
+
+impl Choices {
+    fn of(&self, class: &str) -> Option<usize> {
+        match self {
+            Choices::First => None,
+            Choices::Always(idx) => Some(*idx),
+            Choices::Measured(choices) => choices.get(class).copied(),
+        }
+    }
+}
+
+/// What an op's speed depends on: its name, and the types that it is used with.
+pub fn class_of(op: &dyn Op, signature: &Signature) -> String {
+    let ty = |ty: &Option<&TensorType>| match ty {
+        Some(ty) => format!("{:?}{:?}", ty.dtype, ty.shape),
+        None => "-".into(),
+    };
+    let inputs: Vec<_> = signature.inputs.iter().map(ty).collect();
+    format!("{} {} > {}", op.name(), inputs.join(" "), ty(&signature.output))
 }
 
 /// A dispatch, described.
@@ -143,6 +226,11 @@ impl Kernel {
     pub fn shared(mut self, file: &'static str) -> Self {
         self.shared.push(file);
         self
+    }
+
+    /// Adds the file with sums over the workgroup.
+    pub fn reduces(self, caps: &GpuCaps) -> Self {
+        self.shared(if caps.subgroup().is_some() { "reduce_subgroup" } else { "reduce" })
     }
 
     /// Adds an element type.

@@ -47,7 +47,7 @@ impl SpeechModel {
             job.seek = first;
             encoded?;
             if job.language.is_none() {
-                job.language = Some(self.detect_language(watch).await?);
+                job.language = Some(self.detect_language(&[], watch).await?);
             }
         }
         emit(SpeechEvent::Stage(RunStage::Decode, None));
@@ -127,7 +127,7 @@ impl SpeechModel {
         };
         let decoded = match pieces.is_empty() {
             true => Vec::new(),
-            false => decode.run_all(&mut self.session, &beginnings, watch, &mut on_tokens).await?,
+            false => decode.run_all(&mut self.session, &[], &beginnings, watch, &mut on_tokens).await?,
         };
         job.timings.decode_ms += edge::ms_since(start);
         decoded.into_iter().map(|decoded| self.judge(job, decoded, temperature, before_ms)).collect()
@@ -148,7 +148,7 @@ impl SpeechModel {
         let tries = temperatures(job);
         let mut attempt = first;
         if !attempt.passes {
-            attempt = self.attempts(job, prompt, &tries[1..], watch, emit).await?.unwrap_or(attempt);
+            attempt = self.attempts(job, &[], prompt, &tries[1..], watch, emit).await?.unwrap_or(attempt);
         }
         loop {
             let n_samples = piece.end - job.seek;
@@ -169,7 +169,7 @@ impl SpeechModel {
                 return Ok(());
             }
             self.encode_piece(&recording[..piece.end], job, watch, emit).await?;
-            let rest = self.attempts(job, prompt, &tries, watch, emit).await?;
+            let rest = self.attempts(job, &[], prompt, &tries, watch, emit).await?;
             attempt = rest.ok_or_else(|| Error::Internal("no temperature was tried".into()))?;
         }
     }

@@ -241,9 +241,30 @@ impl Session {
         }
     }
 
+    /// Waits for what a device makes of a program while other things happen. `on_pipeline` hears how many pipelines are made, of how many.
+    pub async fn finish(&mut self, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<()> {
+        match self {
+            Session::Gpu(session) => session.finish(on_pipeline).await,
+            Session::Cpu(_) | Session::WebNn(_) | Session::Plain(_) => Ok(()),
+        }
+    }
+
+    /// Milliseconds that this took, other things having happened meanwhile.
+    pub fn compile_ms(&self) -> f64 {
+        match self {
+            Session::Gpu(session) => session.compile_ms(),
+            Session::Cpu(_) | Session::WebNn(_) | Session::Plain(_) => 0.0,
+        }
+    }
+
     /// Whether [`Session::submit`] returns before the runs are done, so that the next ones may be submitted meanwhile.
     pub fn runs_ahead(&self) -> bool {
         matches!(self, Session::Gpu(session) if !session.is_streamed())
+    }
+
+    /// Whether these graphs together take no longer than a submit should, by what was learned of the device.
+    pub fn fit_a_submit(&self, graphs: &[GraphId]) -> bool {
+        matches!(self, Session::Gpu(session) if session.fit_a_submit(graphs))
     }
 
     /// Runs graphs in order, each as often as said, in one submit, and asks for slots as they are afterwards. On a GPU

@@ -10,13 +10,13 @@ macro_rules! files {
 }
 
 /// Every kernel by name.
-pub const KERNELS: &[(&str, &str)] = files!["": "attention_cached", "attention_combine", "attention_cross", "attention_direct",
+pub const KERNELS: &[(&str, &str)] = files!["": "attention_blocks", "attention_cached", "attention_combine", "attention_cross", "attention_direct",
     "attention_tiled", "class_mean", "distance_bias", "embed", "gated", "gather", "layer_norm", "layer_scale",
-    "log_mel", "matmul_direct", "matmul_tiled", "matvec", "max_parts", "mel_scale", "picture_tokens", "pool",
+    "log_mel", "matmul_direct", "matmul_tiled", "matmul_wide", "matvec", "max_parts", "mel_scale", "picture_tokens", "pool",
     "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
 
 /// Every shared file by name.
-pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "candidate", "decode_state", "product_eight", "product_q4", "product_q8", "reduce", "softmax", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
+pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "candidate", "decode_state", "product_eight", "product_q4", "product_q8", "reduce", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);
@@ -26,6 +26,10 @@ fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
 /// The module's text: `enable` line, element types, constants, shared files, kernel.
 pub fn assemble(kernel: &Kernel) -> String {
     let mut text = String::new();
+    // Naga knows the operations and refuses the line that Tint wants.
+    if cfg!(target_arch = "wasm32") && kernel.shared.contains(&"reduce_subgroup") {
+        text.push_str("enable subgroups;\n");
+    }
     if kernel.types.iter().any(|(_, dtype)| dtype.wgsl() == "f16") {
         text.push_str("enable f16;\n");
     }
@@ -40,8 +44,8 @@ pub fn assemble(kernel: &Kernel) -> String {
     }
     let source = text_of(KERNELS, kernel.shader);
     // Every field is a 32-bit scalar, so the number of fields is the size: the host's struct cannot drift away unnoticed.
-    debug_assert_eq!(4 * n_fields(source, "Params"), kernel.params.len(), "Params of `{}.wgsl`", kernel.shader);
     text.push_str(source);
+    debug_assert_eq!(4 * n_fields(&text, "Params"), kernel.params.len(), "Params of `{}.wgsl`", kernel.shader);
     text
 }
 

@@ -6,6 +6,7 @@
 //! loaded for several windows at once, that of `pieces`.
 
 use super::decode::{Beginning, DecodeLoop, Decoded, DecoderGraphs};
+use super::graph::GraphId;
 use super::models::whisper::Whisper;
 use super::ops::decode_state::DecodeState;
 use super::ops::log_mel::{HOP, N_FFT, with_margins};
@@ -60,9 +61,9 @@ pub enum SpeechEvent {
 /// Milliseconds by stage, summed over windows, and what came out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SpeechTimings {
-    /// Log-mel features.
+    /// Log-mel features; those of a window only where they are a submit of their own.
     pub mel_ms: f64,
-    /// Encoder and cross-attention keys and values.
+    /// Encoder and cross-attention keys and values; where a GPU does features, encoder and prompt in one submit, all of them.
     pub encode_ms: f64,
     /// Prompts and tokens.
     pub decode_ms: f64,
@@ -261,16 +262,21 @@ impl SpeechModel {
         limits: [f32; 2],
         job: &mut Transcription,
     ) -> Result<()> {
-        let n_samples = self.whisper.config.n_samples();
-        let end = recording.len().min(from + n_samples + N_FFT);
-        let audio = with_margins(&recording[..end], from, n_samples);
-        self.session.write(self.whisper.audio, 0, bytemuck::cast_slice(&audio))?;
-        self.session.write(self.whisper.limits, 0, bytemuck::cast_slice(&limits))?;
+        self.write_window(recording, from, limits)?;
         let mut quiet = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
         let bytes = self.session.submit(&[(self.whisper.mel, 1)], &[self.whisper.loudness], &mut quiet).await?;
         let parts: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes.wait().await?.remove(0));
         job.loudest = parts.into_iter().fold(job.loudest, f32::max);
         Ok(())
+    }
+
+    /// Writes what the features of the window from sample `from` on are made of.
+    fn write_window(&mut self, recording: &[f32], from: usize, limits: [f32; 2]) -> Result<()> {
+        let n_samples = self.whisper.config.n_samples();
+        let end = recording.len().min(from + n_samples + N_FFT);
+        let audio = with_margins(&recording[..end], from, n_samples);
+        self.session.write(self.whisper.audio, 0, bytemuck::cast_slice(&audio))?;
+        self.session.write(self.whisper.limits, 0, bytemuck::cast_slice(&limits))
     }
 
     /// Decodes the window at `job.seek`; final text moves `job.seek` on.
@@ -293,9 +299,13 @@ impl SpeechModel {
             true => [job.loudest, ((recording.len() - job.seek) / HOP) as f32],
             false => NO_LIMITS,
         };
-        self.encode(recording, limits, job, watch, emit).await?;
+        let mut before = self.encode_ahead(recording, limits, job, finality)?;
+        if before.is_empty() {
+            self.encode(recording, limits, job, watch, emit).await?;
+        }
         if job.language.is_none() {
-            job.language = Some(self.detect_language(watch).await?);
+            job.language = Some(self.detect_language(&before, watch).await?);
+            before.clear();
         }
         emit(SpeechEvent::Stage(RunStage::Decode, None));
         let is_long = self.is_long(recording, job);
@@ -305,7 +315,7 @@ impl SpeechModel {
             _ => vec![0.0],
         };
         let tries: Vec<(usize, f32)> = temperatures.into_iter().enumerate().collect();
-        let attempt = self.attempts(job, &prompt, &tries, watch, emit).await?;
+        let attempt = self.attempts(job, &before, &prompt, &tries, watch, emit).await?;
         let attempt = attempt.ok_or_else(|| Error::Internal("no temperature was tried".into()))?;
         if finality == Finality::Tentative {
             return Ok(());
@@ -323,6 +333,23 @@ impl SpeechModel {
         job.segments.extend(segments.iter().cloned());
         emit(SpeechEvent::Segments(segments));
         Ok(())
+    }
+
+    /// The graphs that make the window at `job.seek` ready for the decoder, where they may run in the submit of its prompt: on a GPU to
+    /// which they are little work, and where its loudest moment is not asked for.
+    fn encode_ahead(
+        &mut self,
+        recording: &[f32],
+        limits: [f32; 2],
+        job: &Transcription,
+        finality: Finality,
+    ) -> Result<Vec<GraphId>> {
+        let graphs = vec![self.whisper.mel, self.whisper.encoder];
+        if finality == Finality::Tentative || !job.may_batch || !self.session.fit_a_submit(&graphs) {
+            return Ok(Vec::new());
+        }
+        self.write_window(recording, job.seek, limits)?;
+        Ok(graphs)
     }
 
     /// Features, encoder, keys and values of the window at `job.seek`; `limits` as in `mel_scale`.
@@ -348,11 +375,11 @@ impl SpeechModel {
         Ok(())
     }
 
-    /// The most probable language of the encoded window.
-    pub(super) async fn detect_language(&mut self, watch: &mut Watch<'_>) -> Result<String> {
+    /// The most probable language of the window, which the graphs `before` encode.
+    pub(super) async fn detect_language(&mut self, before: &[GraphId], watch: &mut Watch<'_>) -> Result<String> {
         let state = DecodeState { limit: 2, ..self.rules(false) };
         let beginning = Beginning { prompt: &[self.tokens.sot], state };
-        let decoded = self.decode.run(&mut self.session, beginning, watch, &mut |_| ()).await?;
+        let decoded = self.decode.run(&mut self.session, before, beginning, watch, &mut |_| ()).await?;
         let known = self.tokens.languages.iter().find(|(_, id)| *id == decoded.state.language);
         known.map(|(code, _)| code.clone()).ok_or_else(|| Error::Numerics {
             what: "language detection".into(),
@@ -360,17 +387,18 @@ impl SpeechModel {
         })
     }
 
-    /// Decodes the encoded window at `job.seek` at one temperature after the other, each with its number, until the text passes. Gives the
-    /// last attempt, `None` without temperatures.
+    /// Decodes the window at `job.seek`, which the graphs `before` encode, at one temperature after the other, each with its number, until the
+    /// text passes. Gives the last attempt, `None` without temperatures.
     pub(super) async fn attempts(
         &mut self,
         job: &mut Transcription,
+        before: &[GraphId],
         prompt: &Prompt,
         tries: &[(usize, f32)],
         watch: &mut Watch<'_>,
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<Option<Attempt>> {
-        let mut last = None;
+        let (mut last, mut before) = (None, before);
         for &(idx, temperature) in tries {
             let state = self.beginning(job, prompt, job.seek, (idx, temperature));
             let start = edge::Instant::now();
@@ -384,8 +412,11 @@ impl SpeechModel {
                 emit(SpeechEvent::Tentative(stream.text().to_string(), tokens.to_vec()));
             };
             let beginning = Beginning { prompt: &prompt.tokens, state };
-            let decoded = self.decode.run(&mut self.session, beginning, watch, &mut on_tokens).await?;
-            job.timings.decode_ms += edge::ms_since(start);
+            let decoded = self.decode.run(&mut self.session, before, beginning, watch, &mut on_tokens).await?;
+            let encode_ms = if before.is_empty() { 0.0 } else { decoded.first_token_ms };
+            before = &[];
+            job.timings.encode_ms += encode_ms;
+            job.timings.decode_ms += edge::ms_since(start) - encode_ms;
             let attempt = self.judge(job, decoded, temperature, before_ms)?;
             if last.insert(attempt).passes {
                 break;

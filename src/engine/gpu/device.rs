@@ -2,7 +2,7 @@
 //! longer answers.
 
 use super::pipeline::PipelineCache;
-use crate::engine::op::GpuCaps;
+use crate::engine::op::{Choices, GpuCaps, KernelLevel};
 use crate::engine::{Error, Result};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,6 +29,8 @@ pub struct Gpu {
     pub caps: GpuCaps,
     /// The adapter as its driver names it.
     pub name: String,
+    /// Threads of a subgroup at least, where the device was given operations across them.
+    pub(super) least_subgroup: Option<u32>,
     /// Whether timestamp queries are there.
     pub has_timestamps: bool,
     /// Bound where an optional input is absent.
@@ -65,6 +67,8 @@ impl Gpu {
             first => first,
         };
         let adapter = adapter.map_err(|e| unavailable(format!("no adapter ({e})")))?;
+        #[cfg(target_arch = "wasm32")]
+        let asking = super::browser::SubgroupRequest::begin();
         let features = adapter.features()
             & (wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SUBGROUP);
         let (device, queue) = adapter
@@ -76,6 +80,8 @@ impl Gpu {
             })
             .await
             .map_err(|e| unavailable(format!("the adapter gave no device ({e})")))?;
+        #[cfg(target_arch = "wasm32")]
+        drop(asking);
         let fault = Arc::new(Mutex::new(None));
         watch_for_faults(&device, &fault);
         let info = adapter.get_info();
@@ -84,6 +90,10 @@ impl Gpu {
             f16: features.contains(wgpu::Features::SHADER_F16),
             software: info.device_type == wgpu::DeviceType::Cpu,
             max_binding_bytes: granted.max_storage_buffer_binding_size.min(granted.max_buffer_size),
+            workgroup_bytes: granted.max_compute_workgroup_storage_size,
+            subgroup: None,
+            level: KernelLevel::Tuned,
+            choices: Choices::First,
         });
         let empty = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("empty"),
@@ -91,7 +101,8 @@ impl Gpu {
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        let gpu = Rc::new(Self {
+        let mut gpu = Self {
+            least_subgroup: least_subgroup(&device, &info),
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
             name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
@@ -101,9 +112,12 @@ impl Gpu {
             empty,
             pipelines: RefCell::default(),
             fault,
-        });
+        };
+        if !gpu.caps.software && gpu.probe_subgroups().await.is_ok() {
+            gpu.caps.subgroup = gpu.least_subgroup;
+        }
         gpu.learn_to_wait().await?;
-        Ok(gpu)
+        Ok(Rc::new(gpu))
     }
 
     /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.
@@ -210,6 +224,17 @@ fn name_of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> String {
         _ => "GPU without a name",
     };
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| unnamed.into())
+}
+
+/// Threads of a subgroup at least, where the device has operations across them.
+fn least_subgroup(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<u32> {
+    #[cfg(target_arch = "wasm32")]
+    {
+        let _ = info;
+        super::browser::subgroups_of(device)
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    device.features().contains(wgpu::Features::SUBGROUP).then_some(info.subgroup_min_size)
 }
 
 /// What the browser tells of the adapter and wgpu leaves out: a description, or vendor and architecture.

@@ -213,7 +213,7 @@ impl Layout {
         for (node_idx, node) in graph.nodes.iter().enumerate() {
             for (part, rows) in self.rows_by_part(node).into_iter().enumerate() {
                 let signature = Signature { rows, ..program.signature(graph, node) };
-                let kernel = node.op.kernel(&signature, caps);
+                let kernel = caps.kernel_of(node.op.as_ref(), &signature);
                 let bound = kernel.bound_inputs(node.inputs.len());
                 let mut written: Vec<bool> = bound.iter().map(|input| node.op.writes().contains(input)).collect();
                 written.extend(node.ty.is_some().then_some(true));

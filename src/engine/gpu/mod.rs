@@ -3,6 +3,8 @@
 //! [`Gpu`] is an adapter and its device, [`GpuSession`] a program on it: buffers (`layout` says which, `buffer` makes them), pipelines
 //! and bind groups made once, replayed as one compute pass per submit.
 
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod buffer;
 mod device;
 #[cfg(not(target_arch = "wasm32"))]
@@ -13,8 +15,6 @@ mod probe;
 mod readback;
 mod session;
 mod stream;
-#[cfg(target_arch = "wasm32")]
-mod subgroups;
 mod wait;
 
 pub use device::Gpu;

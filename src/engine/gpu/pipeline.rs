@@ -1,22 +1,29 @@
-//! Pipelines, made once for each variant of a kernel.
+//! Pipelines, made once for each variant of a kernel; in a browser side by side and while other things happen.
 
 use super::device::Gpu;
+use crate::engine::edge::Instant;
 use crate::engine::op::Kernel;
 use crate::engine::shaders::assemble;
+use crate::engine::{Error, Result};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// A compiled variant and the layout of its bindings.
+/// A variant and the layout of its bindings; compiled when [`Gpu::finish_pipelines`] has been there.
 #[derive(Debug)]
 pub(super) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
+    name: String,
+    key: PipelineKey,
     pub layout: wgpu::BindGroupLayout,
+    made: OnceCell<wgpu::ComputePipeline>,
+    #[cfg(target_arch = "wasm32")]
+    coming: std::cell::RefCell<Option<super::browser::Coming>>,
 }
 
 /// Everything that tells one pipeline from another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct PipelineKey {
-    text: String,
+    pub text: String,
     overrides: Vec<(&'static str, u64)>,
     /// For each binding after the uniform: whether it is written.
     written: Vec<bool>,
@@ -27,26 +34,108 @@ impl PipelineKey {
         let overrides = kernel.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
         Self { text: assemble(kernel), overrides, written }
     }
+
+    /// The overridable constants.
+    pub fn constants(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
+        self.overrides.iter().map(|&(name, bits)| (name, f64::from_bits(bits)))
+    }
+
+    /// `GPUBufferBindingType` of each binding, by the specification's names.
+    #[cfg(target_arch = "wasm32")]
+    pub fn binding_types(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let storage = self.written.iter().map(|&written| if written { "storage" } else { "read-only-storage" });
+        std::iter::once("uniform").chain(storage)
+    }
 }
 
 pub(super) type PipelineCache = HashMap<PipelineKey, Rc<Pipeline>>;
 
-impl Gpu {
-    /// The pipeline for `key`, made now if it is new. Validation errors go to the error scope of the caller.
-    pub(super) fn pipeline(&self, name: &str, key: &PipelineKey) -> Rc<Pipeline> {
-        if let Some(known) = self.pipelines.borrow().get(key) {
-            return known.clone();
-        }
-        let pipeline = Rc::new(self.make_pipeline(name, key));
-        self.pipelines.borrow_mut().insert(key.clone(), pipeline.clone());
-        pipeline
+impl Pipeline {
+    /// What [`Gpu::finish_pipelines`] has made.
+    pub fn compiled(&self) -> &wgpu::ComputePipeline {
+        self.made.get().expect("pipelines are finished before they are used")
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+use web::Meanwhile;
+
+/// Natively nothing is made meanwhile.
+#[cfg(not(target_arch = "wasm32"))]
+struct Meanwhile;
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Meanwhile {
+    async fn wait(_pipelines: &[Rc<Pipeline>], _on_made: &mut dyn FnMut(u32)) -> Self {
+        Self
     }
 
-    fn make_pipeline(&self, name: &str, key: &PipelineKey) -> Pipeline {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(key.text.as_str().into()),
-        });
+    fn end(&self, _begun: Instant) -> Instant {
+        Instant::now()
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+mod web {
+    use super::super::browser::Coming;
+    use super::{Instant, Pipeline, PipelineKey};
+    use crate::engine::edge::ms_since;
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use wasm_bindgen::JsValue;
+
+    thread_local! {
+        /// Whether this browser knows a pipeline again that it has made, so that wgpu gets what was made side by side.
+        static KNOWS_AGAIN: Cell<bool> = const { Cell::new(true) };
+    }
+
+    /// Making known pipelines again takes less than this; only the answer has to come from the GPU's process.
+    const AGAIN_MS: f64 = 50.0;
+
+    /// Begins to make a pipeline where that is of use.
+    pub fn begin(device: &wgpu::Device, key: &PipelineKey) -> Option<Coming> {
+        KNOWS_AGAIN.get().then(|| Coming::begin(device, key)).flatten()
+    }
+
+    /// Pipelines that the browser has made.
+    pub struct Meanwhile {
+        known: Vec<Option<JsValue>>,
+        last: Option<Instant>,
+        waited_ms: f64,
+    }
+
+    impl Meanwhile {
+        /// Waits for those that were begun.
+        pub async fn wait(pipelines: &[Rc<Pipeline>], on_made: &mut dyn FnMut(u32)) -> Self {
+            let (start, mut known, mut last) = (Instant::now(), Vec::new(), None);
+            for (idx, pipeline) in pipelines.iter().enumerate() {
+                let coming = pipeline.coming.borrow_mut().take();
+                if let Some(coming) = coming {
+                    known.push(coming.wait().await);
+                    last = last.max(coming.done());
+                }
+                on_made(idx as u32 + 1);
+            }
+            Self { known, last, waited_ms: ms_since(start) }
+        }
+
+        /// When the last was made, wgpu having made all of them from `begun` on; learns whether that was for nothing.
+        pub fn end(&self, begun: Instant) -> Instant {
+            if ms_since(begun) > AGAIN_MS.max(self.waited_ms / 2.0) && !self.known.is_empty() {
+                KNOWS_AGAIN.set(false);
+                return Instant::now();
+            }
+            self.last.unwrap_or_else(Instant::now)
+        }
+    }
+}
+
+impl Gpu {
+    /// The pipeline for `key`, begun now if it is new. Validation errors go to the error scope of the caller.
+    pub(super) fn pipeline(&self, name: &str, key: PipelineKey) -> Rc<Pipeline> {
+        if let Some(known) = self.pipelines.borrow().get(&key) {
+            return known.clone();
+        }
         let storage = key.written.iter().map(|&written| wgpu::BufferBindingType::Storage { read_only: !written });
         let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
             .chain(storage)
@@ -61,21 +150,64 @@ impl Gpu {
         let layout = self
             .device
             .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(name), entries: &entries });
+        let pipeline = Rc::new(Pipeline {
+            name: name.into(),
+            layout,
+            made: OnceCell::new(),
+            #[cfg(target_arch = "wasm32")]
+            coming: std::cell::RefCell::new(web::begin(&self.device, &key)),
+            key: key.clone(),
+        });
+        self.pipelines.borrow_mut().insert(key, pipeline.clone());
+        pipeline
+    }
+
+    /// Waits until pipelines are made; gives when the last one was, if any was not before. `on_made` hears how many are.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] with the compiler's message where one is refused.
+    pub(super) async fn finish_pipelines(
+        &self,
+        pipelines: &[Rc<Pipeline>],
+        on_made: &mut dyn FnMut(u32),
+    ) -> Result<Option<Instant>> {
+        if pipelines.iter().all(|pipeline| pipeline.made.get().is_some()) {
+            return Ok(None);
+        }
+        let meanwhile = Meanwhile::wait(pipelines, on_made).await;
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let begun = Instant::now();
+        for pipeline in pipelines {
+            pipeline.made.get_or_init(|| self.make_pipeline(pipeline));
+        }
+        if let Some(error) = scope.pop().await {
+            self.pipelines.borrow_mut().retain(|_, known| !pipelines.iter().any(|one| Rc::ptr_eq(known, one)));
+            return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });
+        }
+        self.check()?;
+        on_made(pipelines.len() as u32);
+        Ok(Some(meanwhile.end(begun)))
+    }
+
+    fn make_pipeline(&self, pipeline: &Pipeline) -> wgpu::ComputePipeline {
+        let Pipeline { name, key, layout, .. } = pipeline;
+        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(name),
+            source: wgpu::ShaderSource::Wgsl(key.text.as_str().into()),
+        });
         let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(name),
-            bind_group_layouts: &[Some(&layout)],
+            bind_group_layouts: &[Some(layout)],
             immediate_size: 0,
         });
-        let constants: Vec<(&str, f64)> =
-            key.overrides.iter().map(|&(name, bits)| (name, f64::from_bits(bits))).collect();
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        let constants: Vec<(&str, f64)> = key.constants().collect();
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(&pipeline_layout),
             module: &module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
             cache: None,
-        });
-        Pipeline { pipeline, layout }
+        })
     }
 }

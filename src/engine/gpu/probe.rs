@@ -23,13 +23,15 @@ const TIMED: &str = "@group(0) @binding(0) var<storage, read> x: array<f32>;
     y[id.x] = sum;
 }";
 
-/// The sum over the lanes of a subgroup, and how many there are.
-#[cfg(not(target_arch = "wasm32"))]
+/// For each thread: the sum over its subgroup, its size, its place in it, and the value of a neighbour's neighbour.
 const SUBGROUPS: &str = "@group(0) @binding(0) var<storage, read> x: array<u32>;
-@group(0) @binding(1) var<storage, read_write> y: array<u32>;
-@compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32, @builtin(subgroup_size) size: u32) {
-    y[2u * i] = subgroupAdd(x[i]);
-    y[2u * i + 1u] = size;
+@group(0) @binding(1) var<storage, read_write> y: array<vec4<u32>>;
+@compute @workgroup_size(64) fn main(
+    @builtin(local_invocation_index) i: u32,
+    @builtin(subgroup_size) size: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    y[i] = vec4<u32>(subgroupAdd(x[i]), size, lane, subgroupShuffleXor(x[i], 2u));
 }";
 
 impl Gpu {
@@ -74,21 +76,16 @@ impl Gpu {
         }
     }
 
-    /// Operations across the lanes of a subgroup.
-    #[cfg(not(target_arch = "wasm32"))]
+    /// Operations across the threads of a subgroup, in the form in which kernels use them: its threads are neighbours.
     pub async fn probe_subgroups(&self) -> Finding {
-        if !self.device.features().contains(wgpu::Features::SUBGROUP) {
+        if self.least_subgroup.is_none() {
             return Err("the adapter has no subgroups".into());
         }
         let x: Vec<u32> = (0..64).collect();
-        let ran = self.run_probe("subgroup probe", SUBGROUPS, bytemuck::cast_slice(&x), 512, 1, None).await;
+        let wgsl =
+            if cfg!(target_arch = "wasm32") { format!("enable subgroups;\n{SUBGROUPS}") } else { SUBGROUPS.into() };
+        let ran = self.run_probe("subgroup probe", &wgsl, bytemuck::cast_slice(&x), 1024, 1, None).await;
         subgroup_finding(&bytemuck::pod_collect_to_vec(&ran.map_err(|e| e.to_string())?))
-    }
-
-    /// The same past wgpu, whose web backend never asks for subgroups: on a device of its own.
-    #[cfg(target_arch = "wasm32")]
-    pub async fn probe_subgroups(&self) -> Finding {
-        subgroup_finding(&super::subgroups::run().await?)
     }
 
     /// What the device allows, where a model or a kernel of Rill depends on it.
@@ -200,22 +197,23 @@ impl Gpu {
     }
 }
 
-/// Judges 64 pairs of (sum over the lane's subgroup, its size), where lane i put in i.
-fn subgroup_finding(pairs: &[u32]) -> Finding {
-    let size = pairs.get(1).copied().unwrap_or(0) as usize;
-    if !(1..=64).contains(&size) || pairs.len() != 128 {
+/// Judges what each of 64 threads found, where thread i put in i: the sum over its subgroup, its size, its place in it, and what
+/// came from the thread whose place differs in the second bit.
+fn subgroup_finding(found: &[[u32; 4]]) -> Finding {
+    let size = found.first().map_or(0, |first| first[1]);
+    if found.len() != 64 || !size.is_power_of_two() || !(4..=64).contains(&size) {
         return Err(format!("the adapter says subgroups, but their size came out as {size}"));
     }
-    // How lanes map to invocations is the adapter's own: whatever the grouping, all lanes together are summed size times.
-    let sum: u64 = pairs.iter().step_by(2).map(|&sum| u64::from(sum)).sum();
-    let expected = (0..64u64).sum::<u64>() * size as u64;
-    if sum == expected {
-        Ok(format!("sums over subgroups of {size} lanes came out right; none of Rill's kernels uses them yet"))
-    } else {
-        Err(format!(
-            "the adapter says subgroups, but sums over {size} lanes came out as {sum} in all, expected {expected}"
-        ))
+    for (i, &got) in (0u32..).zip(found) {
+        let first = i / size * size;
+        let expected = [(first..first + size).sum(), size, i - first, i ^ 2];
+        if got != expected {
+            return Err(format!(
+                "the adapter says subgroups, but thread {i} found {got:?} (sum, size, place, neighbour), expected {expected:?}"
+            ));
+        }
     }
+    Ok(format!("sums over subgroups of {size} threads, and values of neighbours, came out right"))
 }
 
 #[cfg(test)]
@@ -224,10 +222,13 @@ mod tests {
 
     #[test]
     fn subgroup_sums_are_believed_only_where_they_are_right() {
-        let right: Vec<u32> = (0..64u32).flat_map(|i| [(i / 8 * 8..i / 8 * 8 + 8).sum(), 8]).collect();
+        let right: Vec<_> = (0..64u32).map(|i| [(i / 8 * 8..i / 8 * 8 + 8).sum(), 8, i % 8, i ^ 2]).collect();
         assert!(subgroup_finding(&right).is_ok());
-        let wrong: Vec<u32> = (0..64u32).flat_map(|i| [i, 8]).collect();
-        assert!(subgroup_finding(&wrong).is_err_and(|reason| reason.contains("expected")));
+        let alone: Vec<_> = (0..64u32).map(|i| [i, 8, i % 8, i ^ 2]).collect();
+        assert!(subgroup_finding(&alone).is_err_and(|reason| reason.contains("expected")));
+        // Threads that are no neighbours: even and odd ones.
+        let apart: Vec<_> = (0..64u32).map(|i| [(0..64).filter(|j| j % 2 == i % 2).sum(), 32, i / 2, i ^ 4]).collect();
+        assert!(subgroup_finding(&apart).is_err());
         assert!(subgroup_finding(&[]).is_err());
     }
 }

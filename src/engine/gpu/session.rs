@@ -30,6 +30,9 @@ pub struct GpuSession {
     plans: Vec<Plan>,
     ring: StagingRing,
     stream: Option<Stream>,
+    begun: edge::Instant,
+    /// Milliseconds from the beginning until all pipelines were made; grows until they are.
+    compile_ms: f64,
 }
 
 /// What a graph became.
@@ -39,6 +42,8 @@ struct Plan {
     dispatches: Vec<Dispatch>,
     /// One that holds all dispatches where nothing is streamed.
     segments: Vec<Segment>,
+    /// Whether its pipelines are made.
+    is_ready: bool,
 }
 
 #[derive(Debug)]
@@ -68,7 +73,8 @@ impl GpuSession {
         Ok((with(&streaming)?, streaming))
     }
 
-    /// Makes every buffer, pipeline and bind group of `program`.
+    /// Makes every buffer and bind group of `program`, and begins its pipelines, in the order in which they are needed. In a browser they
+    /// are made while other things happen, and waited for where they are first used or by [`GpuSession::finish`].
     pub async fn compile(
         gpu: &Rc<Gpu>,
         program: Program,
@@ -79,7 +85,7 @@ impl GpuSession {
         let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let session = Self::make(gpu, &program, &layout, stream, memory.level, on_pipeline);
+        let mut session = Self::make(gpu, &program, &layout, stream, memory.level);
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (out_of_memory, validation) = (out_of_memory.pop(), validation.pop());
         if let Some(error) = out_of_memory.await {
@@ -89,17 +95,44 @@ impl GpuSession {
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });
         }
         gpu.check()?;
+        if cfg!(not(target_arch = "wasm32")) {
+            session.finish(on_pipeline).await?;
+        }
         Ok(session)
     }
 
-    fn make(
-        gpu: &Rc<Gpu>,
-        program: &Program,
-        layout: &Layout,
-        stream: Option<Stream>,
-        level: MemoryLevel,
-        on_pipeline: &mut dyn FnMut(u32, u32),
-    ) -> Self {
+    /// Waits until all pipelines are made. `on_pipeline` hears how many are, of how many.
+    pub async fn finish(&mut self, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<()> {
+        let all: Vec<GraphId> = (0..self.plans.len()).map(GraphId).collect();
+        self.finish_graphs(&all, on_pipeline).await
+    }
+
+    async fn finish_graphs(&mut self, graphs: &[GraphId], on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<()> {
+        if graphs.iter().all(|graph| self.plans[graph.0].is_ready) {
+            return Ok(());
+        }
+        let mut pipelines: Vec<Rc<Pipeline>> = Vec::new();
+        for dispatch in graphs.iter().flat_map(|graph| &self.plans[graph.0].dispatches) {
+            if !pipelines.iter().any(|known| Rc::ptr_eq(known, &dispatch.pipeline)) {
+                pipelines.push(dispatch.pipeline.clone());
+            }
+        }
+        let all = pipelines.len() as u32;
+        let last = self.gpu.finish_pipelines(&pipelines, &mut |made| on_pipeline(made, all)).await?;
+        if let Some(last) = last {
+            self.compile_ms = self.compile_ms.max(last.duration_since(self.begun).as_secs_f64() * 1e3);
+        }
+        graphs.iter().for_each(|graph| self.plans[graph.0].is_ready = true);
+        Ok(())
+    }
+
+    /// Milliseconds from the beginning until the last pipeline was made.
+    pub fn compile_ms(&self) -> f64 {
+        self.compile_ms
+    }
+
+    fn make(gpu: &Rc<Gpu>, program: &Program, layout: &Layout, stream: Option<Stream>, level: MemoryLevel) -> Self {
+        let begun = edge::Instant::now();
         let ledger = Ledger::new();
         let buffers: Vec<Buffer> = layout.buffers.iter().map(|plan| plan.make(gpu, &ledger)).collect();
         gpu.queue.write_buffer(&buffers[layout.uniforms], 0, &layout.uniform_image());
@@ -112,6 +145,8 @@ impl GpuSession {
             ring: StagingRing::new(&ledger, level < MemoryLevel::Quantize),
             ledger,
             stream,
+            begun,
+            compile_ms: 0.0,
         };
         for (slot, parts) in program.slots.iter().zip(&layout.slots) {
             let SlotKind::Constant(data) = &slot.kind else { continue };
@@ -122,19 +157,16 @@ impl GpuSession {
                 gpu.queue.write_buffer(&session.buffers[buffer], 0, &data);
             }
         }
-        let n_dispatches = layout.graphs.iter().map(|graph| graph.drafts.len() as u32).sum();
-        let mut made = 0;
         for (idx, graph) in program.graphs.iter().enumerate() {
             let mut plan = Plan {
                 name: graph.name.clone(),
                 dispatches: Vec::new(),
                 segments: layout.graphs[idx].segments.clone(),
+                is_ready: false,
             };
             for segment in &layout.graphs[idx].segments {
                 for draft in &layout.graphs[idx].drafts[segment.dispatches.clone()] {
                     plan.dispatches.push(session.make_dispatch(program, layout, idx, segment, draft));
-                    made += 1;
-                    on_pipeline(made, n_dispatches);
                 }
             }
             session.plans.push(plan);
@@ -152,7 +184,7 @@ impl GpuSession {
     ) -> Dispatch {
         let node = &program.graphs[graph].nodes[draft.node];
         let name = format!("{}/{}", program.graphs[graph].name, node.op.name());
-        let pipeline = self.gpu.pipeline(&name, &PipelineKey::new(&draft.kernel, draft.written.clone()));
+        let pipeline = self.gpu.pipeline(&name, PipelineKey::new(&draft.kernel, draft.written.clone()));
         let binding = |place: Place| {
             let size = wgpu::BufferSize::new(place.bytes);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -247,6 +279,8 @@ impl GpuSession {
         watch: &mut Watch<'_>,
     ) -> Result<Readback> {
         self.gpu.check()?;
+        let graphs: Vec<GraphId> = runs.iter().map(|(graph, _)| *graph).collect();
+        self.finish_graphs(&graphs, &mut |_, _| ()).await?;
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         if self.stream.is_some() {
             for &(graph, times) in runs {
@@ -264,6 +298,13 @@ impl GpuSession {
             }
         }
         self.read_back(encoder, reads)
+    }
+
+    /// Whether these graphs together take no longer than a submit should.
+    pub fn fit_a_submit(&self, graphs: &[GraphId]) -> bool {
+        let dispatches = graphs.iter().flat_map(|graph| &self.plans[graph.0].dispatches);
+        let flops: u64 = dispatches.map(|dispatch| dispatch.flops).sum();
+        self.stream.is_none() && flops as f64 <= self.gpu.flops_per_submit.get()
     }
 
     /// Submits what is encoded, and asks for slots as they are then.
@@ -295,6 +336,7 @@ impl GpuSession {
 
     /// Runs one large graph and waits for its end, in submits of about [`SUBMIT_MS`]; how much that is, is learned on the way.
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
+        self.finish_graphs(&[graph], &mut |_, _| ()).await?;
         self.run_segments(graph, &mut |done| watch.progress(done)).await?;
         watch.cancel.check()
     }
@@ -348,7 +390,7 @@ fn take_budget(dispatches: &[Dispatch], budget: f64) -> (usize, u64) {
 fn encode(pass: &mut wgpu::ComputePass, dispatches: &[Dispatch]) {
     for dispatch in dispatches {
         let [x, y, z] = dispatch.workgroups;
-        pass.set_pipeline(&dispatch.pipeline.pipeline);
+        pass.set_pipeline(dispatch.pipeline.compiled());
         pass.set_bind_group(0, &dispatch.bind_group, &[]);
         pass.dispatch_workgroups(x, y, z);
     }

@@ -11,7 +11,7 @@ use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::TensorType;
+use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, attention};
 
@@ -60,6 +60,94 @@ struct Params {
     n_heads: u32,
     scale: f32,
     bias_cols: u32,
+}
+
+impl Attention {
+    fn kernel_as(&self, form: Form, signature: &Signature) -> Kernel {
+        let qkv = signature.input(0);
+        let head_size = qkv.n_cols() / 3 / self.n_heads;
+        let params = Params {
+            seq_len: self.seq_len as u32,
+            n_heads: self.n_heads as u32,
+            scale: self.scale,
+            bias_cols: signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32),
+        };
+        let n_seqs = qkv.n_rows() / self.seq_len;
+        let groups = [self.seq_len.div_ceil(form.queries()) as u32, self.n_heads as u32, n_seqs as u32];
+        let kernel = Kernel::new(form.shader(), params, groups)
+            .alias("x_t", qkv.dtype)
+            .constant("HEAD_VECS", head_size / 4)
+            .flag("HAS_LENGTHS", signature.has(LENGTHS))
+            .flag("HAS_BIAS", signature.has(BIAS))
+            .flag("CAUSAL", self.causal);
+        match form {
+            Form::Direct | Form::Tiled => kernel,
+            Form::Blocks { down, across } => kernel.constant("QG", down).constant("KG", across),
+        }
+    }
+}
+
+/// How the work is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Each thread keeps a query to itself, as suits a processor posing as a GPU.
+    Direct,
+    /// 32 queries and 16 keys at a time in workgroup memory, four threads to a query.
+    Tiled,
+    /// `4 down` queries and `4 across` keys at a time, `down` x `across` threads with 4 x 4 scores each.
+    Blocks { down: usize, across: usize },
+}
+
+impl Form {
+    /// What the tuner tries.
+    const TRIED: [Form; 5] = [
+        Form::Tiled,
+        Form::Blocks { down: 8, across: 8 },
+        Form::Blocks { down: 8, across: 16 },
+        Form::Blocks { down: 16, across: 8 },
+        Form::Blocks { down: 32, across: 4 },
+    ];
+
+    /// What suits most adapters (measured on an H100: `docs/bench-notes.md`).
+    fn usual(op: &Attention, signature: &Signature, caps: &GpuCaps) -> Self {
+        let blocks = match signature.input(0).dtype {
+            DType::F16 if op.seq_len >= 1024 => Form::Blocks { down: 16, across: 8 },
+            _ => Form::Blocks { down: 8, across: 16 },
+        };
+        match blocks.fits(op, signature, caps) {
+            _ if caps.is_plain() => Form::Direct,
+            true => blocks,
+            false => Form::Tiled,
+        }
+    }
+
+    fn shader(self) -> &'static str {
+        match self {
+            Form::Direct => "attention_direct",
+            Form::Tiled => "attention_tiled",
+            Form::Blocks { .. } => "attention_blocks",
+        }
+    }
+
+    /// Queries of a workgroup.
+    fn queries(self) -> usize {
+        match self {
+            Form::Direct => 64,
+            Form::Tiled => 32,
+            Form::Blocks { down, .. } => 4 * down,
+        }
+    }
+
+    /// Whether its tiles fit into workgroup memory.
+    fn fits(self, op: &Attention, signature: &Signature, caps: &GpuCaps) -> bool {
+        let Form::Blocks { down, across } = self else { return true };
+        let qkv = signature.input(0);
+        let (vecs, vec_bytes) = (qkv.n_cols() / 12 / op.n_heads, if qkv.dtype == DType::F16 { 8 } else { 16 });
+        let queries = 4 * down * (vecs + 1) * vec_bytes;
+        let keys_or_values = (4 * vecs * (across + 1)).max(4 * across * vecs) * vec_bytes;
+        let weights = 16 * (4 * down * (across + 1) + down * across);
+        queries + keys_or_values + weights <= caps.workgroup_bytes as usize
+    }
 }
 
 impl Op for Attention {
@@ -130,24 +218,13 @@ impl Op for Attention {
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
-        let qkv = signature.input(0);
-        let head_size = qkv.n_cols() / 3 / self.n_heads;
-        let params = Params {
-            seq_len: self.seq_len as u32,
-            n_heads: self.n_heads as u32,
-            scale: self.scale,
-            bias_cols: signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32),
-        };
-        let n_seqs = qkv.n_rows() / self.seq_len;
-        // On a processor posing as a GPU each thread keeps a query to itself; a GPU shares tiles of keys and values.
-        let (shader, queries) = if caps.software { ("attention_direct", 64) } else { ("attention_tiled", 32) };
-        let groups = [self.seq_len.div_ceil(queries) as u32, self.n_heads as u32, n_seqs as u32];
-        Kernel::new(shader, params, groups)
-            .alias("x_t", qkv.dtype)
-            .constant("HEAD_VECS", head_size / 4)
-            .flag("HAS_LENGTHS", signature.has(LENGTHS))
-            .flag("HAS_BIAS", signature.has(BIAS))
-            .flag("CAUSAL", self.causal)
+        self.kernel_as(Form::usual(self, signature, caps), signature)
+    }
+
+    fn alternatives(&self, signature: &Signature, caps: &GpuCaps) -> Vec<Kernel> {
+        let usual = Form::usual(self, signature, caps);
+        let others = Form::TRIED.into_iter().filter(|form| *form != usual && form.fits(self, signature, caps));
+        others.map(|form| self.kernel_as(form, signature)).collect()
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {

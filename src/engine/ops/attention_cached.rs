@@ -147,7 +147,7 @@ impl Op for AttentionCached {
         Call::new(rill_kernels::Kernel::AttentionCached, params)
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let qkv = signature.input(QKV);
         let head_size = qkv.n_cols() / 3 / self.n_heads;
         let bias_cols = signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32);
@@ -156,11 +156,12 @@ impl Op for AttentionCached {
         let cache = signature.input(CACHE);
         Kernel::new("attention_cached", params, [self.n_heads as u32, qkv.n_rows() as u32, 1])
             .shared("decode_state")
-            .shared("reduce")
+            .reduces(caps)
             .shared("softmax")
             .alias("x_t", qkv.dtype)
             .constant("HEAD_VECS", head_size / 4)
             .constant("N_SCORES", cache.n_rows() / cache.n_regions() / 2)
+            .set("WG", if caps.is_plain() { 64.0 } else { 256.0 })
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("HAS_SLOTS", signature.has(SLOTS))
     }

@@ -5,7 +5,7 @@
 use super::attention_cross::N_PARTS;
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Lowered, Lowering, Operand};
-use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, attention_combine};
@@ -27,9 +27,12 @@ struct AttentionCombine {
 #[derive(Clone, Copy, bytemuck::NoUninit)]
 struct Params {
     n_parts: u32,
-    n_vecs: u32,
-    n_out: u32,
 }
+
+/// Threads that share a vector of the output and take turns with the parts.
+const TURNS: usize = 8;
+/// Threads of a workgroup at most.
+const MOST_THREADS: usize = 256;
 
 impl Op for AttentionCombine {
     fn name(&self) -> &'static str {
@@ -67,9 +70,11 @@ impl Op for AttentionCombine {
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
         let n_vecs = signature.input(0).n_cols() / 4 - 1;
-        let n_out = signature.output().n_elements() / 4;
-        let params = Params { n_parts: N_PARTS as u32, n_vecs: n_vecs as u32, n_out: n_out as u32 };
-        Kernel::new("attention_combine", params, [n_out.div_ceil(64) as u32, 1, 1]).alias("y_t", self.output)
+        let n_heads = signature.input(0).n_rows() / N_PARTS;
+        Kernel::new("attention_combine", Params { n_parts: N_PARTS as u32 }, fold_workgroups(n_heads))
+            .alias("y_t", self.output)
+            .constant("N_VECS", n_vecs)
+            .constant("TURNS", (MOST_THREADS / n_vecs).clamp(1, TURNS))
     }
 
     /// What `attention_cross` lowers to is whole already.

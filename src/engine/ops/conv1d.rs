@@ -3,8 +3,9 @@
 //! x: `[T, C]`, time-major, so that a window is one contiguous row and the convolution is a matrix product over overlapping
 //! rows. w: `[O, width * C]` (`Scope::conv_matrix`), bias: `[O]`, residual: `[T / stride, O]`. `pad` is `width / 2`, as in Whisper's stem.
 
-use super::linear::{Rows, expect_shape, lower_activation, matmul};
+use super::linear::{expect_shape, lower_activation};
 use super::math::{Activation, dot};
+use super::matmul::{self, Rows};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Lowered, Lowering, Operand};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
@@ -107,7 +108,11 @@ impl Op for Conv1d {
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
-        matmul(signature, caps, self.activation, self.rows(signature.input(0)))
+        matmul::kernel(signature, caps, self.activation, self.rows(signature.input(0)))
+    }
+
+    fn alternatives(&self, signature: &Signature, caps: &GpuCaps) -> Vec<Kernel> {
+        matmul::alternatives(signature, caps, self.activation, self.rows(signature.input(0)))
     }
 
     /// As a matrix product: column j of the windows, all channels, is x from row j on in steps of the stride.

@@ -64,11 +64,11 @@ impl Op for LayerNorm {
         Call::new(rill_kernels::Kernel::LayerNorm, params)
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params { n_rows: x.n_rows() as u32, n_cols: x.n_cols() as u32, eps: self.eps };
         Kernel::new("layer_norm", params, fold_workgroups(x.n_rows()))
-            .shared("reduce")
+            .reduces(caps)
             .alias("x_t", x.dtype)
             .alias("y_t", self.output)
             .set("WG", 64.0)

@@ -6,9 +6,11 @@
 
 use super::layer_norm::lower_norm;
 use super::math::{Activation, dot, normalize};
+use super::matmul::{self, Rows};
+use super::matvec;
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Lowered, Lowering, Operand, Unary};
-use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature, fold_workgroups};
+use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, linear};
@@ -59,12 +61,12 @@ impl Tensor {
     }
 }
 
-const X: usize = 0;
-const WEIGHT: usize = 1;
-const BIAS: usize = 2;
-const RESIDUAL: usize = 3;
-const NORM_WEIGHT: usize = 4;
-const NORM_BIAS: usize = 5;
+pub(super) const X: usize = 0;
+pub(super) const WEIGHT: usize = 1;
+pub(super) const BIAS: usize = 2;
+pub(super) const RESIDUAL: usize = 3;
+pub(super) const NORM_WEIGHT: usize = 4;
+pub(super) const NORM_BIAS: usize = 5;
 
 /// Up to this many rows the matrix-vector kernel is used.
 const MATVEC_ROWS: usize = 8;
@@ -74,6 +76,16 @@ struct Linear {
     activation: Activation,
     output: DType,
     eps: f32,
+}
+
+impl Linear {
+    /// The rows for the matrix-product kernel; `None` where the matrix-vector kernel is to do it.
+    fn rows(&self, signature: &Signature) -> Option<Rows> {
+        let x = signature.input(X);
+        let (m, k) = (x.n_rows(), x.n_cols());
+        let is_product = m > MATVEC_ROWS && !signature.has(NORM_WEIGHT);
+        is_product.then_some(Rows { n_rows: m, n_cols: k, stride: k, first: 0, len: m * k })
+    }
 }
 
 impl Op for Linear {
@@ -131,13 +143,17 @@ impl Op for Linear {
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
-        let x = signature.input(X);
-        let (m, k) = (x.n_rows(), x.n_cols());
-        if m <= MATVEC_ROWS || signature.has(NORM_WEIGHT) {
-            return self.matvec(signature, caps);
+        match self.rows(signature) {
+            None => matvec::kernel(signature, caps, self.activation, self.eps),
+            Some(rows) => matmul::kernel(signature, caps, self.activation, rows),
         }
-        let rows = Rows { n_rows: m, n_cols: k, stride: k, first: 0, len: m * k };
-        matmul(signature, caps, self.activation, rows)
+    }
+
+    fn alternatives(&self, signature: &Signature, caps: &GpuCaps) -> Vec<Kernel> {
+        match self.rows(signature) {
+            None => matvec::alternatives(signature, caps, self.activation, self.eps),
+            Some(rows) => matmul::alternatives(signature, caps, self.activation, rows),
+        }
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
@@ -162,112 +178,6 @@ impl Op for Linear {
     fn flops(&self, signature: &Signature) -> u64 {
         2 * signature.input(X).n_elements() as u64 * signature.input(WEIGHT).n_rows() as u64
     }
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct MatvecParams {
-    n_cols: u32,
-    n_out: u32,
-    y_first: u32,
-    y_stride: u32,
-    eps: f32,
-}
-
-impl Linear {
-    /// One workgroup makes `WG / LANES` outputs of one row; `LANES` threads share an output.
-    fn matvec(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
-        let x = signature.input(X);
-        let k = x.n_cols();
-        let n_out = signature.rows.len();
-        // On a processor posing as a GPU a barrier costs more than the strided reads that it saves.
-        let (wg, lanes) = if caps.software { (64, 1) } else { (128, 16) };
-        let n_groups = n_out.div_ceil(wg / lanes);
-        let params = MatvecParams {
-            n_cols: k as u32,
-            n_out: n_out as u32,
-            y_first: signature.rows.start as u32,
-            y_stride: signature.output().n_cols() as u32,
-            eps: self.eps,
-        };
-        let [gx, gy, _] = fold_workgroups(n_groups);
-        Kernel::new("matvec", params, [x.n_rows() as u32, gx, gy])
-            .shared("reduce")
-            .shared(weight_file(signature.input(WEIGHT)))
-            .shared(product_file(signature.input(WEIGHT)))
-            .shared("activation")
-            .alias("x_t", x.dtype)
-            .alias("y_t", signature.output().dtype)
-            .constant("N_COLS", k)
-            .set("WG", wg as f64)
-            .set("LANES", lanes as f64)
-            .set("ACTIVATION", self.activation.code())
-            .flag("VECTORED", is_vectored(k))
-            .flag("HAS_BIAS", signature.has(BIAS))
-            .flag("HAS_RESIDUAL", signature.has(RESIDUAL))
-            .flag("HAS_NORM", signature.has(NORM_WEIGHT))
-            .flag("HAS_NORM_BIAS", signature.has(NORM_BIAS))
-    }
-}
-
-/// Rows of a matrix product that are windows into a flat tensor; windows may overlap and reach over its ends, where
-/// zeros are read.
-pub(super) struct Rows {
-    /// M
-    pub n_rows: usize,
-    /// K
-    pub n_cols: usize,
-    /// Elements from one row's start to the next.
-    pub stride: usize,
-    /// Where row 0 starts.
-    pub first: isize,
-    /// Elements of the tensor.
-    pub len: usize,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, bytemuck::NoUninit)]
-struct MatmulParams {
-    n_rows: u32,
-    n_out: u32,
-    n_cols: u32,
-    stride: i32,
-    first: i32,
-    len: i32,
-    y_first: u32,
-    y_stride: u32,
-}
-
-/// The matrix-product kernel of `linear` and `conv1d`; inputs x, weight, bias, residual.
-pub(super) fn matmul(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Kernel {
-    let (m, k, n) = (rows.n_rows, rows.n_cols, signature.rows.len());
-    let params = MatmulParams {
-        n_rows: m as u32,
-        n_out: n as u32,
-        n_cols: k as u32,
-        stride: rows.stride as i32,
-        first: rows.first as i32,
-        len: rows.len as i32,
-        y_first: signature.rows.start as u32,
-        y_stride: signature.output().n_cols() as u32,
-    };
-    let vectors = is_vectored(k) && rows.stride.is_multiple_of(4) && rows.first % 4 == 0;
-    // Emulators are slowest at barriers: there each thread reads for itself (0.8 to 1.5 against 0.3 to 0.6 GFLOP/s measured
-    // on SwiftShader). GPUs share tiles in workgroup memory.
-    let (shader, tile) = if caps.software || !vectors { ("matmul_direct", 32) } else { ("matmul_tiled", 64) };
-    let kernel = Kernel::new(shader, params, [n.div_ceil(tile) as u32, m.div_ceil(tile) as u32, 1]);
-    let reaches_over = rows.first < 0 || (m - 1) * rows.stride + k > (rows.len as isize - rows.first) as usize;
-    kernel
-        .binds(&[X, WEIGHT, BIAS, RESIDUAL])
-        .shared(weight_file(signature.input(WEIGHT)))
-        .shared("activation")
-        .alias("x_t", signature.input(X).dtype)
-        .alias("y_t", signature.output().dtype)
-        .set("ACTIVATION", activation.code())
-        .flag("BOUNDED", reaches_over)
-        .flag("VECTORED", vectors)
-        .flag("HAS_BIAS", signature.has(BIAS))
-        .flag("HAS_RESIDUAL", signature.has(RESIDUAL))
 }
 
 /// What follows a product, as a primitive.
@@ -309,17 +219,8 @@ pub(super) fn weight_file(weight: &TensorType) -> &'static str {
     }
 }
 
-/// The file by which the matrix-vector kernel reads it.
-fn product_file(weight: &TensorType) -> &'static str {
-    match weight.dtype {
-        DType::Q8 => "product_q8",
-        DType::Q4 => "product_q4",
-        DType::F32 | DType::F16 | DType::U32 => "product_eight",
-    }
-}
-
 /// Whether rows of `k` elements begin at a multiple of eight, so that eight are read at once.
-fn is_vectored(k: usize) -> bool {
+pub(super) fn is_vectored(k: usize) -> bool {
     k.is_multiple_of(8)
 }
 

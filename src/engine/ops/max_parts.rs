@@ -46,8 +46,8 @@ impl Op for MaxParts {
         Call::new(rill_kernels::Kernel::MaxParts, ())
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1]).shared("reduce")
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
+        Kernel::new("max_parts", signature.input(0).n_elements() as u32, [N_PARTS as u32, 1, 1]).reduces(caps)
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {

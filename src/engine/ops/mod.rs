@@ -16,6 +16,8 @@ pub mod layer_scale;
 pub mod linear;
 pub mod log_mel;
 pub mod math;
+mod matmul;
+mod matvec;
 pub mod max_parts;
 pub mod mel_scale;
 pub mod picture_tokens;

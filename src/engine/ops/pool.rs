@@ -105,7 +105,7 @@ impl Op for Pool {
         Call::new(rill_kernels::Kernel::Pool, params)
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let x = signature.input(0);
         let params = Params {
             n_cols: x.n_cols() as u32,
@@ -114,7 +114,7 @@ impl Op for Pool {
             normalize: u32::from(self.normalize),
         };
         Kernel::new("pool", params, [signature.output().n_rows() as u32, 1, 1])
-            .shared("reduce")
+            .reduces(caps)
             .constant("N_COLS", x.n_cols())
     }
 

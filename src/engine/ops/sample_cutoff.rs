@@ -55,11 +55,11 @@ impl Op for SampleCutoff {
         Call::new(rill_kernels::Kernel::SampleCutoff, ())
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let logits = signature.input(0);
         Kernel::new("sample_cutoff", logits.n_cols() as u32, [logits.n_rows() as u32, 1, 1])
             .shared("decode_state")
-            .shared("reduce")
+            .reduces(caps)
     }
 }
 

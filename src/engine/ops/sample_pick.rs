@@ -1,6 +1,6 @@
 //! The second half of choosing a token: decides between text and timestamps, writes the token and moves the state on.
 //!
-//! parts: `[S * 128, 8]` (`sample_scan`); tokens: `[S, C]`, u32, and the states of S sequences, both written in place. No output. While
+//! parts: `[S * 256, 8]` (`sample_scan`); tokens: `[S, C]`, u32, and the states of S sequences, both written in place. No output. While
 //! timestamps are in use and all of them together are more probable than any text token, the next token is a timestamp
 //! (openai/whisper `decoding.py`, `ApplyTimestampRules`). Of a sequence that is finished nothing changes.
 
@@ -67,5 +67,6 @@ impl Op for SamplePick {
         Kernel::new("sample_pick", (signature.input(1).n_elements() / n_seqs) as u32, [n_seqs as u32, 1, 1])
             .shared("decode_state")
             .shared("candidate")
+            .constant("N_PARTS", N_PARTS)
     }
 }

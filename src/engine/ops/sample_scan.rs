@@ -1,7 +1,7 @@
-//! The first half of choosing a token: the vocabulary in 64 parts, each under the suppression and timestamp rules.
+//! The first half of choosing a token: the vocabulary in 128 parts, each under the suppression and timestamp rules.
 //!
 //! logits: `[S, V]`; flags: `[V]`, u32, bit 0 "never", bit 1 "not as the first token"; tokens: `[S, C]`, u32; states: those of S
-//! sequences; cutoff: `[S]`, f32, the least logits that may be chosen (`sample_cutoff`; `None`: any). y: `[S * 128, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
+//! sequences; cutoff: `[S]`, f32, the least logits that may be chosen (`sample_cutoff`; `None`: any). y: `[S * 256, 8]`: for each part first its text tokens, then its timestamp tokens, as (greatest score, its token, that
 //! token's logit, greatest logit, sum of exp(logit - greatest), and three unused). The score is the logit, or while sampling the logit
 //! over the temperature plus Gumbel noise, whose maximum is a sample of the softmax. Rules: `ApplyTimestampRules`, `SuppressBlank` and `SuppressTokens` in
 //! openai/whisper `decoding.py`; that timestamps outweigh text only the whole vocabulary can tell, so `sample_pick` decides it.
@@ -15,8 +15,8 @@ use crate::engine::{Error, Result};
 use rill_kernels::decode::{History, PART_SIZE, allowed, random};
 use rill_kernels::{Call, sample_scan};
 
-/// How many parts.
-pub(super) const N_PARTS: usize = 64;
+/// How many parts; as many threads put them together.
+pub(super) const N_PARTS: usize = 128;
 
 impl Tensor {
     /// See the module; `self` are the logits.
@@ -106,12 +106,14 @@ impl Op for SampleScan {
         Call::new(rill_kernels::Kernel::SampleScan, sample_scan::Params { n_parts: N_PARTS as u32 })
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let (n_seqs, vocab) = (signature.input(0).n_rows(), signature.input(0).n_cols());
         let params = Params { vocab: vocab as u32, n_tokens: (signature.input(2).n_elements() / n_seqs) as u32 };
         Kernel::new("sample_scan", params, [N_PARTS as u32, n_seqs as u32, 1])
             .shared("decode_state")
             .shared("candidate")
+            .constant("N_PARTS", N_PARTS)
+            .set("WG", if caps.is_plain() { 32.0 } else { 128.0 })
             .flag("HAS_CUTOFF", signature.has(4))
     }
 }

@@ -62,10 +62,10 @@ impl Op for SotStats {
         Call::new(rill_kernels::Kernel::SotStats, sot_stats::Params { vocab })
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let logits = signature.input(0);
         Kernel::new("sot_stats", logits.n_cols() as u32, [logits.n_rows() as u32, 1, 1])
             .shared("decode_state")
-            .shared("reduce")
+            .reduces(caps)
     }
 }

@@ -63,9 +63,9 @@ impl Op for TopTokens {
         Call::new(rill_kernels::Kernel::TopTokens, params)
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let logits = signature.input(0);
         let params = Params { vocab: logits.n_cols() as u32, n_top: self.n as u32 };
-        Kernel::new("top_tokens", params, [logits.n_rows() as u32, 1, 1]).shared("reduce")
+        Kernel::new("top_tokens", params, [logits.n_rows() as u32, 1, 1]).reduces(caps)
     }
 }

@@ -1,0 +1,143 @@
+//! The matrix-product kernels of `linear` and `conv1d`: many rows; inputs x, weight, bias, residual.
+//!
+//! On a GPU a workgroup makes a tile of the output from tiles of x and w in its memory, each thread 4 x 4 (`matmul_tiled`) or 8 x 8
+//! (`matmul_wide`) of it. Which tile is the fastest depends on how many of them there are for the adapter's cores.
+
+use super::linear::{BIAS, RESIDUAL, WEIGHT, X, is_vectored, weight_file};
+use super::math::Activation;
+use crate::engine::op::{GpuCaps, Kernel, Signature};
+
+/// Rows of a matrix product that are windows into a flat tensor; windows may overlap and reach over its ends, where
+/// zeros are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows {
+    /// M
+    pub n_rows: usize,
+    /// K
+    pub n_cols: usize,
+    /// Elements from one row's start to the next.
+    pub stride: usize,
+    /// Where row 0 starts.
+    pub first: isize,
+    /// Elements of the tensor.
+    pub len: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct Params {
+    n_rows: u32,
+    n_out: u32,
+    n_cols: u32,
+    stride: i32,
+    first: i32,
+    len: i32,
+    y_first: u32,
+    y_stride: u32,
+}
+
+/// How the output is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Tile {
+    shader: &'static str,
+    /// Rows, and columns, of a thread.
+    each: usize,
+    /// Threads along columns and along rows.
+    threads: [usize; 2],
+}
+
+const DIRECT: Tile = Tile { shader: "matmul_direct", each: 4, threads: [8, 8] };
+
+const fn tiled(across: usize, down: usize) -> Tile {
+    Tile { shader: "matmul_tiled", each: 4, threads: [across, down] }
+}
+
+const fn wide(across: usize, down: usize) -> Tile {
+    Tile { shader: "matmul_wide", each: 8, threads: [across, down] }
+}
+
+/// What the tuner tries.
+const TRIED: [Tile; 7] =
+    [tiled(8, 8), tiled(8, 16), tiled(16, 8), tiled(16, 16), wide(8, 8), wide(8, 16), wide(16, 16)];
+
+impl Tile {
+    fn rows(self) -> usize {
+        self.each * self.threads[1]
+    }
+
+    fn cols(self) -> usize {
+        self.each * self.threads[0]
+    }
+
+    /// How many workgroups make `m` x `n` outputs.
+    fn count(self, m: usize, n: usize) -> usize {
+        m.div_ceil(self.rows()) * n.div_ceil(self.cols())
+    }
+
+    /// What suits most adapters (measured on an H100, of 132 cores: `docs/bench-notes.md`).
+    fn usual(signature: &Signature, caps: &GpuCaps, rows: &Rows) -> Self {
+        // Emulators are slowest at barriers: there each thread reads for itself (0.8 to 1.5 against 0.3 to 0.6 GFLOP/s measured
+        // on SwiftShader).
+        if caps.is_plain() || !rows.are_vectors() {
+            return DIRECT;
+        }
+        let (m, n) = (rows.n_rows, signature.rows.len());
+        match wide(8, 16).count(m, n) {
+            480.. => wide(16, 16),
+            200.. => wide(8, 16),
+            _ if tiled(8, 16).count(m, n) >= 320 => tiled(8, 16),
+            _ => tiled(8, 8),
+        }
+    }
+
+    fn kernel(self, signature: &Signature, activation: Activation, rows: Rows) -> Kernel {
+        let (m, k, n) = (rows.n_rows, rows.n_cols, signature.rows.len());
+        let params = Params {
+            n_rows: m as u32,
+            n_out: n as u32,
+            n_cols: k as u32,
+            stride: rows.stride as i32,
+            first: rows.first as i32,
+            len: rows.len as i32,
+            y_first: signature.rows.start as u32,
+            y_stride: signature.output().n_cols() as u32,
+        };
+        let groups = [n.div_ceil(self.cols()) as u32, m.div_ceil(self.rows()) as u32, 1];
+        let reaches_over = rows.first < 0 || (m - 1) * rows.stride + k > (rows.len as isize - rows.first) as usize;
+        let kernel = Kernel::new(self.shader, params, groups)
+            .binds(&[X, WEIGHT, BIAS, RESIDUAL])
+            .shared(weight_file(signature.input(WEIGHT)))
+            .shared("activation")
+            .alias("x_t", signature.input(X).dtype)
+            .alias("y_t", signature.output().dtype)
+            .set("ACTIVATION", activation.code())
+            .flag("BOUNDED", reaches_over)
+            .flag("HAS_BIAS", signature.has(BIAS))
+            .flag("HAS_RESIDUAL", signature.has(RESIDUAL));
+        match self {
+            DIRECT => kernel.flag("VECTORED", rows.are_vectors()),
+            Tile { threads: [across, down], .. } => {
+                kernel.shared("tiles").constant("WGX", across).constant("WGY", down)
+            }
+        }
+    }
+}
+
+impl Rows {
+    /// Whether each begins at a vector and is made of whole ones.
+    fn are_vectors(&self) -> bool {
+        is_vectored(self.n_cols) && self.stride.is_multiple_of(4) && self.first % 4 == 0
+    }
+}
+
+/// The kernel for these rows.
+pub(super) fn kernel(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Kernel {
+    Tile::usual(signature, caps, &rows).kernel(signature, activation, rows)
+}
+
+/// The same in other tiles.
+pub(super) fn alternatives(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Vec<Kernel> {
+    let usual = Tile::usual(signature, caps, &rows);
+    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.are_vectors());
+    others.map(|tile| tile.kernel(signature, activation, rows)).collect()
+}
