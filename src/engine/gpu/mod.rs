@@ -4,19 +4,24 @@
 //! and bind groups made once, replayed as one compute pass per submit.
 
 mod buffer;
+mod clock;
 mod device;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
 mod layout;
 mod pipeline;
 mod probe;
+mod probe_kernel;
 mod readback;
+mod roofline;
 mod session;
 mod stream;
 #[cfg(target_arch = "wasm32")]
 mod subgroups;
+mod trace;
 mod wait;
 
 pub use device::Gpu;
 pub use readback::Readback;
 pub use session::GpuSession;
+pub use trace::TraceOptions;
