@@ -3,6 +3,8 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod checks;
+#[path = "checks/versions.rs"]
+mod versions;
 
 use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
@@ -16,7 +18,7 @@ fn on_every_device<F: Future<Output = rill::engine::Result<()>>>(check: impl Fn(
         let cpu = pollster::block_on(Cpu::open("")).expect("there is always a processor").with_threads(n_threads);
         pollster::block_on(check(Device::Cpu(cpu))).unwrap_or_else(|e| panic!("{n_threads} threads: {e}"));
     }
-    for (name, adjust) in checks::kernel_levels() {
+    for (name, adjust) in versions::LEVELS {
         on_gpu(name, adjust, &check);
     }
 }
@@ -37,9 +39,9 @@ fn on_gpu<F: Future<Output = rill::engine::Result<()>>>(
 /// Whatever the tuner chooses is right.
 #[test]
 fn every_version_of_a_kernel_agrees() {
-    for version in 1..=checks::MOST_VERSIONS {
+    for version in 1..=versions::MOST {
         let adjust = |caps| GpuCaps { software: false, choices: Choices::Always(version), ..caps };
-        on_gpu(&format!("of version {version}"), adjust, async |device| checks::versions_agree(&device).await);
+        on_gpu(&format!("of version {version}"), adjust, async |device| versions::agree(&device).await);
     }
 }
 

@@ -3,6 +3,8 @@
 #![cfg(target_arch = "wasm32")]
 
 mod checks;
+#[path = "checks/versions.rs"]
+mod versions;
 
 use rill::engine::cpu::{Cpu, Variant};
 use rill::engine::gpu::Gpu;
@@ -33,7 +35,7 @@ async fn devices() -> Vec<Device> {
         let cpu = Cpu::from_bytes(module, variant).await.expect("Chromium has SIMD, relaxed SIMD and shared memory");
         devices.push(Device::Cpu(cpu.with_threads(2)));
     }
-    for (_, adjust) in checks::kernel_levels() {
+    for (_, adjust) in versions::LEVELS {
         let gpu = Gpu::open_as(adjust).await;
         devices.push(Device::Gpu(gpu.expect("the browser has a WebGPU adapter (webdriver.json asks for SwiftShader)")));
     }
@@ -54,10 +56,10 @@ checks::every_check!(in_the_browser);
 
 #[wasm_bindgen_test]
 async fn every_version_of_a_kernel_agrees() {
-    for version in 1..=checks::MOST_VERSIONS {
+    for version in 1..=versions::MOST {
         let adjust = |caps| GpuCaps { software: false, choices: Choices::Always(version), ..caps };
         let gpu = Gpu::open_as(adjust).await.expect("an adapter");
-        checks::versions_agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("version {version}: {e}"));
+        versions::agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("version {version}: {e}"));
     }
 }
 

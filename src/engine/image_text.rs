@@ -81,8 +81,8 @@ pub struct ImageTextModel {
     pub text_session: Session,
     /// The picture tower's graphs on a device, once its weights are there.
     pub picture_session: Option<Session>,
-    texts: TextTower,
-    pictures: PictureTower,
+    pub(super) texts: TextTower,
+    pub(super) pictures: PictureTower,
     tokenizer: Tokenizer,
     preprocessor: Preprocessor,
     /// What cosines are multiplied with, once it was read.

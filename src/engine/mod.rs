@@ -39,6 +39,7 @@ pub mod sentence;
 pub mod session;
 pub mod shaders;
 pub mod speech;
+pub mod stages;
 pub mod tensor;
 pub mod text;
 pub mod transcribe;

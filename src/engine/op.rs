@@ -53,6 +53,13 @@ pub trait Op: std::fmt::Debug {
     fn flops(&self, _signature: &Signature) -> u64 {
         0
     }
+
+    /// Bytes that it has to read and write, each once, for reports: all inputs and the output, states that it writes in place included. Ops
+    /// that look at a part of an input count that part.
+    fn bytes(&self, signature: &Signature) -> u64 {
+        let inputs = signature.inputs.iter().flatten().map(|ty| ty.n_bytes() as u64);
+        inputs.sum::<u64>() + signature.output_bytes()
+    }
 }
 
 /// What [`Op::define`] works on.
@@ -85,6 +92,16 @@ impl Signature<'_> {
     /// Whether an optional input is there.
     pub fn has(&self, idx: usize) -> bool {
         self.inputs[idx].is_some()
+    }
+
+    /// Bytes of an input; 0 where it is absent.
+    pub fn input_bytes(&self, idx: usize) -> u64 {
+        self.inputs[idx].map_or(0, |ty| ty.n_bytes() as u64)
+    }
+
+    /// Bytes of the output; 0 where there is none.
+    pub fn output_bytes(&self) -> u64 {
+        self.output.map_or(0, |ty| ty.n_bytes() as u64)
     }
 
     /// Type of an output that must be there.

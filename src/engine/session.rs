@@ -2,13 +2,13 @@
 
 use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
-use super::gpu::{Gpu, GpuSession};
+use super::gpu::{Gpu, GpuSession, TraceOptions};
 use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
 use super::memory::{Ledger, MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Error, Result};
-use crate::protocol::MemoryLevel;
+use crate::protocol::{MemoryLevel, StageTrace};
 use std::rc::Rc;
 
 /// Watches a long run: learns how far it is, and may stop it.
@@ -307,6 +307,21 @@ impl Session {
                 Ok(Pending::Done(reads.iter().map(|&slot| session.read(slot)).collect()))
             }
         }
+    }
+
+    /// Times the dispatches of a graph, and the graph as a whole; see [`GpuSession::trace`].
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the program is not on a GPU.
+    pub async fn trace(&mut self, graph: GraphId, options: &TraceOptions<'_>) -> Result<StageTrace> {
+        let runs_on = match self {
+            Session::Gpu(session) => return session.trace(graph, options).await,
+            Session::Cpu(_) => "the processor",
+            Session::WebNn(_) => "WebNN",
+            Session::Plain(_) => "the ops' definitions",
+        };
+        let what = "the stages of a model are timed dispatch by dispatch on WebGPU";
+        Err(Error::Input(format!("{what}; this one runs on {runs_on}")))
     }
 
     /// Runs one large graph to its end, in submits short enough for the page's own drawing and for a stop.

@@ -13,7 +13,7 @@ macro_rules! files {
 pub const KERNELS: &[(&str, &str)] = files!["": "attention_blocks", "attention_cached", "attention_combine", "attention_cross", "attention_direct",
     "attention_tiled", "class_mean", "distance_bias", "embed", "gated", "gather", "layer_norm", "layer_scale",
     "log_mel", "matmul_direct", "matmul_tiled", "matmul_wide", "matvec", "max_parts", "mel_scale", "picture_tokens", "pool",
-    "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
+    "roof_arithmetic", "roof_copy", "roof_dispatch", "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
 
 /// Every shared file by name.
 pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "candidate", "decode_state", "product_eight", "product_q4", "product_q8", "reduce", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];

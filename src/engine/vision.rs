@@ -57,7 +57,7 @@ impl Recorded {
 pub struct VisionModel {
     /// Its graphs on a device.
     pub session: Session,
-    vit: Vit,
+    pub(super) vit: Vit,
     preprocessor: Preprocessor,
     labels: Vec<String>,
     ms_per_picture: Option<f64>,

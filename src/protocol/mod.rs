@@ -7,6 +7,7 @@
 mod hidden;
 mod load;
 mod memory;
+mod performance;
 mod picture;
 mod probe;
 mod quality;
@@ -17,6 +18,7 @@ mod text;
 pub use hidden::*;
 pub use load::*;
 pub use memory::*;
+pub use performance::*;
 pub use picture::*;
 pub use probe::*;
 pub use quality::*;
@@ -181,6 +183,20 @@ pub enum Command {
         /// The job.
         job: JobId,
         /// A loaded model.
+        pipeline: PipelineId,
+    },
+    /// Measure what the GPU can do at best, once in an engine's life; the models that are loaded rest meanwhile. Answered by
+    /// [`Event::Roofline`].
+    MeasureRoofline {
+        /// The job.
+        job: JobId,
+    },
+    /// Time the stages of a loaded model, dispatch by dispatch; progress by [`Event::BatchProgress`] in hundredths, closed by
+    /// [`Event::Traced`]. What the GPU can do is measured before, where it is not known yet.
+    Trace {
+        /// The job.
+        job: JobId,
+        /// A model loaded on a GPU.
         pipeline: PipelineId,
     },
     /// What is in memory now; answered by [`Event::Memory`] at once, whatever else is under way.
@@ -377,6 +393,20 @@ pub enum Event {
         /// What it costs.
         report: QualityReport,
     },
+    /// Answer to [`Command::MeasureRoofline`].
+    Roofline {
+        /// The job.
+        job: JobId,
+        /// What it can do.
+        roofline: Roofline,
+    },
+    /// Answer to [`Command::Trace`].
+    Traced {
+        /// The job.
+        job: JobId,
+        /// Where the time goes.
+        trace: PipelineTrace,
+    },
     /// Answer to [`Command::Memory`].
     Memory {
         /// The job.
@@ -439,6 +469,8 @@ impl Event {
             | Event::Classified { job, .. }
             | Event::Matched { job, .. }
             | Event::Quality { job, .. }
+            | Event::Roofline { job, .. }
+            | Event::Traced { job, .. }
             | Event::Memory { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
@@ -468,6 +500,8 @@ impl Event {
                 | Event::Classified { .. }
                 | Event::Matched { .. }
                 | Event::Quality { .. }
+                | Event::Roofline { .. }
+                | Event::Traced { .. }
                 | Event::Memory { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }

@@ -12,6 +12,7 @@ mod moves;
 #[cfg(target_arch = "wasm32")]
 mod own_models;
 mod parts;
+mod performance;
 mod pictures;
 mod progress;
 mod quality;
@@ -33,8 +34,8 @@ use crate::engine::session::Watch;
 use crate::engine::transcribe::{SAMPLE_RATE_HZ, SpeechEvent, SpeechModel, Transcription};
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{
-    BackendChoice, Command, Event, JobId, PipelineId, PipelineInfo, Precision, RunProgress, RunStage, Timings,
-    TranscribeOptions, Transcript,
+    BackendChoice, Command, Event, JobId, PipelineId, PipelineInfo, Precision, Roofline, RunProgress, RunStage,
+    Timings, TranscribeOptions, Transcript,
 };
 use live::LiveRecording;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -56,6 +57,8 @@ pub struct Worker {
     jobs: RefCell<HashMap<JobId, CancelFlag>>,
     live: RefCell<HashMap<JobId, Rc<LiveRecording>>>,
     next_pipeline: Cell<u32>,
+    /// What the GPU can do, once it was measured.
+    roofline: async_lock::Mutex<Option<Roofline>>,
 }
 
 /// A model, loaded or usable in part, and what it runs on.
@@ -95,6 +98,7 @@ impl Worker {
             jobs: RefCell::default(),
             live: RefCell::default(),
             next_pipeline: Cell::new(1),
+            roofline: async_lock::Mutex::default(),
         })
     }
 
@@ -134,6 +138,14 @@ impl Worker {
             Command::TestFeature { job, name } => {
                 let report = probes::test(&self.ladder, &name).await;
                 (job, report.map(|report| Event::Feature { job, report }))
+            }
+            Command::MeasureRoofline { job } => {
+                self.begin(job);
+                (job, self.roofline(job).await.map(|roofline| Event::Roofline { job, roofline }))
+            }
+            Command::Trace { job, pipeline } => {
+                let cancel = self.begin(job);
+                (job, self.trace(job, pipeline, &cancel).await)
             }
             Command::Memory { job } => (job, Ok(Event::Memory { job, report: self.memory() })),
             Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),

@@ -7,7 +7,7 @@ pub use sequences::*;
 use rill::engine::check::{Tolerance, check, floats, noise};
 use rill::engine::graph::{Recorder, Tensor, record_one};
 use rill::engine::lowering::{Lowered, Lowering, Operand, Reduce};
-use rill::engine::op::{GpuCaps, Kernel, KernelLevel, Op, Operands, Signature};
+use rill::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use rill::engine::ops::attention::AttentionOptions;
 use rill::engine::ops::attention_cached::CachedOptions;
 use rill::engine::ops::attention_cross::CrossOptions;
@@ -21,28 +21,6 @@ use rill::engine::ops::row_at::Row;
 use rill::engine::session::{Device, Session, Watch};
 use rill::engine::tensor::{DType, TensorType};
 use rill::engine::{Error, Result};
-
-/// How kernels for an adapter are chosen, with a name: those for software, and each level of those for GPUs.
-pub fn kernel_levels() -> [(&'static str, fn(GpuCaps) -> GpuCaps); 3] {
-    [
-        ("for software", |caps| GpuCaps { software: true, ..caps }),
-        ("tiled", |caps| GpuCaps { software: false, level: KernelLevel::Tiled, ..caps }),
-        ("with subgroups", |caps| GpuCaps { software: false, level: KernelLevel::Subgroups, ..caps }),
-    ]
-}
-
-/// No op has so many versions.
-pub const MOST_VERSIONS: usize = 16;
-
-/// Every op that has versions, in the version of that number; those that have fewer run as they usually do.
-pub async fn versions_agree(device: &Device) -> Result<()> {
-    linear_agrees_for_awkward_sizes(device).await?;
-    linear_normalises_rows_with_outliers(device).await?;
-    linear_reads_weights_of_eight_and_four_bits(device).await?;
-    conv1d_pads_and_strides(device).await?;
-    attention_ignores_what_is_padding(device).await?;
-    attention_sees_what_is_before_and_how_far_it_is(device).await
-}
 
 /// Makes a test of every check, by a macro that makes one of a name.
 macro_rules! every_check {

@@ -59,6 +59,8 @@ pub(super) struct Draft {
     /// Where its parameters lie among the uniforms.
     pub uniform: u64,
     pub flops: u64,
+    /// Read and written.
+    pub bytes: u64,
 }
 
 /// Where a binding's bytes lie.
@@ -217,10 +219,12 @@ impl Layout {
                 let bound = kernel.bound_inputs(node.inputs.len());
                 let mut written: Vec<bool> = bound.iter().map(|input| node.op.writes().contains(input)).collect();
                 written.extend(node.ty.is_some().then_some(true));
-                let flops = if part == 0 { node.op.flops(&signature) } else { 0 };
+                // Of all parts together.
+                let (flops, bytes) =
+                    if part == 0 { (node.op.flops(&signature), node.op.bytes(&signature)) } else { (0, 0) };
                 let uniform = *uniform_bytes;
                 *uniform_bytes += (kernel.params.len() as u64).next_multiple_of(uniform_align);
-                drafts.push(Draft { node: node_idx, part, kernel, written, uniform, flops });
+                drafts.push(Draft { node: node_idx, part, kernel, written, uniform, flops, bytes });
             }
         }
         drafts

@@ -6,17 +6,22 @@
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod buffer;
+mod clock;
 mod device;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
 mod layout;
 mod pipeline;
 mod probe;
+mod probe_kernel;
 mod readback;
+mod roofline;
 mod session;
 mod stream;
+mod trace;
 mod wait;
 
 pub use device::Gpu;
 pub use readback::Readback;
 pub use session::GpuSession;
+pub use trace::TraceOptions;

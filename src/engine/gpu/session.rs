@@ -23,11 +23,11 @@ pub(super) const SUBMIT_MS: f64 = 80.0;
 /// A program on a GPU.
 #[derive(Debug)]
 pub struct GpuSession {
-    gpu: Rc<Gpu>,
-    ledger: Rc<Ledger>,
-    buffers: Vec<Buffer>,
-    slots: Vec<(String, Vec<Part>)>,
-    plans: Vec<Plan>,
+    pub(super) gpu: Rc<Gpu>,
+    pub(super) ledger: Rc<Ledger>,
+    pub(super) buffers: Vec<Buffer>,
+    pub(super) slots: Vec<(String, Vec<Part>)>,
+    pub(super) plans: Vec<Plan>,
     ring: StagingRing,
     stream: Option<Stream>,
     begun: edge::Instant,
@@ -37,9 +37,9 @@ pub struct GpuSession {
 
 /// What a graph became.
 #[derive(Debug)]
-struct Plan {
-    name: String,
-    dispatches: Vec<Dispatch>,
+pub(super) struct Plan {
+    pub name: String,
+    pub dispatches: Vec<Dispatch>,
     /// One that holds all dispatches where nothing is streamed.
     segments: Vec<Segment>,
     /// Whether its pipelines are made.
@@ -48,10 +48,16 @@ struct Plan {
 
 #[derive(Debug)]
 pub(super) struct Dispatch {
-    pipeline: Rc<Pipeline>,
+    pub op: &'static str,
+    pub shader: &'static str,
+    pub pipeline: Rc<Pipeline>,
     bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
-    flops: u64,
+    pub workgroups: [u32; 3],
+    pub flops: u64,
+    /// Read and written.
+    pub bytes: u64,
+    /// The buffers that it writes to.
+    pub writes: Vec<usize>,
 }
 
 impl GpuSession {
@@ -107,7 +113,11 @@ impl GpuSession {
         self.finish_graphs(&all, on_pipeline).await
     }
 
-    async fn finish_graphs(&mut self, graphs: &[GraphId], on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<()> {
+    pub(super) async fn finish_graphs(
+        &mut self,
+        graphs: &[GraphId],
+        on_pipeline: &mut dyn FnMut(u32, u32),
+    ) -> Result<()> {
         if graphs.iter().all(|graph| self.plans[graph.0].is_ready) {
             return Ok(());
         }
@@ -195,16 +205,17 @@ impl GpuSession {
         };
         let bytes = draft.kernel.params.len() as u64;
         let mut resources = vec![binding(Place { buffer: layout.uniforms, offset: draft.uniform, bytes })];
+        let mut places = Vec::new();
         for input in draft.kernel.bound_inputs(node.inputs.len()) {
             let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
-            resources.push(match node.inputs[input] {
-                Some(value) => binding(layout.place(program, graph, segment, value, part)),
-                None => self.gpu.empty.as_entire_binding(),
-            });
+            places.push(node.inputs[input].map(|value| layout.place(program, graph, segment, value, part)));
         }
         if node.ty.is_some() {
-            resources.push(binding(layout.place(program, graph, segment, Value::Node(draft.node), 0)));
+            places.push(Some(layout.place(program, graph, segment, Value::Node(draft.node), 0)));
         }
+        resources.extend(places.iter().map(|place| place.map_or(self.gpu.empty.as_entire_binding(), binding)));
+        let written = places.iter().zip(&draft.written).filter(|(_, written)| **written);
+        let writes = written.filter_map(|(place, _)| place.map(|place| place.buffer)).collect();
         let entries: Vec<_> = resources
             .into_iter()
             .enumerate()
@@ -215,7 +226,16 @@ impl GpuSession {
             layout: &pipeline.layout,
             entries: &entries,
         });
-        Dispatch { pipeline, bind_group, workgroups: draft.kernel.workgroups, flops: draft.flops }
+        Dispatch {
+            op: node.op.name(),
+            shader: draft.kernel.shader,
+            pipeline,
+            bind_group,
+            workgroups: draft.kernel.workgroups,
+            flops: draft.flops,
+            bytes: draft.bytes,
+            writes,
+        }
     }
 
     /// Bytes of all buffers, by purpose.
@@ -376,7 +396,7 @@ impl GpuSession {
 }
 
 /// How many dispatches fit into the budget (one at least), and their operations.
-fn take_budget(dispatches: &[Dispatch], budget: f64) -> (usize, u64) {
+pub(super) fn take_budget(dispatches: &[Dispatch], budget: f64) -> (usize, u64) {
     let mut flops = 0;
     for (n, dispatch) in dispatches.iter().enumerate() {
         if n > 0 && (flops + dispatch.flops) as f64 > budget {
@@ -387,7 +407,7 @@ fn take_budget(dispatches: &[Dispatch], budget: f64) -> (usize, u64) {
     (dispatches.len(), flops)
 }
 
-fn encode(pass: &mut wgpu::ComputePass, dispatches: &[Dispatch]) {
+pub(super) fn encode<'a>(pass: &mut wgpu::ComputePass, dispatches: impl IntoIterator<Item = &'a Dispatch>) {
     for dispatch in dispatches {
         let [x, y, z] = dispatch.workgroups;
         pass.set_pipeline(dispatch.pipeline.compiled());

@@ -54,6 +54,16 @@ struct AttentionCached {
     scale: f32,
 }
 
+impl AttentionCached {
+    /// Positions before the new rows that reports count: half of the cache, as in the middle of a text; none before a prompt, which is
+    /// told by its rows.
+    fn n_seen(signature: &Signature) -> usize {
+        let (qkv, cache) = (signature.input(QKV), signature.input(CACHE));
+        let is_step = signature.has(SLOTS) || qkv.n_rows() == decode_state::n_seqs(signature.input(STATES));
+        if is_step { cache.n_rows() / cache.n_regions() / 4 } else { 0 }
+    }
+}
+
 const QKV: usize = 0;
 const CACHE: usize = 1;
 const STATES: usize = 2;
@@ -239,5 +249,17 @@ impl Op for AttentionCached {
         let y = attend(b, [q, keys, values], Heads { n: self.n_heads, scale: self.scale }, Some(mask))?;
         let y = b.reshape(y, &[n_rows, d])?;
         Ok(Some(Lowered { output: Some(b.cast(y, output)?), states: vec![cache] }))
+    }
+
+    fn flops(&self, signature: &Signature) -> u64 {
+        4 * (signature.output().n_elements() * Self::n_seen(signature)) as u64
+    }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        let cache = signature.input(CACHE);
+        let n_seqs = decode_state::n_seqs(signature.input(STATES));
+        let seen = cache.bytes_of_rows(2 * n_seqs * Self::n_seen(signature)) as u64;
+        let stored = cache.bytes_of_rows(2 * signature.output().n_rows()) as u64;
+        seen + stored + signature.input_bytes(QKV) + signature.output_bytes()
     }
 }

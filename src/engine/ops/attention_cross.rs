@@ -189,4 +189,15 @@ impl Op for AttentionCross {
         let y = attend(b, [q, keys, values], Heads { n: self.n_heads, scale: self.scale }, mask)?;
         Ok(Some(b.reshape(y, &[n_rows, d])?.into()))
     }
+
+    fn flops(&self, signature: &Signature) -> u64 {
+        let kv = signature.input(KV);
+        4 * (signature.input(0).n_elements() * (kv.n_rows() / kv.n_regions())) as u64
+    }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        // One region where it is named, all otherwise.
+        let n_read = if signature.has(REGION) { signature.input(KV).n_regions() as u64 } else { 1 };
+        signature.input_bytes(0) + signature.input_bytes(KV) / n_read + signature.output_bytes()
+    }
 }

@@ -180,4 +180,12 @@ impl Op for Embed {
     fn splittable(&self) -> Option<usize> {
         Some(1)
     }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        // One row of each table for every row, and one id.
+        let table = signature.input(1);
+        let row = (table.n_bytes() / table.n_rows().max(1)) as u64;
+        let place = signature.inputs[2].map_or(0, |places| (places.n_cols() * places.dtype.size()) as u64);
+        self.n_rows as u64 * (row + place + 4) + signature.input_bytes(3) + signature.output_bytes()
+    }
 }

@@ -61,4 +61,8 @@ impl Op for Gather {
         let rows = b.at_most(rows, b.ty(x).shape[0] - 1)?;
         Ok(Some(b.gather(x, rows)?.into()))
     }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        2 * signature.output_bytes() + signature.input_bytes(1)
+    }
 }

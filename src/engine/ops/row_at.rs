@@ -97,4 +97,8 @@ impl Op for RowAt {
         let row = b.at_most(row, most)?;
         Ok(Some(b.gather(x, row)?.into()))
     }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        2 * signature.output_bytes() + signature.input_bytes(1)
+    }
 }

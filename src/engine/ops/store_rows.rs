@@ -95,4 +95,8 @@ impl Op for StoreRows {
         };
         Ok(Some(Lowered { output: None, states: vec![whole] }))
     }
+
+    fn bytes(&self, signature: &Signature) -> u64 {
+        2 * signature.input_bytes(0) + signature.input_bytes(2)
+    }
 }

@@ -1,0 +1,112 @@
+//! The kernels that belong to no model and show what a GPU can do: each with its buffers, ready to be dispatched.
+
+use super::buffer::{Buffer, BufferPlan, padded};
+use super::device::Gpu;
+use super::pipeline::{Pipeline, PipelineKey};
+use crate::engine::memory::{Ledger, Purpose};
+use crate::engine::op::{Kernel, fold_workgroups};
+use crate::engine::tensor::DType;
+use std::rc::Rc;
+
+/// Vectors of 16 bytes that a workgroup of `roof_copy` copies.
+const COPIED_BY_GROUP: usize = 1024;
+/// Threads of a workgroup of `roof_arithmetic`.
+const THREADS: u64 = 256;
+/// Operations of a thread in a step: 4 times 32 chains, a product and a sum each.
+const FLOPS_PER_STEP: u64 = 4 * 32 * 2;
+
+/// A kernel and what it works on.
+pub(super) struct ProbeKernel {
+    pub pipeline: Rc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+    /// Of the storage bindings, in order.
+    pub buffers: Vec<Buffer>,
+    /// Bytes that a dispatch reads and writes.
+    pub bytes: u64,
+    /// Operations of a dispatch.
+    pub flops: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct CopyParams {
+    n: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct ArithmeticParams {
+    n_steps: u32,
+    factor: f32,
+    summand: f32,
+    never: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::NoUninit)]
+struct DispatchParams {
+    summand: u32,
+}
+
+impl ProbeKernel {
+    /// Copies `n_bytes`, a multiple of 16, from the first buffer to the second.
+    pub fn copy(gpu: &Gpu, ledger: &Rc<Ledger>, n_bytes: usize) -> Self {
+        let n = n_bytes / 16;
+        let params = CopyParams { n: n as u32 };
+        let kernel = Kernel::new("roof_copy", params, fold_workgroups(n.div_ceil(COPIED_BY_GROUP)));
+        Self::new(gpu, ledger, &kernel, &[(n_bytes, false), (n_bytes, true)], [2 * n_bytes as u64, 0])
+    }
+
+    /// Multiplies and adds in `dtype`, f32 or f16. The buffer's first number is 64 afterwards.
+    pub fn arithmetic(gpu: &Gpu, ledger: &Rc<Ledger>, dtype: DType) -> Self {
+        // Some 8.6 GFLOP: 0.1 ms for the fastest GPUs, 0.2 s for the slowest. Software has a hundredth of that.
+        let (n_groups, n_steps) = if gpu.caps.software { (64, 16) } else { (2048, 64) };
+        let params = ArithmeticParams { n_steps, factor: 0.5, summand: 1.0, never: -1.0 };
+        let kernel = Kernel::new("roof_arithmetic", params, [n_groups, 1, 1]).alias("elem", dtype);
+        let flops = u64::from(n_groups) * THREADS * u64::from(n_steps) * FLOPS_PER_STEP;
+        Self::new(gpu, ledger, &kernel, &[(16, true)], [0, flops])
+    }
+
+    /// Counts in the buffer's first word how often it was dispatched.
+    pub fn count(gpu: &Gpu, ledger: &Rc<Ledger>) -> Self {
+        let kernel = Kernel::new("roof_dispatch", DispatchParams { summand: 1 }, [1, 1, 1]);
+        Self::new(gpu, ledger, &kernel, &[(16, true)], [0, 0])
+    }
+
+    fn new(gpu: &Gpu, ledger: &Rc<Ledger>, kernel: &Kernel, bound: &[(usize, bool)], [bytes, flops]: [u64; 2]) -> Self {
+        use wgpu::BufferUsages as Usage;
+        let make = |label: &str, bytes, usage| {
+            BufferPlan { label: label.into(), bytes, purpose: Purpose::Activations, usage }.make(gpu, ledger)
+        };
+        let name = kernel.shader;
+        let pipeline =
+            gpu.pipeline(name, PipelineKey::new(kernel, bound.iter().map(|(_, written)| *written).collect()));
+        let params = make(name, padded(kernel.params.len()), Usage::UNIFORM | Usage::COPY_DST);
+        gpu.write(&params, 0, &kernel.params);
+        let storage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
+        let buffers: Vec<Buffer> = bound.iter().map(|&(n, _)| make(name, padded(n), storage)).collect();
+        let all = std::iter::once(&params).chain(&buffers).enumerate();
+        let entries: Vec<_> = all
+            .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                binding: binding as u32,
+                resource: buffer.as_entire_binding(),
+            })
+            .collect();
+        let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(name),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        let buffers = buffers.into_iter().chain([params]).collect();
+        Self { pipeline, bind_group, workgroups: kernel.workgroups, buffers, bytes, flops }
+    }
+
+    /// One dispatch.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(self.pipeline.compiled());
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}

@@ -1,0 +1,42 @@
+//! What the GPU can do, measured once, and what share of it the stages of a loaded model use.
+
+use super::Worker;
+use super::parts::Part;
+use crate::engine::session::Watch;
+use crate::engine::{CancelFlag, Result};
+use crate::protocol::{Event, JobId, PipelineId, PipelineTrace, Roofline};
+
+impl Worker {
+    /// What the GPU can do. Every model rests while it is measured.
+    pub(super) async fn roofline(&self, job: JobId) -> Result<Roofline> {
+        // Held while it is measured: two who ask at once get the same figures.
+        let mut known = self.roofline.lock().await;
+        let gpu = self.ladder.gpu().await?;
+        if let Some(roofline) = known.as_ref().filter(|roofline| roofline.adapter == gpu.name) {
+            return Ok(roofline.clone());
+        }
+        let models: Vec<_> = self.models.borrow().values().cloned().collect();
+        let mut resting = Vec::with_capacity(models.len());
+        for loaded in &models {
+            resting.push(self.lock(job, loaded, 0.0).await);
+        }
+        let roofline = gpu.roofline().await?;
+        *known = Some(roofline.clone());
+        Ok(roofline)
+    }
+
+    /// Where the time of a loaded model goes.
+    pub(super) async fn trace(&self, job: JobId, pipeline: PipelineId, cancel: &CancelFlag) -> Result<Event> {
+        let loaded = self.model(pipeline)?;
+        let roofline = self.roofline(job).await?;
+        let stages = self
+            .on_model(job, pipeline, Part::All, cancel, async |model| {
+                let mut on_progress =
+                    |share: f32| (self.emit)(Event::BatchProgress { job, done: (100.0 * share) as u32, total: 100 });
+                model.trace(&roofline, &mut Watch { cancel, on_progress: &mut on_progress }).await
+            })
+            .await?;
+        let model = loaded.info.borrow().model.id.clone();
+        Ok(Event::Traced { job, trace: PipelineTrace { pipeline, model, roofline, stages } })
+    }
+}

@@ -1,0 +1,26 @@
+//! The ways in which kernels are chosen, and the checks of those ops that have several versions.
+
+use super::checks;
+use rill::engine::Result;
+use rill::engine::op::{GpuCaps, KernelLevel};
+use rill::engine::session::Device;
+
+/// How kernels for an adapter are chosen, with a name: those for software, and each level of those for GPUs.
+pub const LEVELS: [(&str, fn(GpuCaps) -> GpuCaps); 3] = [
+    ("for software", |caps| GpuCaps { software: true, ..caps }),
+    ("tiled", |caps| GpuCaps { software: false, level: KernelLevel::Tiled, ..caps }),
+    ("with subgroups", |caps| GpuCaps { software: false, level: KernelLevel::Subgroups, ..caps }),
+];
+
+/// No op has so many versions.
+pub const MOST: usize = 13;
+
+/// Every op that has versions, in the version that was chosen; those that have fewer run as they usually do.
+pub async fn agree(device: &Device) -> Result<()> {
+    checks::linear_agrees_for_awkward_sizes(device).await?;
+    checks::linear_normalises_rows_with_outliers(device).await?;
+    checks::linear_reads_weights_of_eight_and_four_bits(device).await?;
+    checks::conv1d_pads_and_strides(device).await?;
+    checks::attention_ignores_what_is_padding(device).await?;
+    checks::attention_sees_what_is_before_and_how_far_it_is(device).await
+}
