@@ -22,6 +22,7 @@ import { PRECISIONS, contenders, filesOf } from './peers/contenders.mjs';
 import { ggml } from './peers/ggml.mjs';
 import { packages } from './peers/packages.mjs';
 import { pictures } from './peers/pictures.mjs';
+import { stageLines } from './peers/stages.mjs';
 import { TASKS } from './peers/tasks.mjs';
 import { DIST, FIREFOX, MODELS, chromium, sample, switches } from './support/browser.mjs';
 import { Firefox } from './support/firefox.mjs';
@@ -153,11 +154,26 @@ async function measure(racers, batch, runs) {
   return times;
 }
 
+/** Where the time of those goes that can tell, which is Rill on a GPU, after all that is compared was timed. */
+async function traced(racers) {
+  const traces = [];
+  for (const racer of racers) {
+    try {
+      const trace = await racer.page.evaluate(() => window.contender.trace?.());
+      if (trace) traces.push({ ...racer.result, roofline: trace.roofline, stages: trace.stages });
+    } catch (error) {
+      racer.failure = `has no trace: ${error.message}`;
+    }
+  }
+  return traces;
+}
+
 /** One model with so many threads: every contender in a context of its own. */
 async function race(browser, url, all, { task, model, threads, batches, runs }) {
   const { agreement, count, unit } = TASKS[task];
   const racers = [];
   const results = [];
+  const traces = [];
   try {
     for (const contender of all) racers.push(await start(browser, url, contender, { task, model, threads, batches }));
     const able = racers.filter(({ page }) => page);
@@ -175,11 +191,12 @@ async function race(browser, url, all, { task, model, threads, batches, runs }) 
         results.push(row);
       });
     }
+    if (task === 'speech' && able.some(({ result }) => result.backend === 'webgpu')) traces.push(...(await traced(able)));
   } finally {
     for (const { page } of racers) await page?.close();
   }
   const failures = racers.filter(({ failure }) => failure).map(({ result, failure }) => ({ ...result, failure }));
-  return { results, failures };
+  return { results, failures, traces };
 }
 
 function show(results, failures) {
@@ -259,6 +276,7 @@ const report = {
   processor: `${os.cpus()[0]?.model ?? 'unknown'}, ${cores} cores`,
   ...(clip && { clip: path.basename(clip), audio_s }),
   results: [],
+  traces: [],
   failures: [],
 };
 try {
@@ -272,12 +290,17 @@ try {
         for (const model of models) {
           for (const threads of threadCounts) {
             const asked = { task, model, threads, batches, runs: Number(given.runs) };
-            const { results, failures } = await race(browser, server.url, all, asked);
+            const { results, failures, traces } = await race(browser, server.url, all, asked);
             const adapter = results.find((row) => row.adapter)?.adapter;
             const on = backend === 'webgpu' ? `webgpu on ${adapter}` : `wasm, ${threads} thread${threads === 1 ? '' : 's'}`;
             console.log(`\n${task}: ${model}, ${version}, ${on}`);
             show(results, failures);
+            for (const trace of traces) {
+              console.log(`\n  where the time of ${trace.contender} goes:`);
+              stageLines(trace).forEach((line) => console.log(`  ${line}`));
+            }
             report.results.push(...results.map((result) => ({ browser: version, ...result })));
+            report.traces.push(...traces.map((trace) => ({ browser: version, ...trace })));
             report.failures.push(...failures.map((failure) => ({ browser: version, ...failure })));
             // Written after each race: a long measurement that is stopped leaves what it has.
             if (given.json) writeFileSync(given.json, `${JSON.stringify(report, null, 2)}\n`);

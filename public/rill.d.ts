@@ -42,6 +42,11 @@ export interface Rill {
   /** What the engine holds in memory now, whatever is under way. */
   memory(): Promise<MemoryReport>;
   /**
+   * What the GPU can do at best, measured on it: takes a few seconds, and loaded models rest meanwhile. Once measured it is told again at once.
+   * Rejects where there is no WebGPU.
+   */
+  roofline(): Promise<Roofline>;
+  /**
    * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
    * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
    */
@@ -125,6 +130,11 @@ export interface Pipeline {
    * same backend. Rejects for a model that is in f32.
    */
   quality(options?: { onProgress?: (progress: LoadProgress) => void; signal?: AbortSignal }): Promise<QualityReport>;
+  /**
+   * Where its time goes on WebGPU: each stage and each of its dispatches, timed one by one beside what the GPU can do. The model is afterwards
+   * what it was before. Rejects on other backends, and at memory level 3. `onProgress` gets the share that is done, 0 to 1.
+   */
+  trace(options?: { onProgress?: (share: number) => void; signal?: AbortSignal }): Promise<PipelineTrace>;
   /** What it holds in its backend's memory now. Rejects once it was disposed of. */
   memory(): Promise<MemoryBytes>;
   /** What was loaded and what it has done so far. */
@@ -390,6 +400,77 @@ export interface QualityReport {
   bytes_reference: number;
   ms_reduced: number;
   ms_reference: number;
+}
+
+/** What an adapter can do at best. GB are 10^9 bytes. */
+export interface Roofline {
+  adapter: string;
+  /** Whether it computes on the processor. */
+  software: boolean;
+  /** Bytes read and written while copying `copy_bytes` in all. */
+  copy_gb_per_s: number;
+  copy_bytes: number;
+  /** 10^12 products and sums a second. */
+  f32_tflops: number;
+  /** The same in f16; null where the adapter has none. */
+  f16_tflops: number | null;
+  /** Microseconds on the GPU of the smallest dispatch that waits for the one before. */
+  dispatch_us: number;
+  /** Microseconds to write a dispatch down. */
+  encode_us: number;
+  /** Microseconds from one submit to the next. */
+  submit_us: number;
+  /** Milliseconds from a submit to 16 bytes of its result, the median. */
+  readback_ms: number;
+  /** The GPU's own clock, or from submit to completion less what an idle queue takes to answer. */
+  timed_by: 'timestamps' | 'wall-clock';
+  spent_ms: number;
+}
+
+/** How fast work went beside the adapter's peaks. */
+export interface Rate {
+  gb_per_s: number;
+  tflops: number;
+  /** The larger of the shares of memory's and f32 arithmetic's peak, 1 being all of it; above 1 where a cache helps. */
+  share: number;
+  bound: 'memory' | 'arithmetic';
+}
+
+export interface DispatchTrace {
+  op: string;
+  /** The kernel, a file of `shaders/`. */
+  shader: string;
+  workgroups: [number, number, number];
+  /** Microseconds, the mean over the stage's dispatches that are alike. */
+  us: number;
+  /** Bytes that it has to read and write. */
+  bytes: number;
+  flops: number;
+  rate: Rate;
+}
+
+export interface StageTrace {
+  name: string;
+  /** Microseconds of all dispatches one after the other, and the sum of what each takes by itself. */
+  whole_us: number;
+  parts_us: number;
+  n_dispatches: number;
+  bytes: number;
+  flops: number;
+  /** Of the whole. */
+  rate: Rate;
+  /** Share of the whole that so many of the smallest dispatches would take. */
+  dispatch_share: number;
+  timed_by: Roofline['timed_by'];
+  dispatches: DispatchTrace[];
+}
+
+export interface PipelineTrace {
+  pipeline: number;
+  model: string;
+  roofline: Roofline;
+  /** In the order in which they run. */
+  stages: StageTrace[];
 }
 
 /** Bytes in backends' memory by purpose. Not in them are compiled pipelines, and what a browser keeps back of writes under way. */

@@ -37,7 +37,7 @@ const RUNS = {
 /** Tasks whose models are loaded for so many inputs at once; the others are told with each run. */
 const LOADED_FOR_A_BATCH = ['speech', 'generate'];
 
-/** Gives `run(batch)`, which gives `{output}`, and what the page says of the model. */
+/** Gives `run(batch)`, which gives `{output}`, `trace()`, which tells where the time goes on a GPU, and what the page says of the model. */
 export async function load(job, inputs) {
   const { task, model, backend, precision, threads } = job;
   while (!window.rill) await new Promise((later) => setTimeout(later, 20));
@@ -60,5 +60,5 @@ export async function load(job, inputs) {
     }
     return { output: await RUNS[task](inputs, pipeline, job)(batch) };
   };
-  return { run, about: { adapter, memory_bytes } };
+  return { run, trace: () => pipeline.trace(), about: { adapter, memory_bytes } };
 }

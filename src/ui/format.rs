@@ -25,6 +25,23 @@ pub fn duration_ms(ms: f64) -> String {
     }
 }
 
+/// A duration given in microseconds: `2.31 µs`, `480 µs`, `1.2 ms`.
+pub fn duration_us(us: f64) -> String {
+    if us < 999.5 { format!("{} µs", figure(us)) } else { duration_ms(us / 1e3) }
+}
+
+/// A measured figure with three digits that count: `1,652`, `93.7`, `0.042`.
+pub fn figure(value: f64) -> String {
+    match value {
+        v if v >= 99.95 => count(v.round().min(f64::from(u32::MAX)) as u32),
+        v if v >= 9.995 => format!("{v:.1}"),
+        v if v >= 0.9995 => format!("{v:.2}"),
+        v if v >= 0.0005 => format!("{v:.3}"),
+        v if v > 0.0 => "under 0.001".into(),
+        _ => "0".into(),
+    }
+}
+
 /// Time left, in words that promise no more than is known: `about 8 s`, `about 3 min`.
 pub fn about_s(seconds: f64) -> String {
     match seconds {
@@ -107,6 +124,13 @@ pub fn subtitle_clock(seconds: f64, separator: char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_have_three_digits_that_count() {
+        let told = [1652.4, 99.96, 93.74, 4.321, 0.0421, 0.0001, 0.0].map(figure);
+        assert_eq!(told, ["1,652", "100", "93.7", "4.32", "0.042", "under 0.001", "0"]);
+        assert_eq!([2.314, 480.2, 1234.0].map(duration_us), ["2.31 µs", "480 µs", "1.2 ms"]);
+    }
 
     #[test]
     fn numbers_keep_two_or_three_honest_digits() {

@@ -65,6 +65,11 @@ pub fn install(platform: Platform) {
         async move { to_js(&api.memory().await.map_err(|failure| error(&failure))?) }
     });
     let api = platform.clone();
+    method(&rill, "roofline", move |_, _| {
+        let api = api.clone();
+        async move { to_js(&api.roofline().await.map_err(|failure| error(&failure))?) }
+    });
+    let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
 
@@ -164,6 +169,20 @@ async fn quality(pipeline: Pipeline, options: JsValue) -> Outcome {
     to_js(&abort.settle(pending.result().await)?)
 }
 
+/// Where the model's time goes.
+async fn trace(pipeline: Pipeline, options: JsValue) -> Outcome {
+    let given = Given::new("trace", &options, &["onProgress", "signal"])?;
+    let (on_progress, signal) = (given.function("onProgress")?, given.signal()?);
+    let pending = pipeline.trace(move |event| {
+        if let (Event::BatchProgress { done, total, .. }, Some(callback)) = (event, &on_progress) {
+            tell(callback, &(f64::from(*done) / f64::from((*total).max(1))));
+        }
+    });
+    let pending = pending.map_err(|failure| error(&failure))?;
+    let abort = Abort::watch(signal, &pending.canceller)?;
+    to_js(&abort.settle(pending.result().await)?)
+}
+
 /// The object that a load resolves with.
 fn pipeline_object(pipeline: Pipeline) -> JsValue {
     let object = Object::new();
@@ -175,6 +194,8 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
     method(&object, "run", move |input, options| run(it.clone(), input, options));
     let it = pipeline.clone();
     method(&object, "quality", move |options, _| quality(it.clone(), options));
+    let it = pipeline.clone();
+    method(&object, "trace", move |options, _| trace(it.clone(), options));
     let it = pipeline.clone();
     method(&object, "memory", move |_, _| {
         let it = it.clone();

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 
 use super::capability::{backend_name, feature_words};
 use super::format;
+use super::gpu_measured::GpuMeasured;
 use super::session::Session;
 use crate::protocol::{BackendChoice, BackendReport, FeatureReport, MeasuredChoice, Measurement, Task};
 
@@ -24,6 +25,8 @@ pub fn LadderPanel(
             session.probe_rest();
         }
     };
+    let is_there = |report: &BackendReport| report.backend == BackendChoice::WebGpu && report.available;
+    let has_gpu = move || state.backends.with(|backends| backends.iter().flatten().any(is_there));
     let rungs = move || state.backends.get().unwrap_or_default();
     view! {
         <details class="ladder" on:toggle=on_toggle>
@@ -39,6 +42,9 @@ pub fn LadderPanel(
                     {move || rungs().into_iter().map(|report| view! { <Rung task report /> }).collect_view()}
                 </ol>
                 <Decision task />
+                <Show when=has_gpu>
+                    <GpuMeasured />
+                </Show>
                 <Features />
             </div>
         </details>

@@ -10,8 +10,9 @@ use super::models::kind;
 use super::precision_cost::PrecisionCost;
 use super::session::Session;
 use super::settings::memory_words;
+use super::stage_table::StageTable;
 use super::state::Slot;
-use crate::protocol::{ComponentProgress, FileProgress, LoadPhase, LoadProgress, PipelineInfo, Task};
+use crate::protocol::{BackendChoice, ComponentProgress, FileProgress, LoadPhase, LoadProgress, PipelineInfo, Task};
 
 /// The phases in order, with the words for them.
 const PHASES: [(LoadPhase, &str); 5] = [
@@ -281,6 +282,7 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
                     .collect_view()}
             </dl>
             <MemoryNow pipeline=info.id is_shown=is_open />
+            {(info.backend == BackendChoice::WebGpu).then(|| view! { <StageTable task=info.model.task /> })}
         </details>
         <PrecisionCost info />
     }

@@ -33,6 +33,8 @@ mod files_in;
 #[cfg(target_arch = "wasm32")]
 mod folders;
 #[cfg(target_arch = "wasm32")]
+mod gpu_measured;
+#[cfg(target_arch = "wasm32")]
 mod help;
 #[cfg(target_arch = "wasm32")]
 mod icons;
@@ -76,6 +78,8 @@ pub mod session;
 mod settings_panel;
 #[cfg(target_arch = "wasm32")]
 mod shortcuts;
+#[cfg(target_arch = "wasm32")]
+mod stage_table;
 #[cfg(target_arch = "wasm32")]
 pub mod state;
 #[cfg(target_arch = "wasm32")]

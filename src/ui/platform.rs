@@ -14,7 +14,8 @@ use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
     GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
-    MemoryReport, ModelInfo, PipelineId, PipelineInfo, QualityReport, Timings, TranscribeOptions, Transcript,
+    MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineTrace, QualityReport, Roofline, Timings,
+    TranscribeOptions, Transcript,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -168,6 +169,14 @@ impl Platform {
     pub async fn memory(&self) -> Result<MemoryReport, Failure> {
         match self.client.request(|job| Command::Memory { job }, Attachment::None, |_| {}).closing().await {
             Event::Memory { report, .. } => Ok(report),
+            other => Err(failure_of(other)),
+        }
+    }
+
+    /// Measure what the GPU can do at best; what was measured in this engine's life is told again.
+    pub async fn roofline(&self) -> Result<Roofline, Failure> {
+        match self.client.request(|job| Command::MeasureRoofline { job }, Attachment::None, |_| {}).closing().await {
+            Event::Roofline { roofline, .. } => Ok(roofline),
             other => Err(failure_of(other)),
         }
     }
@@ -365,6 +374,15 @@ impl Pipeline {
         let command = |job, pipeline| Command::MeasureQuality { job, pipeline };
         self.run(command, Attachment::Samples(Float32Array::from(speech)), on_event, |event| match event {
             Event::Quality { report, .. } => Ok(report),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// Time the stages of a model on a GPU, dispatch by dispatch.
+    pub fn trace(&self, on_event: impl Fn(&Event) + 'static) -> Result<Pending<PipelineTrace>, Failure> {
+        let command = |job, pipeline| Command::Trace { job, pipeline };
+        self.run(command, Attachment::None, on_event, |event| match event {
+            Event::Traced { trace, .. } => Ok(trace),
             other => Err(failure_of(other)),
         })
     }

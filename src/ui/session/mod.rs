@@ -5,6 +5,7 @@ mod album;
 pub mod cost;
 mod loads;
 mod matching;
+pub mod performance;
 mod pictures;
 mod sentences;
 mod speech;

@@ -13,7 +13,7 @@ use super::models;
 use super::settings::Settings;
 use crate::protocol::{
     BackendReport, CachedModel, Event, Failure, FailureKind, FeatureReport, JobId, LoadProgress, LoadRequest,
-    ModelInfo, PipelineInfo, Task,
+    ModelInfo, PipelineInfo, Roofline, Task,
 };
 use pictures::{Album, Matching};
 use sentences::Sentences;
@@ -113,6 +113,8 @@ pub struct State {
     pub cached: RwSignal<Vec<CachedModel>>,
     /// What the probes found; `None` until they are through.
     pub backends: RwSignal<Option<Vec<BackendReport>>>,
+    /// What the GPU can do, once it was measured.
+    pub roofline: RwSignal<Option<Roofline>>,
     /// What the tests of features without a backend found, once they were asked for.
     pub features: RwSignal<Vec<FeatureReport>>,
     /// The place for each task's model.
@@ -147,6 +149,7 @@ impl State {
             models: RwSignal::default(),
             cached: RwSignal::default(),
             backends: RwSignal::default(),
+            roofline: RwSignal::default(),
             features: RwSignal::default(),
             slots: Task::ALL.map(|_| RwSignal::new(Slot::Empty)),
             others: RwSignal::default(),

@@ -1,0 +1,58 @@
+//! What the GPU can do, and where a loaded model's time goes, measured when the visitor asks for it.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::Session;
+use crate::protocol::{Event, PipelineTrace, Task};
+use crate::ui::state::Remedy;
+
+/// What is known of where a model's time goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tracing {
+    /// Nothing was asked.
+    Unknown,
+    /// It is being measured; the share that is done.
+    Measuring(f32),
+    /// This.
+    Known(PipelineTrace),
+}
+
+impl Session {
+    /// Measure what the GPU can do.
+    pub fn measure_roofline(self, is_measuring: RwSignal<bool>) {
+        let platform = self.inner().platform.clone();
+        is_measuring.set(true);
+        spawn_local(async move {
+            match platform.roofline().await {
+                Ok(roofline) => self.state.roofline.set(Some(roofline)),
+                Err(failure) => self.state.alert(None, failure, Remedy::Nothing),
+            }
+            // The panel may be gone meanwhile.
+            let _ = is_measuring.try_set(false);
+        });
+    }
+
+    /// Time the stages of the loaded model; `tracing` hears of it.
+    pub fn trace(self, task: Task, tracing: RwSignal<Tracing>) {
+        let Some(pipeline) = self.inner().pipeline(task).borrow().clone() else { return };
+        tracing.set(Tracing::Measuring(0.0));
+        let on_event = move |event: &Event| {
+            if let Event::BatchProgress { done, total, .. } = event {
+                let _ = tracing.try_set(Tracing::Measuring(*done as f32 / (*total).max(1) as f32));
+            }
+        };
+        spawn_local(async move {
+            let traced = match pipeline.trace(on_event) {
+                Ok(pending) => pending.result().await,
+                Err(failure) => Err(failure),
+            };
+            // The model may have been replaced meanwhile, and the panel with it.
+            let _ = tracing.try_set(traced.as_ref().map_or(Tracing::Unknown, |trace| Tracing::Known(trace.clone())));
+            match traced {
+                Ok(trace) => self.state.roofline.set(Some(trace.roofline)),
+                Err(failure) => self.state.alert(task, failure, Remedy::Nothing),
+            }
+        });
+    }
+}
