@@ -46,6 +46,10 @@ export interface Rill {
    * Rejects where there is no WebGPU.
    */
   roofline(): Promise<Roofline>;
+  /** What the tuner found on this GPU (`LoadOptions.tune`), for this browser and this version of Rill. */
+  tuning(): Promise<Tuning>;
+  /** Throw that away. Models that are loaded keep their kernels. */
+  forgetTuning(): Promise<Tuning>;
   /**
    * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
    * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
@@ -75,6 +79,13 @@ export interface LoadOptions {
    * quantised too; 3: weights pass through a small window, so that a model larger than the budget runs, slowly.
    */
   memoryLevel?: 0 | 1 | 2 | 3;
+  /**
+   * How far a GPU's kernels go; all levels compute the same. 0: plain; 1: tiled; 2: sums across subgroups too; 3 (default): the versions that
+   * the tuner found to be the fastest on this GPU.
+   */
+  kernelLevel?: 0 | 1 | 2 | 3;
+  /** Try the versions of the model's kernels on this GPU first, those that were not tried before: some seconds, once. Default false. */
+  tune?: boolean;
   /** Most MB that the model may take on its device; a higher `memoryLevel` is taken where that is needed to keep to it. */
   memoryBudgetMb?: number;
   /** Byte ranges received at once. Default 3; at most 6, and as many as are 32 MiB together. */
@@ -473,6 +484,19 @@ export interface PipelineTrace {
   stages: StageTrace[];
 }
 
+/** What the tuner found on a GPU. */
+export interface Tuning {
+  adapter: string;
+  kernels: {
+    /** The op, and the types and shapes of its inputs and its output. */
+    class: string;
+    /** What was tried, what is used without the tuner first; µs of one dispatch among many. */
+    versions: { name: string; us: number }[];
+    /** The one that is used, counted from 0. */
+    chosen: number;
+  }[];
+}
+
 /** Bytes in backends' memory by purpose. Not in them are compiled pipelines, and what a browser keeps back of writes under way. */
 export interface MemoryBytes {
   /** Weights and constants; of streamed ones those that stay, and the window that the others pass through. */
@@ -499,7 +523,7 @@ export interface MemoryReport {
 }
 
 export interface LoadProgress {
-  phase: 'prepare' | 'download' | 'verify' | 'compile' | 'warmup';
+  phase: 'prepare' | 'tune' | 'download' | 'verify' | 'compile' | 'warmup';
   /**
    * `received_bytes` came from wherever; `fetched_bytes` of them over the network, in this load; `to_fetch_bytes` are neither here nor in
    * this browser's own store. `total_bytes` is 0 while unknown.

@@ -10,6 +10,7 @@ use super::session::{Device, Session, Watch};
 use super::tensor::{DType, HostTensor, TensorType};
 use super::weights::checkpoint::Checkpoint;
 use super::{CancelFlag, Error, Result};
+use crate::protocol::KernelLevel;
 use std::rc::Rc;
 
 /// What a probe found, in one sentence: why a feature may be used, or why not.
@@ -46,7 +47,10 @@ pub fn floats(recorder: &Recorder, label: &str, dtype: DType, shape: &[usize], v
 /// A recorder for programs without a checkpoint.
 pub fn recorder() -> Result<Recorder> {
     let checkpoint = Checkpoint::parse_header("(none)", b"{}", None)?;
-    Ok(Recorder::new(Rc::new(checkpoint), RecordOptions { activation: DType::F32, weights: WeightForm::AsStored }))
+    Ok(Recorder::new(
+        Rc::new(checkpoint),
+        RecordOptions { activation: DType::F32, weights: WeightForm::AsStored, kernels: KernelLevel::default() },
+    ))
 }
 
 /// Runs what `record` writes down on `device` and on the processor, `times` times, and compares the states it returns.

@@ -9,6 +9,7 @@ use super::weight_form::Role;
 use super::weights::PositionGrid;
 use super::weights::checkpoint::{Checkpoint, CheckpointDType};
 use super::{Error, Result};
+use crate::protocol::KernelLevel;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -109,6 +110,8 @@ pub struct Program {
     pub slots: Vec<Slot>,
     /// What can be run.
     pub graphs: Vec<Graph>,
+    /// How far a GPU's kernels go.
+    pub kernels: KernelLevel,
 }
 
 impl Program {
@@ -150,6 +153,8 @@ pub struct RecordOptions {
     pub activation: DType,
     /// In what form weights are held.
     pub weights: WeightForm,
+    /// How far a GPU's kernels go.
+    pub kernels: KernelLevel,
 }
 
 /// Writes a [`Program`] down.
@@ -165,18 +170,22 @@ pub struct Recorder {
 impl Recorder {
     /// Nothing recorded yet.
     pub fn new(checkpoint: Rc<Checkpoint>, options: RecordOptions) -> Self {
-        Self { program: Rc::default(), checkpoint: Some(checkpoint), options }
+        Self { program: Self::nothing(options), checkpoint: Some(checkpoint), options }
     }
 
     /// Nothing recorded yet, and every weight that the model names is taken to be there: for measuring a piece of a model before
     /// its files have arrived.
     pub fn without_checkpoint(options: RecordOptions) -> Self {
-        Self { program: Rc::default(), checkpoint: None, options }
+        Self { program: Self::nothing(options), checkpoint: None, options }
+    }
+
+    fn nothing(options: RecordOptions) -> Rc<RefCell<Program>> {
+        Rc::new(RefCell::new(Program { kernels: options.kernels, ..Program::default() }))
     }
 
     /// Nothing recorded yet, over the same checkpoint: another component of the same model.
     pub fn beside(&self) -> Self {
-        Self { program: Rc::default(), ..self.clone() }
+        Self { program: Self::nothing(self.options), ..self.clone() }
     }
 
     /// The ops that follow belong to a new graph.

@@ -11,7 +11,7 @@ use super::session::Device;
 use super::tensor::DType;
 use super::webnn::{Context, DeviceType};
 use super::{Error, Result, edge};
-use crate::protocol::{BackendChoice, MeasuredChoice, Measurement, Precision};
+use crate::protocol::{BackendChoice, KernelLevel, MeasuredChoice, Measurement, Precision};
 use async_lock::Mutex;
 use std::rc::Rc;
 
@@ -72,7 +72,7 @@ impl Choice {
             Precision::Int4 => WeightForm::Int4,
             Precision::F32 | Precision::F16 => self.device.weights(),
         };
-        RecordOptions { activation, weights }
+        RecordOptions { activation, weights, kernels: KernelLevel::default() }
     }
 
     fn because(mut self, why: impl std::fmt::Display) -> Self {
@@ -99,8 +99,27 @@ impl Ladder {
             backend: "webgpu",
             reason: format!("`{}` was found, but a test computation failed on it: {e}", gpu.name),
         })?;
+        if let Some(kept) = self.facts.get(&tuning_key(&gpu)).await {
+            // What an earlier build wrote otherwise is tried anew.
+            gpu.set_tuning(serde_json::from_str(&kept).unwrap_or_default());
+        }
         *place = Some(gpu.clone());
         Ok(gpu)
+    }
+
+    /// Keeps what the tuner has found on a device, for this browser and this build.
+    pub async fn keep_tuning(&self, device: &Device) {
+        if let Device::Gpu(gpu) = device
+            && let Ok(fact) = serde_json::to_string(&gpu.tuning().kernels)
+        {
+            self.facts.put(&tuning_key(gpu), &fact).await;
+        }
+    }
+
+    /// Throws away what the tuner has found: models that are loaded keep their kernels.
+    pub async fn forget_tuning(&self, gpu: &Rc<Gpu>) {
+        gpu.set_tuning(Vec::new());
+        self.keep_tuning(&Device::Gpu(gpu.clone())).await;
     }
 
     /// The first device type of WebNN whose test computation comes out right; opened again after it was lost.
@@ -306,6 +325,11 @@ impl Ladder {
         choice.measured = Some(MeasuredChoice { work: model.work().into(), remembered, measurements });
         Ok(choice)
     }
+}
+
+/// Under which name it is kept what the tuner found.
+fn tuning_key(gpu: &Gpu) -> String {
+    format!("tuning | {} | {} | {}", gpu.name, edge::user_agent(), crate::BUILD)
 }
 
 /// Measures each, the processor first: its figure is the one that a software adapter has to beat, and it tells soon.

@@ -3,14 +3,14 @@
 
 use super::arrive::{self, Arrival, Arrivals, Standing};
 use super::fit::{self, Tried};
-use super::graph::{Program, Recorder};
+use super::graph::{Program, RecordOptions, Recorder};
 use super::ladder::Choice;
 use super::memory::{self, MemoryOptions};
 use super::model::{Component, Files, Model, Recorded};
-use super::session::Session;
+use super::session::{Device, Session};
 use super::weights::{ModelFiles, Weights};
 use super::{CancelFlag, Error, Result, edge};
-use crate::protocol::{ComponentProgress, LoadPhase, LoadRequest, LoadTimings, MemoryLevel, Precision};
+use crate::protocol::{ComponentProgress, KernelLevel, LoadPhase, LoadRequest, LoadTimings, MemoryLevel, Precision};
 use async_lock::MutexGuard;
 use std::cell::RefCell;
 
@@ -41,6 +41,10 @@ pub struct LoadOptions {
     pub is_for_comparison: bool,
     /// How many inputs a model that decodes takes at once.
     pub batch_size: usize,
+    /// How far a GPU's kernels go.
+    pub kernels: KernelLevel,
+    /// Whether versions of its kernels that were not tried on this GPU are tried first.
+    pub tune: bool,
 }
 
 impl Default for LoadOptions {
@@ -50,6 +54,8 @@ impl Default for LoadOptions {
             lanes: LoadRequest::DEFAULT_PARALLEL as usize,
             is_for_comparison: false,
             batch_size: 1,
+            kernels: KernelLevel::default(),
+            tune: false,
         }
     }
 }
@@ -119,12 +125,19 @@ pub async fn load_into(
     on_step(LoadStep::Phase(LoadPhase::Prepare));
     let mut small = Some(Files::read(files).await?);
     let mut weights = Weights::open(files, options.lanes, cancel).await?;
-    on_step(LoadStep::Phase(LoadPhase::Download));
 
     // Names, shapes and sizes are checked now, before the weights have crossed the network.
     let fitted = fit(choice, files, options, &weights, &mut small).await?;
     let Fitted { recorded, components, layouts, level, precision, note } = fitted;
     on_step(LoadStep::Fits(level));
+    if let Device::Gpu(gpu) = &choice.device
+        && options.tune
+    {
+        on_step(LoadStep::Phase(LoadPhase::Tune));
+        let programs: Vec<_> = components.iter().map(|component| &component.program).collect();
+        gpu.tune(&programs, cancel, &mut |done, all| on_step(LoadStep::Pipelines(done, all))).await?;
+    }
+    on_step(LoadStep::Phase(LoadPhase::Download));
     let compile_start = edge::Instant::now();
     let mut arrivals = Vec::with_capacity(components.len());
     for (Component { name, program }, memory) in components.into_iter().zip(&layouts) {
@@ -265,6 +278,7 @@ async fn record(
         None => Files::read(files).await?,
     };
     let batch_size = if choice.device.decodes_batches() { options.batch_size.max(1) } else { 1 };
-    let options = Choice { precision, ..choice.clone() }.record_options();
+    let recorded_as = Choice { precision, ..choice.clone() }.record_options();
+    let options = RecordOptions { kernels: options.kernels, ..recorded_as };
     small.record(&Recorder::new(weights.checkpoint().clone(), options), batch_size)
 }

@@ -6,6 +6,7 @@
 use super::Result;
 use super::lowering::{Lowered, Lowering, Operand};
 use super::tensor::{DType, HostTensor, TensorType};
+pub use crate::protocol::KernelLevel;
 use rill_kernels::Call;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -108,19 +109,6 @@ impl Signature<'_> {
     pub fn output(&self) -> &TensorType {
         self.output.expect("the op's shape rule gives an output")
     }
-}
-
-/// How far the kernels of a GPU go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KernelLevel {
-    /// 0: every thread reads and sums for itself; what the others are compared with when one of them is suspected.
-    Plain,
-    /// 1: tiles and sums in workgroup memory.
-    Tiled,
-    /// 2: sums across subgroups too, where the adapter has them.
-    Subgroups,
-    /// 3: the versions that were measured to be the fastest here, where the tuner has been.
-    Tuned,
 }
 
 /// What a GPU can do, as far as the choice of kernels depends on it.

@@ -1,6 +1,6 @@
 //! Loads: which models there are, what to load and how, how far it is, and what was loaded.
 
-use super::{MeasuredChoice, PipelineId};
+use super::{KernelLevel, MeasuredChoice, PipelineId};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -132,6 +132,10 @@ pub struct LoadRequest {
     /// How many inputs a model that decodes takes at once: windows of a long recording, texts to answer; 1 to
     /// [`LoadRequest::MOST_BATCH`]. Each costs memory for its keys and values. On WebNN it is always 1.
     pub batch_size: u32,
+    /// How far a GPU's kernels go, 0 to 3.
+    pub kernel_level: KernelLevel,
+    /// Whether the versions of its kernels that were not tried on this GPU are tried now, which takes some seconds, once.
+    pub tune: bool,
 }
 
 /// How memory is spent: the higher, the less of it is used.
@@ -211,6 +215,8 @@ impl LoadRequest {
             memory_budget_mb: None,
             parallel_components: Self::DEFAULT_PARALLEL,
             batch_size: 1,
+            kernel_level: KernelLevel::default(),
+            tune: false,
         }
     }
 }
@@ -221,6 +227,8 @@ impl LoadRequest {
 pub enum LoadPhase {
     /// Finding the files and the backend.
     Prepare,
+    /// Trying versions of kernels.
+    Tune,
     /// Receiving bytes; each tensor goes to the GPU as soon as it is complete.
     Download,
     /// Checking hashes and shapes.

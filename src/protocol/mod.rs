@@ -14,6 +14,7 @@ mod quality;
 pub mod reference;
 mod run;
 mod text;
+mod tuning;
 
 pub use hidden::*;
 pub use load::*;
@@ -24,6 +25,7 @@ pub use probe::*;
 pub use quality::*;
 pub use run::*;
 pub use text::*;
+pub use tuning::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -226,6 +228,13 @@ pub enum Command {
         /// The job.
         job: JobId,
     },
+    /// What the tuner found on this GPU, after `forget` is done; answered by [`Event::Tuning`].
+    Tuning {
+        /// The job.
+        job: JobId,
+        /// Whether it is thrown away first.
+        forget: bool,
+    },
 }
 
 /// Engine to page.
@@ -249,6 +258,13 @@ pub enum Event {
         job: JobId,
         /// The finding.
         report: FeatureReport,
+    },
+    /// Answer to [`Command::Tuning`].
+    Tuning {
+        /// The job.
+        job: JobId,
+        /// What was found.
+        tuning: Tuning,
     },
     /// Answer to [`Command::ListCached`] and [`Command::RemoveCached`].
     Cached {
@@ -472,6 +488,7 @@ impl Event {
             | Event::Roofline { job, .. }
             | Event::Traced { job, .. }
             | Event::Memory { job, .. }
+            | Event::Tuning { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -503,6 +520,7 @@ impl Event {
                 | Event::Roofline { .. }
                 | Event::Traced { .. }
                 | Event::Memory { .. }
+                | Event::Tuning { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

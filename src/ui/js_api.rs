@@ -69,6 +69,13 @@ pub fn install(platform: Platform) {
         let api = api.clone();
         async move { to_js(&api.roofline().await.map_err(|failure| error(&failure))?) }
     });
+    for (name, forget) in [("tuning", false), ("forgetTuning", true)] {
+        let api = platform.clone();
+        method(&rill, name, move |_, _| {
+            let api = api.clone();
+            async move { to_js(&api.tuning(forget).await.map_err(|failure| error(&failure))?) }
+        });
+    }
     let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
@@ -106,6 +113,8 @@ const LOAD_OPTIONS: &[&str] = &[
     "chunkBytes",
     "threads",
     "memoryLevel",
+    "kernelLevel",
+    "tune",
     "memoryBudgetMb",
     "parallelComponents",
     "batchSize",

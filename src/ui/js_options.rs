@@ -9,8 +9,8 @@ use web_sys::{AbortSignal, Blob, File, Url};
 use super::client::with_path;
 use super::files_in::path_of;
 use crate::protocol::{
-    BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, MemoryLevel, PipelineInfo, Precision,
-    Source, SpeechTask, TranscribeOptions,
+    BackendChoice, GenerateOptions, KernelLevel, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, MemoryLevel, PipelineInfo,
+    Precision, Source, SpeechTask, TranscribeOptions,
 };
 
 /// What a run gives, where it may be one of several things.
@@ -91,6 +91,13 @@ impl<'a> Given<'a> {
         if let Some(level) = self.number("memoryLevel", 0.0..=3.0, "a whole number from 0 to 3")? {
             let level = (level.fract() == 0.0).then(|| MemoryLevel::try_from(level as u8).ok()).flatten();
             request.memory_level = level.ok_or_else(|| self.wrong("memoryLevel", "a whole number from 0 to 3"))?;
+        }
+        if let Some(level) = self.number("kernelLevel", 0.0..=3.0, "a whole number from 0 to 3")? {
+            let level = (level.fract() == 0.0).then(|| KernelLevel::try_from(level as u8).ok()).flatten();
+            request.kernel_level = level.ok_or_else(|| self.wrong("kernelLevel", "a whole number from 0 to 3"))?;
+        }
+        if let Some(tune) = self.value("tune") {
+            request.tune = tune.as_bool().ok_or_else(|| self.wrong("tune", "true or false"))?;
         }
         request.memory_budget_mb = self.whole_number("memoryBudgetMb")?;
         if let Some(parallel) = self.whole_number("parallelComponents")? {

@@ -8,6 +8,7 @@ use super::capability::{backend_name, feature_words};
 use super::format;
 use super::gpu_measured::GpuMeasured;
 use super::session::Session;
+use super::tuned_kernels::TunedKernels;
 use crate::protocol::{BackendChoice, BackendReport, FeatureReport, MeasuredChoice, Measurement, Task};
 
 /// The panel, with the figures of one task's model.
@@ -44,6 +45,7 @@ pub fn LadderPanel(
                 <Decision task />
                 <Show when=has_gpu>
                     <GpuMeasured />
+                    <TunedKernels />
                 </Show>
                 <Features />
             </div>

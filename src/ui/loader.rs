@@ -106,7 +106,9 @@ fn Loading(task: Task) -> impl IntoView {
             {PHASES
                 .map(|(each, word)| {
                     let place = move || {
-                        let now = PHASES.iter().position(|(known, _)| *known == phase.get());
+                        // The tuner is there only where it is asked for, and has no step of its own.
+                        let phase = if phase.get() == LoadPhase::Tune { LoadPhase::Prepare } else { phase.get() };
+                        let now = PHASES.iter().position(|(known, _)| *known == phase);
                         PHASES.iter().position(|(known, _)| *known == each).cmp(&now)
                     };
                     view! {
@@ -220,7 +222,7 @@ fn share(progress: &LoadProgress) -> Option<f64> {
     let ratio = |done: f64, all: f64| (all > 0.0).then(|| (done / all).min(1.0));
     match progress.phase {
         LoadPhase::Download => ratio(received as f64, total as f64),
-        LoadPhase::Compile => ratio(f64::from(progress.pipelines.0), f64::from(progress.pipelines.1)),
+        LoadPhase::Tune | LoadPhase::Compile => ratio(f64::from(progress.pipelines.0), f64::from(progress.pipelines.1)),
         LoadPhase::Prepare | LoadPhase::Verify | LoadPhase::WarmUp => None,
     }
 }
@@ -240,6 +242,9 @@ fn words(progress: &LoadProgress) -> String {
         }
         LoadPhase::Download => format!("{} · {elapsed}", format::bytes(received)),
         LoadPhase::Verify => format!("Checking that the files are whole · {elapsed}"),
+        LoadPhase::Tune => {
+            format!("{} of {} kernels tried on this GPU · {elapsed}", progress.pipelines.0, progress.pipelines.1)
+        }
         LoadPhase::Compile => format!("{} of {} pipelines · {elapsed}", progress.pipelines.0, progress.pipelines.1),
         LoadPhase::WarmUp => format!("A first, untimed run · {elapsed}"),
     }

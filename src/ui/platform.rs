@@ -15,7 +15,7 @@ use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
     GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
     MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineTrace, QualityReport, Roofline, Timings,
-    TranscribeOptions, Transcript,
+    TranscribeOptions, Transcript, Tuning,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -177,6 +177,14 @@ impl Platform {
     pub async fn roofline(&self) -> Result<Roofline, Failure> {
         match self.client.request(|job| Command::MeasureRoofline { job }, Attachment::None, |_| {}).closing().await {
             Event::Roofline { roofline, .. } => Ok(roofline),
+            other => Err(failure_of(other)),
+        }
+    }
+
+    /// What the tuner found on this GPU, after `forget` is done.
+    pub async fn tuning(&self, forget: bool) -> Result<Tuning, Failure> {
+        match self.client.request(|job| Command::Tuning { job, forget }, Attachment::None, |_| {}).closing().await {
+            Event::Tuning { tuning, .. } => Ok(tuning),
             other => Err(failure_of(other)),
         }
     }

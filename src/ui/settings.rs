@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{
-    BackendChoice, GenerateOptions, LoadRequest, MemoryLevel, Precision, Source, SpeechTask, Task, TranscribeOptions,
+    BackendChoice, GenerateOptions, KernelLevel, LoadRequest, MemoryLevel, Precision, Source, SpeechTask, Task,
+    TranscribeOptions,
 };
 
 /// Light, dark, or what the system says.
@@ -41,6 +42,10 @@ pub struct Settings {
     pub parallel_components: u32,
     /// How memory is spent.
     pub memory_level: MemoryLevel,
+    /// How far a GPU's kernels go.
+    pub kernel_level: KernelLevel,
+    /// Whether the kernels of a model are tried on this GPU when it is loaded.
+    pub tune: bool,
     /// Most MB that a model may take; `None` for as much as the device gives.
     pub memory_budget_mb: Option<u32>,
     /// Windows of speech, or texts, that are decoded at once.
@@ -84,6 +89,8 @@ impl Default for Settings {
             chunk_bytes: LoadRequest::DEFAULT_CHUNK_BYTES,
             parallel_components: LoadRequest::DEFAULT_PARALLEL,
             memory_level: MemoryLevel::default(),
+            kernel_level: KernelLevel::default(),
+            tune: false,
             memory_budget_mb: None,
             batch_size: 1,
             generate: GenerateOptions::default(),
@@ -126,6 +133,8 @@ impl Settings {
             chunk_bytes: self.chunk_bytes,
             parallel_components: self.parallel_components,
             memory_level: self.memory_level,
+            kernel_level: self.kernel_level,
+            tune: self.tune,
             memory_budget_mb: self.memory_budget_mb,
             batch_size: if decodes { self.batch_size.clamp(1, LoadRequest::MOST_BATCH) } else { 1 },
             ..LoadRequest::new(model)

@@ -90,6 +90,19 @@ pub fn SettingsPanel(
                     }
                 />
                 <p class="settings__hint">{move || memory_words(settings.with(|settings| settings.memory_level)).1}</p>
+                <Choice
+                    label="Kernels on a GPU"
+                    options=&[
+                        ("3", "3 · as tuned here"),
+                        ("2", "2 · with subgroups"),
+                        ("1", "1 · tiled"),
+                        ("0", "0 · plain, to compare"),
+                    ]
+                    value=|settings| LEVELS[usize::from(u8::from(settings.kernel_level))]
+                    set=|settings, value| {
+                        settings.kernel_level = value.parse().ok().and_then(|level: u8| level.try_into().ok()).unwrap_or_default();
+                    }
+                />
                 <Number
                     label="Most memory for a model, in MB"
                     between=(1.0, 1_000_000.0)

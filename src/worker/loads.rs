@@ -184,7 +184,12 @@ impl Worker {
                 *target.place.lock().await = None;
             }
             let error = match result {
-                Ok(given) => return Ok(Terms::of(&choice, given)),
+                Ok(given) => {
+                    if options.tune {
+                        self.ladder.keep_tuning(&choice.device).await;
+                    }
+                    return Ok(Terms::of(&choice, given));
+                }
                 Err(error) => error,
             };
             let less = match fits.get() {
@@ -264,6 +269,8 @@ impl Asked {
             lanes: self.request.parallel_components as usize,
             is_for_comparison: self.beside_bytes.is_some(),
             batch_size: self.request.batch_size.clamp(1, LoadRequest::MOST_BATCH) as usize,
+            kernels: self.request.kernel_level,
+            tune: self.request.tune,
         }
     }
 

@@ -134,6 +134,7 @@ impl Worker {
                 self.ladder.forget().await;
                 (job, Ok(Event::MeasurementsForgotten { job }))
             }
+            Command::Tuning { job, forget } => (job, self.tuning(job, forget).await),
             Command::ProbeBackends { job } => (job, Ok(Event::Backends { job, backends: self.ladder.report().await })),
             Command::TestFeature { job, name } => {
                 let report = probes::test(&self.ladder, &name).await;

@@ -25,6 +25,15 @@ impl Worker {
         Ok(roofline)
     }
 
+    /// What the tuner found on the GPU.
+    pub(super) async fn tuning(&self, job: JobId, forget: bool) -> Result<Event> {
+        let gpu = self.ladder.gpu().await?;
+        if forget {
+            self.ladder.forget_tuning(&gpu).await;
+        }
+        Ok(Event::Tuning { job, tuning: gpu.tuning() })
+    }
+
     /// Where the time of a loaded model goes.
     pub(super) async fn trace(&self, job: JobId, pipeline: PipelineId, cancel: &CancelFlag) -> Result<Event> {
         let loaded = self.model(pipeline)?;

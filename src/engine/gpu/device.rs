@@ -2,9 +2,12 @@
 //! longer answers.
 
 use super::pipeline::PipelineCache;
+use crate::engine::graph::Program;
 use crate::engine::op::{Choices, GpuCaps, KernelLevel};
 use crate::engine::{Error, Result};
+use crate::protocol::{TunedKernel, Tuning};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -36,6 +39,8 @@ pub struct Gpu {
     /// Bound where an optional input is absent.
     pub(super) empty: wgpu::Buffer,
     pub(super) pipelines: RefCell<PipelineCache>,
+    /// What the tuner found, by class.
+    pub(super) tuned: RefCell<BTreeMap<String, TunedKernel>>,
     /// Why this device is of no use any more.
     fault: Arc<Mutex<Option<Error>>>,
     /// Floating-point operations that take about [`super::session::SUBMIT_MS`]; learned by `run_watched`.
@@ -111,6 +116,7 @@ impl Gpu {
             caps,
             empty,
             pipelines: RefCell::default(),
+            tuned: RefCell::default(),
             fault,
         };
         if !gpu.caps.software && gpu.probe_subgroups().await.is_ok() {
@@ -118,6 +124,26 @@ impl Gpu {
         }
         gpu.learn_to_wait().await?;
         Ok(Rc::new(gpu))
+    }
+
+    /// What the tuner found here.
+    pub fn tuning(&self) -> Tuning {
+        Tuning { adapter: self.name.clone(), kernels: self.tuned.borrow().values().cloned().collect() }
+    }
+
+    /// What the tuner found here before.
+    pub fn set_tuning(&self, kernels: Vec<TunedKernel>) {
+        *self.tuned.borrow_mut() = kernels.into_iter().map(|kernel| (kernel.class.clone(), kernel)).collect();
+    }
+
+    /// What the choice of a program's kernels depends on.
+    pub(super) fn caps_for(&self, program: &Program) -> GpuCaps {
+        let chosen = || self.tuned.borrow().values().map(|k| (k.class.clone(), k.chosen as usize)).collect();
+        let choices = match &self.caps.choices {
+            Choices::First => Choices::Measured(Rc::new(chosen())),
+            other => other.clone(),
+        };
+        GpuCaps { level: self.caps.level.min(program.kernels), choices, ..self.caps.clone() }
     }
 
     /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.

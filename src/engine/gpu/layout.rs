@@ -216,9 +216,7 @@ impl Layout {
             for (part, rows) in self.rows_by_part(node).into_iter().enumerate() {
                 let signature = Signature { rows, ..program.signature(graph, node) };
                 let kernel = caps.kernel_of(node.op.as_ref(), &signature);
-                let bound = kernel.bound_inputs(node.inputs.len());
-                let mut written: Vec<bool> = bound.iter().map(|input| node.op.writes().contains(input)).collect();
-                written.extend(node.ty.is_some().then_some(true));
+                let written = written(node, &kernel);
                 // Of all parts together.
                 let (flops, bytes) =
                     if part == 0 { (node.op.flops(&signature), node.op.bytes(&signature)) } else { (0, 0) };
@@ -252,6 +250,13 @@ impl Layout {
         }
         pieces
     }
+}
+
+/// For each binding of a node's kernel after the uniform: whether it is written.
+pub(super) fn written(node: &Node, kernel: &Kernel) -> Vec<bool> {
+    let bound = kernel.bound_inputs(node.inputs.len());
+    let inputs = bound.iter().map(|input| node.op.writes().contains(input));
+    inputs.chain(node.ty.is_some().then_some(true)).collect()
 }
 
 /// Rows and bytes of each part of a slot that is larger than `limit`.

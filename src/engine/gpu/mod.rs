@@ -19,6 +19,7 @@ mod roofline;
 mod session;
 mod stream;
 mod trace;
+mod tune;
 mod wait;
 
 pub use device::Gpu;

@@ -69,7 +69,8 @@ impl GpuSession {
     fn lay_out(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<(Layout, Streaming)> {
         let align = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment);
         let shares = memory.level > MemoryLevel::KeepAll;
-        let with = |streaming: &Streaming| Layout::of(program, &gpu.caps, align, shares, streaming);
+        let caps = gpu.caps_for(program);
+        let with = |streaming: &Streaming| Layout::of(program, &caps, align, shares, streaming);
         let streaming = match memory.level {
             MemoryLevel::Stream => Streaming::within(program, true, memory.budget_bytes, &|streaming| {
                 Ok(with(streaming)?.memory().total())

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Session;
-use crate::protocol::{Event, PipelineTrace, Task};
+use crate::protocol::{Event, PipelineTrace, Task, Tuning};
 use crate::ui::state::Remedy;
 
 /// What is known of where a model's time goes.
@@ -30,6 +30,18 @@ impl Session {
             }
             // The panel may be gone meanwhile.
             let _ = is_measuring.try_set(false);
+        });
+    }
+
+    /// Ask what the tuner found on this GPU, after `forget` is done.
+    pub fn tuning(self, forget: bool, found: RwSignal<Option<Tuning>>) {
+        let platform = self.inner().platform.clone();
+        spawn_local(async move {
+            match platform.tuning(forget).await {
+                // The panel may be gone meanwhile.
+                Ok(tuning) => drop(found.try_set(Some(tuning))),
+                Err(failure) => self.state.alert(None, failure, Remedy::Nothing),
+            }
         });
     }
 

@@ -1,0 +1,199 @@
+//! The tuner: which version of a kernel is the fastest on this adapter, by trying them. What a program needs is sorted into classes (an op
+//! with the types that it is used with); each version of a class runs many times in one pass, on zeros, and the best is noted by the class.
+
+use super::buffer::{Buffer, BufferPlan};
+use super::clock::{Clock, Patience};
+use super::device::Gpu;
+use super::layout::written;
+use super::pipeline::{Pipeline, PipelineKey};
+use crate::engine::graph::Program;
+use crate::engine::memory::{Ledger, Purpose};
+use crate::engine::op::{Kernel, class_of};
+use crate::engine::{CancelFlag, Result, edge};
+use crate::protocol::{TunedKernel, TunedVersion};
+use std::rc::Rc;
+
+/// All versions together are tried no longer than this, in ms; what has not had its turn then stays as it is.
+const MOST_MS: f64 = 10_000.0;
+/// A pass over one version takes at least so long, in µs: forty times a browser's step of 0.1 ms.
+const LONG_ENOUGH_US: f64 = 4e3;
+/// Another version has to be better by so much, or it is chance that chooses.
+const MARGIN: f64 = 0.97;
+
+/// What a class is tried with.
+struct Contest {
+    class: String,
+    versions: Vec<Version>,
+    /// Bytes of each binding, `None` where an input is absent, in the order of the bindings.
+    bindings: Vec<Option<usize>>,
+}
+
+struct Version {
+    kernel: Kernel,
+    pipeline: Rc<Pipeline>,
+}
+
+impl Gpu {
+    /// Tries the versions of every kernel that `programs` need and that was not tried before. `on_progress` hears how many classes are
+    /// done, of how many.
+    ///
+    /// # Errors
+    /// Where a version does not compile or the device goes away; [`crate::engine::Error::Cancelled`].
+    pub async fn tune(
+        &self,
+        programs: &[&Program],
+        cancel: &CancelFlag,
+        on_progress: &mut dyn FnMut(u32, u32),
+    ) -> Result<()> {
+        let contests = self.contests(programs);
+        if contests.is_empty() {
+            return Ok(());
+        }
+        let all = contests.len() as u32;
+        on_progress(0, all);
+        // Begun all at once, so that the browser makes them side by side.
+        let pipelines: Vec<_> =
+            contests.iter().flat_map(|contest| &contest.versions).map(|version| version.pipeline.clone()).collect();
+        self.finish_pipelines(&pipelines, &mut |_| ()).await?;
+        let ledger = Ledger::new();
+        let clock = Clock::start(self, &ledger).await?;
+        let start = edge::Instant::now();
+        for (n_done, contest) in contests.into_iter().enumerate() {
+            cancel.check()?;
+            let left_ms = MOST_MS - edge::ms_since(start);
+            if left_ms <= 0.0 {
+                break;
+            }
+            let patience = Patience {
+                long_enough_us: LONG_ENOUGH_US,
+                most_ms: left_ms / f64::from(all - n_done as u32) / contest.versions.len() as f64,
+            };
+            let tuned = self.try_versions(&contest, &clock, patience, &ledger).await?;
+            self.tuned.borrow_mut().insert(contest.class, tuned);
+            on_progress(n_done as u32 + 1, all);
+        }
+        Ok(())
+    }
+
+    fn contests(&self, programs: &[&Program]) -> Vec<Contest> {
+        let mut contests: Vec<Contest> = Vec::new();
+        let known = self.tuned.borrow();
+        for program in programs {
+            let caps = self.caps_for(program);
+            for (graph, node) in program.graphs.iter().flat_map(|graph| graph.nodes.iter().map(move |n| (graph, n))) {
+                let signature = program.signature(graph, node);
+                let others = node.op.alternatives(&signature, &caps);
+                let class = class_of(node.op.as_ref(), &signature);
+                let sizes = signature.inputs.iter().flatten().chain(signature.output.as_ref()).map(|ty| ty.n_bytes());
+                if others.is_empty()
+                    || sizes.max().is_some_and(|bytes| bytes as u64 > caps.max_binding_bytes)
+                    || known.contains_key(&class)
+                    || contests.iter().any(|contest| contest.class == class)
+                {
+                    continue;
+                }
+                let first = node.op.kernel(&signature, &caps);
+                let bound = first.bound_inputs(node.inputs.len());
+                let bytes = |idx: &usize| signature.inputs[*idx].map(|ty| ty.n_bytes());
+                let mut bindings: Vec<_> = bound.iter().map(bytes).collect();
+                bindings.extend(signature.output.map(|ty| Some(ty.n_bytes())));
+                let version = |kernel: Kernel| {
+                    let key = PipelineKey::new(&kernel, written(node, &kernel));
+                    Version { pipeline: self.pipeline(&format!("tuner/{}", node.op.name()), key), kernel }
+                };
+                let versions = std::iter::once(first).chain(others).map(version).collect();
+                contests.push(Contest { class, versions, bindings });
+            }
+        }
+        contests
+    }
+
+    async fn try_versions(
+        &self,
+        contest: &Contest,
+        clock: &Clock<'_>,
+        patience: Patience,
+        ledger: &Rc<Ledger>,
+    ) -> Result<TunedKernel> {
+        let mut buffers: Vec<Option<Buffer>> = Vec::new();
+        for bytes in &contest.bindings {
+            let plan = |bytes| BufferPlan::storage("tuner", bytes, Purpose::Activations, self.caps.max_binding_bytes);
+            buffers.push(bytes.map(plan).transpose()?.map(|plan| plan.make(self, ledger)));
+        }
+        let mut versions = Vec::with_capacity(contest.versions.len());
+        for version in &contest.versions {
+            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+            let bytes = version.kernel.params.len().next_multiple_of(16) as u64;
+            let plan = BufferPlan { label: "tuner parameters".into(), bytes, purpose: Purpose::Plans, usage };
+            let params = plan.make(self, ledger);
+            self.write(&params, 0, &version.kernel.params);
+            let storage = buffers.iter().map(|buffer| buffer.as_ref().map_or(&self.empty, |buffer| buffer));
+            let entries: Vec<_> = std::iter::once(&*params)
+                .chain(storage)
+                .enumerate()
+                .map(|(binding, buffer)| wgpu::BindGroupEntry {
+                    binding: binding as u32,
+                    resource: buffer.as_entire_binding(),
+                })
+                .collect();
+            let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("tuner"),
+                layout: &version.pipeline.layout,
+                entries: &entries,
+            });
+            let [x, y, z] = version.kernel.workgroups;
+            let us = clock
+                .repeat(patience, 1, &|_| (), &|pass| {
+                    pass.set_pipeline(version.pipeline.compiled());
+                    pass.set_bind_group(0, &bind_group, &[]);
+                    pass.dispatch_workgroups(x, y, z);
+                })
+                .await?;
+            versions.push(TunedVersion { name: name_of(&version.kernel, &contest.versions), us });
+        }
+        Ok(TunedKernel { class: contest.class.clone(), chosen: best(&versions) as u32, versions })
+    }
+}
+
+/// The fastest, unless the first is as good.
+fn best(versions: &[TunedVersion]) -> usize {
+    let fastest = versions.iter().enumerate().min_by(|(_, a), (_, b)| a.us.total_cmp(&b.us));
+    match (fastest, versions.first()) {
+        (Some((idx, fastest)), Some(first)) if fastest.us < MARGIN * first.us => idx,
+        _ => 0,
+    }
+}
+
+/// A version's shader, and the constants by which it differs from the others.
+fn name_of(kernel: &Kernel, among: &[Version]) -> String {
+    let constants = |kernel: &Kernel| -> Vec<(&'static str, f64)> {
+        let consts = kernel.consts.iter().map(|&(name, value)| (name, f64::from(value)));
+        consts.chain(kernel.overrides.iter().copied()).collect()
+    };
+    let mut name = kernel.shader.to_string();
+    for (constant, value) in constants(kernel) {
+        let differs = |other: &Version| {
+            constants(&other.kernel).iter().any(|&(other, other_value)| other == constant && other_value != value)
+        };
+        if among.iter().any(differs) {
+            name += &format!(" {constant} {value}");
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(us: f64) -> TunedVersion {
+        TunedVersion { name: String::new(), us }
+    }
+
+    #[test]
+    fn another_version_is_chosen_only_where_it_is_clearly_better() {
+        assert_eq!(best(&[version(10.0), version(9.9), version(12.0)]), 0);
+        assert_eq!(best(&[version(10.0), version(9.0), version(8.0)]), 2);
+        assert_eq!(best(&[version(10.0)]), 0);
+    }
+}
