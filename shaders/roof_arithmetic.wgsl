@@ -33,7 +33,7 @@ fn four_times(x: Chains, factor: vec4<elem>, summand: vec4<elem>) -> Chains {
     return once(once(once(once(x, factor, summand), factor, summand), factor, summand), factor, summand);
 }
 
-// Written out: with a loop for every four steps its counting took half of the time on an H100 (Naga, Vulkan).
+// Written out: with a loop for every step and one for four, counting took 42 % of the time on an H100 (35.7 against 61.4 TFLOP/s in f32).
 fn sixteen_times(x: Chains, factor: vec4<elem>, summand: vec4<elem>) -> Chains {
     let eight = four_times(four_times(x, factor, summand), factor, summand);
     return four_times(four_times(eight, factor, summand), factor, summand);

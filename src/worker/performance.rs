@@ -2,9 +2,10 @@
 
 use super::Worker;
 use super::parts::Part;
+use crate::engine::ladder::name_of;
 use crate::engine::session::Watch;
-use crate::engine::{CancelFlag, Result};
-use crate::protocol::{Event, JobId, PipelineId, PipelineTrace, Roofline};
+use crate::engine::{CancelFlag, Error, Result};
+use crate::protocol::{BackendChoice, Event, JobId, PipelineId, PipelineTrace, Roofline};
 
 impl Worker {
     /// What the GPU can do. Every model rests while it is measured.
@@ -37,6 +38,11 @@ impl Worker {
     /// Where the time of a loaded model goes.
     pub(super) async fn trace(&self, job: JobId, pipeline: PipelineId, cancel: &CancelFlag) -> Result<Event> {
         let loaded = self.model(pipeline)?;
+        let backend = loaded.choice.borrow().backend;
+        if backend != BackendChoice::WebGpu {
+            let what = "the stages of a model are timed dispatch by dispatch on WebGPU";
+            return Err(Error::Input(format!("{what}; this one runs on {}", name_of(backend))));
+        }
         let roofline = self.roofline(job).await?;
         let stages = self
             .on_model(job, pipeline, Part::All, cancel, async |model| {
