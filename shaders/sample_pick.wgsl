@@ -28,6 +28,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         workgroupBarrier();
     }
     if (lid > 0u || states[seq].finished != 0u) { return; }
+    // The prompt was without its language: it runs once more.
+    if (states[seq].detects != 0u) {
+        states[seq].detects = 0u;
+        return;
+    }
     let text = regions[0];
     let times = regions[1];
     let times_sum = log_sum(times);

@@ -1,9 +1,10 @@
-// no_speech_prob = softmax(logits)[no_speech]; language = argmax over the language tokens. A workgroup for
-// each sequence.
-struct Params { vocab: u32 }
+// no_speech_prob = softmax(logits)[no_speech]; language = argmax over the language tokens, which a sequence that detects it puts behind
+// start-of-transcript. A workgroup for each sequence. tokens: [S, n_tokens]
+struct Params { vocab: u32, n_tokens: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> states: array<DecodeState>;
+@group(0) @binding(3) var<storage, read_write> tokens: array<u32>;
 const WG = 256u;
 
 @compute @workgroup_size(256)
@@ -31,5 +32,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, thread: Thread) {
             }
         }
         states[seq].language = language;
+        let at = states[seq].sot_row + 1u;
+        if (states[seq].detects != 0u && at < params.n_tokens) { tokens[seq * params.n_tokens + at] = language; }
     }
 }

@@ -53,6 +53,8 @@ pub struct DecodeState {
     pub top_k: u32,
     /// While sampling: among the most probable tokens that have this probability together; 1 for all.
     pub top_p: f32,
+    /// 1 until the language that a prompt is to have was put into it (`place_language`); that run chooses no token, and the next is the first.
+    pub detects: u32,
 }
 
 impl DecodeState {
@@ -72,6 +74,15 @@ impl DecodeState {
     /// That of sequence `seq`.
     pub fn of(words: &[u32], seq: usize) -> Self {
         Self::from_words(&words[seq * Self::N_WORDS..][..Self::N_WORDS])
+    }
+
+    /// Puts the most probable language behind start-of-transcript, where the sequence is to find it out.
+    pub fn place_language(&self, tokens: &mut [u32]) {
+        if self.detects != 0
+            && let Some(token) = tokens.get_mut(self.sot_row as usize + 1)
+        {
+            *token = self.language;
+        }
     }
 
     /// Writes it into its [`Self::N_WORDS`] words.
@@ -169,6 +180,10 @@ impl Region {
 /// on. Changes nothing once the state is finished.
 pub fn pick(parts: &[f32], tokens: &mut [u32], state: &mut DecodeState) {
     if state.finished != 0 {
+        return;
+    }
+    if state.detects != 0 {
+        state.detects = 0;
         return;
     }
     let (text, times) = (Region::of(parts, 0), Region::of(parts, 1));

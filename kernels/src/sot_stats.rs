@@ -1,6 +1,6 @@
 //! What the logits at start-of-transcript tell: the probability that nobody speaks, and the language.
 //!
-//! Operands: logits `[S, V]`, the states of S sequences, written. A task is a sequence.
+//! Operands: logits `[S, V]`, the states of S sequences and their tokens, `[S, C]` (u32), written. A task is a sequence.
 
 use crate::decode::DecodeState;
 use crate::lanes::{exp_and_sum, max};
@@ -13,6 +13,8 @@ use bytemuck::{Pod, Zeroable};
 pub struct Params {
     /// V
     pub vocab: u32,
+    /// C
+    pub n_tokens: u32,
 }
 
 pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
@@ -39,5 +41,7 @@ pub(crate) fn run(io: &Io, seq: usize, _n_threads: usize, scratch: &mut [f32]) {
         .filter(|&t| (t as usize) < logits.len())
         .reduce(|a, b| if logits[b as usize] > logits[a as usize] { b } else { a });
     state.language = best.unwrap_or(0);
+    let n_tokens = io.params::<Params>().n_tokens as usize;
+    state.place_language(io.write::<u32>(2, seq * n_tokens..(seq + 1) * n_tokens));
     state.write_to(words);
 }

@@ -22,4 +22,5 @@ struct DecodeState {
     language: u32,
     top_k: u32,
     top_p: f32,
+    detects: u32,
 }

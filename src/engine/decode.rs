@@ -39,7 +39,8 @@ pub struct DecoderGraphs {
 pub struct Beginning<'a> {
     /// Its given tokens.
     pub prompt: &'a [u32],
-    /// Its state: `position`, `n_rows`, `sample_begin` and `finished` are set where it is run.
+    /// Its state: `position`, `n_rows`, `sample_begin` and `finished` are set where it is run. With `detects` its prompt runs twice in one
+    /// submit: first to find the language out, then with it. Either all sequences detect, or none.
     pub state: DecodeState,
 }
 
@@ -119,7 +120,8 @@ impl DecodeLoop {
         let start = edge::Instant::now();
         let mut is_first = true;
         let mut runs: Vec<_> = before.iter().map(|&graph| (graph, 1)).collect();
-        runs.push((graph, 1));
+        let detects = beginnings.iter().any(|beginning| beginning.state.detects != 0);
+        runs.push((graph, 1 + u32::from(detects)));
         let mut ahead = self.submit(session, &runs, watch).await?;
         // Whether the prompts' tokens may be all there is to be.
         let mut ends_here = sequences.iter().all(|sequence| sequence.state.n_rows + 1 >= sequence.state.limit);

@@ -148,7 +148,7 @@ impl SpeechModel {
         let tries = temperatures(job);
         let mut attempt = first;
         if !attempt.passes {
-            attempt = self.attempts(job, &[], prompt, &tries[1..], watch, emit).await?.unwrap_or(attempt);
+            attempt = self.attempts(job, &[], prompt.clone(), &tries[1..], watch, emit).await?.unwrap_or(attempt);
         }
         loop {
             let n_samples = piece.end - job.seek;
@@ -169,7 +169,7 @@ impl SpeechModel {
                 return Ok(());
             }
             self.encode_piece(&recording[..piece.end], job, watch, emit).await?;
-            let rest = self.attempts(job, &[], prompt, &tries, watch, emit).await?;
+            let rest = self.attempts(job, &[], prompt.clone(), &tries, watch, emit).await?;
             attempt = rest.ok_or_else(|| Error::Internal("no temperature was tried".into()))?;
         }
     }

@@ -11,11 +11,12 @@ use super::models::whisper::Whisper;
 use super::ops::decode_state::DecodeState;
 use super::ops::log_mel::{HOP, N_FFT, with_margins};
 use super::ops::mel_scale::NO_LIMITS;
-use super::session::{Session, Watch};
+use super::session::{Pending, Session, Watch};
 use super::text::whisper::{TIMESTAMP_STEP_S, WhisperTokens};
 use super::text::{TextStream, Tokenizer};
 use super::{CancelFlag, Error, Result, edge};
 use crate::protocol::{RunStage, Segment, SpeechTask, TranscribeOptions};
+use std::collections::VecDeque;
 use std::io::Write as _;
 
 /// Samples of a second.
@@ -29,6 +30,8 @@ const NO_SPEECH_THRESHOLD: f32 = 0.6;
 /// A window whose samples all stay below this (-80 dB of full scale, three steps of 16-bit audio) is silence. The features are
 /// relative to the loudest moment, so the model would hear words in the rounding.
 const SILENCE: f32 = 1e-4;
+/// Windows whose features are under way at once: enough that a GPU never waits, few enough that their samples take little memory.
+const MOST_HEARD_AHEAD: usize = 4;
 /// A recording shorter than this holds no word.
 const SHORTEST_S: f64 = 0.1;
 
@@ -99,11 +102,14 @@ pub struct Transcription {
 }
 
 /// The tokens that a window's text follows.
+#[derive(Clone)]
 pub(super) struct Prompt {
     pub(super) tokens: Vec<u32>,
     /// The row of start-of-transcript.
     sot_row: usize,
     use_timestamps: bool,
+    /// Whether its language is only a place for the one that the decoder finds out.
+    detects: bool,
 }
 
 /// What may be done with the text of a window.
@@ -242,32 +248,30 @@ impl SpeechModel {
         let start = edge::Instant::now();
         let n_samples = self.whisper.config.n_samples();
         if recording.len() > n_samples {
+            let mut ahead = VecDeque::new();
             // What another device has listened to is known.
             for from in (job.seek.max(job.listened)..recording.len()).step_by(n_samples) {
                 emit(SpeechEvent::Stage(RunStage::Mel, Some(from as f32 / recording.len() as f32)));
                 watch.cancel.check()?;
-                self.features(recording, from, NO_LIMITS, job).await?;
-                job.listened = recording.len().min(from + n_samples);
+                let end = recording.len().min(from + n_samples);
+                ahead.push_back((self.begin_features(recording, from, NO_LIMITS).await?, end));
+                if ahead.len() > MOST_HEARD_AHEAD {
+                    hear(job, ahead.pop_front()).await?;
+                }
+            }
+            while !ahead.is_empty() {
+                hear(job, ahead.pop_front()).await?;
             }
         }
         job.timings.mel_ms += edge::ms_since(start);
         Ok(())
     }
 
-    /// Computes the features of the window from sample `from` on; remembers its loudest moment.
-    async fn features(
-        &mut self,
-        recording: &[f32],
-        from: usize,
-        limits: [f32; 2],
-        job: &mut Transcription,
-    ) -> Result<()> {
+    /// Begins to compute the features of the window from sample `from` on; gives the loudest moments of its parts.
+    async fn begin_features(&mut self, recording: &[f32], from: usize, limits: [f32; 2]) -> Result<Pending> {
         self.write_window(recording, from, limits)?;
         let mut quiet = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
-        let bytes = self.session.submit(&[(self.whisper.mel, 1)], &[self.whisper.loudness], &mut quiet).await?;
-        let parts: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes.wait().await?.remove(0));
-        job.loudest = parts.into_iter().fold(job.loudest, f32::max);
-        Ok(())
+        self.session.submit(&[(self.whisper.mel, 1)], &[self.whisper.loudness], &mut quiet).await
     }
 
     /// Writes what the features of the window from sample `from` on are made of.
@@ -303,19 +307,22 @@ impl SpeechModel {
         if before.is_empty() {
             self.encode(recording, limits, job, watch, emit).await?;
         }
-        if job.language.is_none() {
+        // The reference detects without a text before it.
+        let detects = job.language.is_none() && job.context.is_empty() && !before.is_empty();
+        if job.language.is_none() && !detects {
             job.language = Some(self.detect_language(&before, watch).await?);
             before.clear();
         }
         emit(SpeechEvent::Stage(RunStage::Decode, None));
         let is_long = self.is_long(recording, job);
-        let prompt = self.prompt(job, &job.context, job.options.timestamps || is_long);
+        let mut prompt = self.prompt(job, &job.context, job.options.timestamps || is_long);
+        prompt.detects = detects;
         let temperatures = match (finality, job.options.temperatures.is_empty()) {
             (Finality::Final, false) => job.options.temperatures.clone(),
             _ => vec![0.0],
         };
         let tries: Vec<(usize, f32)> = temperatures.into_iter().enumerate().collect();
-        let attempt = self.attempts(job, &before, &prompt, &tries, watch, emit).await?;
+        let attempt = self.attempts(job, &before, prompt, &tries, watch, emit).await?;
         let attempt = attempt.ok_or_else(|| Error::Internal("no temperature was tried".into()))?;
         if finality == Finality::Tentative {
             return Ok(());
@@ -363,7 +370,8 @@ impl SpeechModel {
     ) -> Result<()> {
         emit(SpeechEvent::Stage(RunStage::Mel, None));
         let start = edge::Instant::now();
-        self.features(recording, job.seek, limits, job).await?;
+        let heard = self.begin_features(recording, job.seek, limits).await?;
+        hear(job, Some((heard, job.listened))).await?;
         job.timings.mel_ms += edge::ms_since(start);
 
         emit(SpeechEvent::Stage(RunStage::Encode, Some(0.0)));
@@ -380,6 +388,11 @@ impl SpeechModel {
         let state = DecodeState { limit: 2, ..self.rules(false) };
         let beginning = Beginning { prompt: &[self.tokens.sot], state };
         let decoded = self.decode.run(&mut self.session, before, beginning, watch, &mut |_| ()).await?;
+        self.language_of(&decoded)
+    }
+
+    /// The code of the language that was found out.
+    fn language_of(&self, decoded: &Decoded) -> Result<String> {
         let known = self.tokens.languages.iter().find(|(_, id)| *id == decoded.state.language);
         known.map(|(code, _)| code.clone()).ok_or_else(|| Error::Numerics {
             what: "language detection".into(),
@@ -393,14 +406,14 @@ impl SpeechModel {
         &mut self,
         job: &mut Transcription,
         before: &[GraphId],
-        prompt: &Prompt,
+        mut prompt: Prompt,
         tries: &[(usize, f32)],
         watch: &mut Watch<'_>,
         emit: &mut dyn FnMut(SpeechEvent),
     ) -> Result<Option<Attempt>> {
         let (mut last, mut before) = (None, before);
         for &(idx, temperature) in tries {
-            let state = self.beginning(job, prompt, job.seek, (idx, temperature));
+            let state = self.beginning(job, &prompt, job.seek, (idx, temperature));
             let start = edge::Instant::now();
             let mut stream = TextStream::new(&self.tokenizer, Some(self.tokens.eot));
             let before_ms = edge::ms_since(job.started);
@@ -415,6 +428,11 @@ impl SpeechModel {
             let decoded = self.decode.run(&mut self.session, before, beginning, watch, &mut on_tokens).await?;
             let encode_ms = if before.is_empty() { 0.0 } else { decoded.first_token_ms };
             before = &[];
+            if prompt.detects {
+                prompt.detects = false;
+                prompt.tokens[prompt.sot_row + 1] = decoded.state.language;
+                job.language = Some(self.language_of(&decoded)?);
+            }
             job.timings.encode_ms += encode_ms;
             job.timings.decode_ms += edge::ms_since(start) - encode_ms;
             let attempt = self.judge(job, decoded, temperature, before_ms)?;
@@ -439,6 +457,7 @@ impl SpeechModel {
             sot_row: prompt.sot_row as u32,
             limit: (prompt.tokens.len() + most).min(n_text) as u32,
             temperature,
+            detects: u32::from(prompt.detects),
             seed: (from as u32).wrapping_mul(31).wrapping_add(idx as u32 + 1),
             ..self.rules(prompt.use_timestamps)
         }
@@ -474,7 +493,9 @@ impl SpeechModel {
         let sot_row = prompt.len();
         prompt.push(self.tokens.sot);
         if self.tokens.is_multilingual {
-            prompt.extend(job.language.as_deref().and_then(|code| self.tokens.language(code)));
+            let language = job.language.as_deref().and_then(|code| self.tokens.language(code));
+            // Where it is not known yet, there is a place for it.
+            prompt.extend(language.or(self.tokens.languages.first().map(|(_, id)| *id)));
             prompt.push(match job.options.task {
                 SpeechTask::Transcribe => self.tokens.transcribe,
                 SpeechTask::Translate => self.tokens.translate,
@@ -483,7 +504,7 @@ impl SpeechModel {
         if !use_timestamps {
             prompt.push(self.tokens.no_timestamps);
         }
-        Prompt { tokens: prompt, sot_row, use_timestamps }
+        Prompt { tokens: prompt, sot_row, use_timestamps, detects: false }
     }
 
     /// The rules that hold in every window.
@@ -567,6 +588,16 @@ impl SpeechModel {
         };
         Ok((segments, done))
     }
+}
+
+/// Remembers the loudest moment of features that were begun, and as far as which sample that is known.
+async fn hear(job: &mut Transcription, begun: Option<(Pending, usize)>) -> Result<()> {
+    if let Some((parts, end)) = begun {
+        let parts: Vec<f32> = bytemuck::pod_collect_to_vec(&parts.wait().await?.remove(0));
+        job.loudest = parts.into_iter().fold(job.loudest, f32::max);
+        job.listened = end;
+    }
+    Ok(())
 }
 
 impl Attempt {

@@ -90,6 +90,7 @@ mod top_bar;
 mod transcript;
 #[cfg(target_arch = "wasm32")]
 mod tray;
+#[cfg(target_arch = "wasm32")]
 mod tuned_kernels;
 #[cfg(target_arch = "wasm32")]
 mod work_status;

@@ -481,7 +481,7 @@ async fn sample(device: &Device, begin: DecodeState, tokens: &[u32], times: u32,
         let tokens = r.constant("tokens", TensorType::u32([32]), &all);
         let words: Vec<u32> = bytemuck::cast_slice(&[begin]).to_vec();
         let state = r.constant("state", decode_state::ty(), &words);
-        logits.sot_stats(&state)?;
+        logits.sot_stats(&state, &tokens)?;
         logits.sample_scan(&flags, &tokens, &state, None)?.sample_pick(&tokens, &state)?;
         let first_words = tokens; // The floats in the state are compared through their effect and by the state itself below.
         Ok(vec![first_words])
@@ -497,6 +497,9 @@ pub async fn sample_follows_the_timestamp_rules(device: &Device) -> Result<()> {
         let mid = DecodeState { position: 5, n_rows: 1, last_timestamp: 930, ..rules() };
         sample(device, mid, &[1, 2, 3, 910, 40, 930], 6, seed).await?;
         sample(device, DecodeState { limit: 8, ..rules() }, &[1, 2, 3], 12, seed).await?;
+        // The first run finds the language out, of those from 100 on.
+        let detects = DecodeState { detects: 1, language_begin: 100, n_languages: 50, ..rules() };
+        sample(device, detects, &[1, 2, 3], 4, seed).await?;
     }
     Ok(())
 }

@@ -112,7 +112,7 @@ pub async fn several_sequences_choose_by_their_own_states(device: &Device) -> Re
             let tokens: Vec<u32> = (0..32 * n_seqs as u32).map(|i| if i % 32 < 3 { i } else { 0 }).collect();
             let tokens = r.constant("tokens", decode_state::tokens_of(n_seqs, 32), &tokens);
             let states = decode_states(r, &states[..n_seqs]);
-            logits.sot_stats(&states)?;
+            logits.sot_stats(&states, &tokens)?;
             logits.sample_scan(&flags, &tokens, &states, None)?.sample_pick(&tokens, &states)?;
             Ok(vec![tokens])
         })

@@ -378,7 +378,7 @@ impl Decoder {
         let sot = x.row_at(Row::Sot, &of.states)?;
         let logits = sot.linear(&self.table, LinearOptions { norm: self.norm.before(), ..Default::default() })?;
         logits.store_in(&of.sot_logits)?;
-        of.sot_logits.sot_stats(&of.states)?;
+        of.sot_logits.sot_stats(&of.states, &of.tokens)?;
         self.choose(of, &x.row_at(Row::Last, &of.states)?)?;
         Ok(graph)
     }
