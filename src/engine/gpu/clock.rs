@@ -83,6 +83,7 @@ impl<'a> Clock<'a> {
         }
         clock.answer_ms = median(answers);
         let kernel = ProbeKernel::arithmetic(gpu, ledger, DType::F32);
+        gpu.finish_pipelines(std::slice::from_ref(&kernel.pipeline), &mut |_| ()).await?;
         let start = edge::Instant::now();
         let mut n = 1;
         let last = loop {
