@@ -1,28 +1,27 @@
-//! The tuner, on this machine's GPU (lavapipe in CI): it tries every version of what a program needs, once, and what it chooses is used
-//! and right.
+//! The tuner and the levels of kernels, on this machine's GPU (lavapipe in CI): every version of what a program needs is tried, once, what is
+//! chosen is used and right, and a Whisper writes the same tokens at every level.
 #![cfg(not(target_arch = "wasm32"))]
 
+mod models;
+
+use models::micro::write_micro_whisper;
+use models::{load_from, open_gpu_as, processor};
 use rill::engine::CancelFlag;
 use rill::engine::check::{Tolerance, check, floats, noise, recorder};
 use rill::engine::gpu::Gpu;
 use rill::engine::graph::{Program, Recorder, Tensor};
-use rill::engine::op::GpuCaps;
+use rill::engine::model::Model;
+use rill::engine::op::{GpuCaps, KernelLevel};
 use rill::engine::ops::linear::LinearOptions;
-use rill::engine::session::Device;
+use rill::engine::session::{Device, Watch};
 use rill::engine::tensor::{DType, TensorType};
 use rill::engine::{Error, Result};
+use rill::protocol::{Precision, TranscribeOptions};
 use std::rc::Rc;
 
-/// The adapter with the kernels of a GPU; without one it is a printed skip, or a failure where REQUIRE_GPU is set.
+/// The adapter with the kernels of a GPU.
 fn open() -> Option<Rc<Gpu>> {
-    match pollster::block_on(Gpu::open_as(|caps| GpuCaps { software: false, ..caps })) {
-        Ok(gpu) => Some(gpu),
-        Err(e) if std::env::var_os("REQUIRE_GPU").is_some() => panic!("{e}"),
-        Err(e) => {
-            eprintln!("skipped: {e}");
-            None
-        }
-    }
+    open_gpu_as(|caps| GpuCaps { software: false, ..caps })
 }
 
 /// A matrix product and two products with one row, alike.
@@ -80,4 +79,37 @@ fn a_tuner_that_is_stopped_stops() {
     let tuned = pollster::block_on(gpu.tune(&[&program()], &cancel, &mut |_, _| ()));
     assert!(matches!(tuned, Err(Error::Cancelled)), "{tuned:?}");
     assert!(gpu.tuning().kernels.is_empty());
+}
+
+/// The tokens of a recording, as a small random Whisper on a device hears it.
+fn tokens_on(device: Device, folder: &std::path::Path) -> Vec<u32> {
+    let Model::Speech(mut model) = load_from(device, folder.to_path_buf(), Precision::F32) else {
+        panic!("it is a Whisper");
+    };
+    let recording: Vec<f32> = noise(32_000, 7).iter().map(|v| 0.3 * v).collect();
+    let options =
+        TranscribeOptions { temperatures: vec![0.0], timestamps: false, max_tokens: Some(12), ..Default::default() };
+    let mut job = model.begin(options).expect("it begins");
+    let cancel = CancelFlag::default();
+    let mut tokens = Vec::new();
+    let mut watch = Watch { cancel: &cancel, on_progress: &mut |_| () };
+    let mut emit = |event| {
+        if let rill::engine::transcribe::SpeechEvent::Tentative(_, fresh) = event {
+            tokens.extend(fresh);
+        }
+    };
+    pollster::block_on(model.transcribe(&recording, &mut job, &mut watch, &mut emit)).expect("it is transcribed");
+    tokens
+}
+
+/// lavapipe is software, which gets the plainest kernels unless it is told to be a GPU; these are what every other test has there.
+#[test]
+fn a_whisper_writes_the_same_tokens_at_every_level() {
+    let folder = write_micro_whisper("levels").join("whisper-tiny.en");
+    let expected = tokens_on(processor(), &folder);
+    assert!(expected.len() > 4, "{expected:?}");
+    for level in [KernelLevel::Tiled, KernelLevel::Subgroups] {
+        let Some(gpu) = open_gpu_as(|caps| GpuCaps { software: false, level, ..caps }) else { return };
+        assert_eq!(tokens_on(Device::Gpu(gpu), &folder), expected, "{level:?}");
+    }
 }

@@ -81,3 +81,35 @@ test('a trace tells programs of every dispatch, and elsewhere than on a GPU why 
   }
   expect(refusal).toMatch(/runs on (WASM|the processor)/);
 });
+
+test('kernels are tuned when it is asked for, kept, shown, and forgotten', async ({ rill }) => {
+  await serve(rill.page, smallWhisper());
+  await rill.open();
+  const tuning = () => rill.page.evaluate(() => window.rill.tuning());
+  expect((await tuning()).kernels).toEqual([]);
+  const phases = await rill.page.evaluate(async () => {
+    const phases = new Set();
+    const onProgress = ({ phase }) => phases.add(phase);
+    const pipeline = await window.rill.load('whisper-tiny.en', { backend: 'webgpu', tune: true, onProgress });
+    await pipeline.dispose();
+    return [...phases];
+  });
+  expect(phases).toContain('tune');
+  const { adapter, kernels } = await tuning();
+  expect(adapter).not.toBe('');
+  expect(kernels.map(({ class: name }) => name.split(' ')[0])).toEqual(expect.arrayContaining(['attention', 'conv1d', 'linear']));
+  for (const { class: name, versions, chosen } of kernels) {
+    expect(versions.length, name).toBeGreaterThan(1);
+    expect(versions[chosen].us, name).toBeLessThanOrEqual(versions[0].us);
+  }
+
+  await rill.open();
+  const panel = rill.page.locator('details.ladder').filter({ visible: true });
+  await panel.locator('summary').click();
+  await panel.getByRole('button', { name: 'Show what was found' }).click();
+  const table = panel.getByRole('table', { name: /^Kernels tuned on / });
+  await expect(table.getByRole('row')).toHaveCount(kernels.length + 1);
+  await panel.getByRole('button', { name: 'Forget it' }).click();
+  await expect(panel.getByText('Nothing was tried on this GPU yet.')).toBeVisible();
+  expect((await tuning()).kernels).toEqual([]);
+});

@@ -5,8 +5,11 @@ use rill::engine::Result;
 use rill::engine::op::{GpuCaps, KernelLevel};
 use rill::engine::session::Device;
 
+/// Changes what an adapter is said to be capable of.
+pub type Adjust = fn(GpuCaps) -> GpuCaps;
+
 /// How kernels for an adapter are chosen, with a name: those for software, and each level of those for GPUs.
-pub const LEVELS: [(&str, fn(GpuCaps) -> GpuCaps); 3] = [
+pub const LEVELS: [(&str, Adjust); 3] = [
     ("for software", |caps| GpuCaps { software: true, ..caps }),
     ("tiled", |caps| GpuCaps { software: false, level: KernelLevel::Tiled, ..caps }),
     ("with subgroups", |caps| GpuCaps { software: false, level: KernelLevel::Subgroups, ..caps }),

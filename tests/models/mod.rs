@@ -11,6 +11,7 @@ use rill::engine::graph::SlotId;
 use rill::engine::ladder::Choice;
 use rill::engine::load::{LoadOptions, load};
 use rill::engine::model::Model;
+use rill::engine::op::GpuCaps;
 use rill::engine::session::{Device, Session};
 use rill::engine::transcribe::SpeechModel;
 use rill::engine::weights::{LoadHooks, ModelFiles};
@@ -49,7 +50,12 @@ pub fn clip(name: &str) -> Option<Vec<f32>> {
 
 /// This machine's GPU; without one a printed skip, or a failure where REQUIRE_GPU is set.
 pub fn open_gpu() -> Option<Rc<Gpu>> {
-    match pollster::block_on(Gpu::open()) {
+    open_gpu_as(|caps| caps)
+}
+
+/// The same, used as if it could do what `adjust` makes of its capabilities.
+pub fn open_gpu_as(adjust: impl FnOnce(GpuCaps) -> GpuCaps) -> Option<Rc<Gpu>> {
+    match pollster::block_on(Gpu::open_as(adjust)) {
         Ok(gpu) => Some(gpu),
         Err(e) if std::env::var_os("REQUIRE_GPU").is_some() => panic!("{e}"),
         Err(e) => {

@@ -74,6 +74,11 @@ impl Tile {
         m.div_ceil(self.rows()) * n.div_ceil(self.cols())
     }
 
+    /// Whether its tiles fit into workgroup memory.
+    fn fits(self, caps: &GpuCaps) -> bool {
+        16 * (16 * (self.rows() / 4 + 1) + 5 * self.cols()) <= caps.workgroup_bytes as usize
+    }
+
     /// What suits most adapters (measured on an H100, of 132 cores: `docs/bench-notes.md`).
     fn usual(signature: &Signature, caps: &GpuCaps, rows: &Rows) -> Self {
         // Emulators are slowest at barriers: there each thread reads for itself (0.8 to 1.5 against 0.3 to 0.6 GFLOP/s measured
@@ -83,7 +88,7 @@ impl Tile {
         }
         let (m, n) = (rows.n_rows, signature.rows.len());
         match wide(8, 16).count(m, n) {
-            480.. => wide(16, 16),
+            480.. if wide(16, 16).fits(caps) => wide(16, 16),
             200.. => wide(8, 16),
             _ if tiled(8, 16).count(m, n) >= 320 => tiled(8, 16),
             _ => tiled(8, 8),
@@ -138,6 +143,6 @@ pub(super) fn kernel(signature: &Signature, caps: &GpuCaps, activation: Activati
 /// The same in other tiles.
 pub(super) fn alternatives(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Vec<Kernel> {
     let usual = Tile::usual(signature, caps, &rows);
-    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.are_vectors());
+    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.are_vectors() && tile.fits(caps));
     others.map(|tile| tile.kernel(signature, activation, rows)).collect()
 }
