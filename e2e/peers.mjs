@@ -137,7 +137,8 @@ async function start(browser, url, { name, program, precision, backend, address,
   return racer;
 }
 
-/** One batch size: a run of each to warm up, then one turn after the other. */
+/** One batch size: a run of each to warm up, then one turn after the other. A GPU that waited for its turn runs at a lower clock: there each turn
+ * is run twice, and the second counts. */
 async function measure(racers, batch, runs) {
   const times = racers.map(() => ({ run_ms: [], model_ms: [] }));
   for (const { page } of racers) await page.evaluate(run, batch);
@@ -145,7 +146,9 @@ async function measure(racers, batch, runs) {
     // Each turn begins with another, so that nobody always follows the same one.
     for (let i = 0; i < racers.length; i++) {
       const at = (turn + i) % racers.length;
-      const { ms, output, model_ms } = await racers[at].page.evaluate(run, batch);
+      const { page, result } = racers[at];
+      if (result.backend === 'webgpu') await page.evaluate(run, batch);
+      const { ms, output, model_ms } = await page.evaluate(run, batch);
       times[at].run_ms.push(ms);
       if (model_ms !== undefined) times[at].model_ms.push(model_ms);
       times[at].output = output;
