@@ -55,6 +55,9 @@ test('the stages of a loaded model are timed beside the peaks, and each opens in
   await expect(step).toHaveAttribute('aria-expanded', 'true');
   await expect(op.filter({ visible: true }).first()).toBeVisible();
   await expect(rill.model.getByText(/^Timed on .* Its peaks: /)).toBeVisible();
+  // The table scrolls in its box, the page does not.
+  await rill.page.setViewportSize({ width: 360, height: 800 });
+  expect(await rill.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
 });
 
 test('a trace tells programs of every dispatch, and elsewhere than on a GPU why there is none', async ({ rill }) => {
@@ -109,6 +112,8 @@ test('kernels are tuned when it is asked for, kept, shown, and forgotten', async
   await panel.getByRole('button', { name: 'Show what was found' }).click();
   const table = panel.getByRole('table', { name: /^Kernels tuned on / });
   await expect(table.getByRole('row')).toHaveCount(kernels.length + 1);
+  await rill.page.setViewportSize({ width: 360, height: 800 });
+  expect(await rill.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
   await panel.getByRole('button', { name: 'Forget it' }).click();
   await expect(panel.getByText('Nothing was tried on this GPU yet.')).toBeVisible();
   expect((await tuning()).kernels).toEqual([]);

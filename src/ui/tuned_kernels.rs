@@ -45,7 +45,7 @@ fn table(tuning: &Tuning) -> impl IntoView + use<> {
     let rows = tuning.kernels.iter().map(row).collect_view();
     view! {
         <div class="stages__box" role="region" aria-label="Tuned kernels, to be scrolled" tabindex="0">
-            <table class="stages__table">
+            <table class="stages__table stages__table--long">
                 <caption class="visually-hidden">{format!("Kernels tuned on {}", tuning.adapter)}</caption>
                 <thead>
                     <tr>
