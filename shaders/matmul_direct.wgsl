@@ -1,24 +1,6 @@
 // y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows.
-// Each thread makes 4 rows x 4 columns and reads for itself: no workgroup memory, no barrier. Row m of x starts at element
-// first + m * stride; elements outside 0..len are zero, so a convolution is windows that overlap.
-struct Params { n_rows: u32, n_out: u32, n_cols: u32, stride: i32, first: i32, len: i32, y_first: u32, y_stride: u32 }
-override BOUNDED: bool = false;  // windows may reach over the ends
+// Each thread makes 4 rows x 4 columns and reads for itself: no workgroup memory, no barrier.
 override VECTORED: bool = true;  // n_cols is a multiple of 8, rows start at multiples of 4
-override HAS_BIAS: bool = false;
-override HAS_RESIDUAL: bool = false;
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<x_t>>;
-// binding 2: w, by a file weight_*.wgsl
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<y_t>;
-
-fn x4(at: i32) -> vec4<f32> {
-    if (BOUNDED) {
-        if (at < 0 || at >= params.len) { return vec4<f32>(); }
-    }
-    return vec4<f32>(x[at >> 2u]);
-}
 
 fn x1(at: i32) -> f32 {
     if (BOUNDED) {

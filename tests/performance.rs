@@ -75,8 +75,7 @@ fn a_matvec_moves_its_weight_once_and_multiplies_every_element() {
     let y = recorder.state("y", TensorType::f32([1, 40]));
     x.linear(&w, LinearOptions::default()).and_then(|product| product.store_in(&y)).expect("shapes fit");
     let device = Device::Gpu(gpu);
-    let mut session =
-        pollster::block_on(Session::compile(&device, recorder.finish(), &mut |_, _| ())).expect("it compiles");
+    let mut session = pollster::block_on(Session::compile(&device, recorder.finish())).expect("it compiles");
     let (roofline, cancel) = (some_roofline(), CancelFlag::default());
     let options = TraceOptions { states: &[], roofline: &roofline, cancel: &cancel };
     let stage = pollster::block_on(session.trace(graph, &options)).expect("it is traced");

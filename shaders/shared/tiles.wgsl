@@ -1,15 +1,5 @@
 // Tiles of a matrix product in workgroup memory: WGX x WGY threads, each of which makes EACH rows and EACH columns of the output, 16
 // columns of x and w at a time. The next 16 are read into registers while the present ones are multiplied.
-struct Params { n_rows: u32, n_out: u32, n_cols: u32, stride: i32, first: i32, len: i32, y_first: u32, y_stride: u32 }
-override BOUNDED: bool = false;  // windows may reach over the ends
-override HAS_BIAS: bool = false;
-override HAS_RESIDUAL: bool = false;
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<x_t>>;
-// binding 2: w, by a file weight_*.wgsl
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<y_t>;
 const ROWS = EACH * WGY;
 const COLS = EACH * WGX;
 const X_PITCH = ROWS / 4u + 1u;
@@ -21,13 +11,9 @@ var<workgroup> w_tile: array<vec4<f32>, COLS * W_PITCH>; // [COLS][W_PITCH], vec
 // What a thread reads of the next tiles: 4 x 4 of x, W_READS times 8 of w.
 struct Next { x: array<vec4<f32>, 4>, w: array<Eight, W_READS> }
 
-fn x4(m: u32, k: u32) -> vec4<f32> {
+fn x_at(m: u32, k: u32) -> vec4<f32> {
     // Rows past the end are computed along, and not stored.
-    let at = params.first + i32(min(m, params.n_rows - 1u)) * params.stride + i32(k);
-    if (BOUNDED) {
-        if (at < 0 || at >= params.len) { return vec4<f32>(); }
-    }
-    return vec4<f32>(x[at >> 2u]);
+    return x4(params.first + i32(min(m, params.n_rows - 1u)) * params.stride + i32(k));
 }
 
 fn read_next(m0: u32, n0: u32, k0: u32, idx: u32) -> Next {
@@ -36,10 +22,10 @@ fn read_next(m0: u32, n0: u32, k0: u32, idx: u32) -> Next {
         let k = k0 + 4u * (idx & 3u);
         let m = m0 + 4u * (idx >> 2u);
         if (k < params.n_cols) {
-            next.x[0] = x4(m, k);
-            next.x[1] = x4(m + 1u, k);
-            next.x[2] = x4(m + 2u, k);
-            next.x[3] = x4(m + 3u, k);
+            next.x[0] = x_at(m, k);
+            next.x[1] = x_at(m + 1u, k);
+            next.x[2] = x_at(m + 2u, k);
+            next.x[3] = x_at(m + 3u, k);
         }
     }
     for (var i = 0u; i < W_READS; i++) {

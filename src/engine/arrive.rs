@@ -80,13 +80,12 @@ impl Arrival {
         memory: &MemoryOptions,
         key: BackingKey,
         on_notice: Rc<dyn Fn(Error)>,
-        on_pipeline: &mut dyn FnMut(u32, u32),
     ) -> Result<Self> {
         let uploader = Uploader::new(&program);
         let n_slots = program.slots.len();
         let weights = program.slots.iter().filter(|slot| matches!(slot.kind, SlotKind::Weight(_)));
         let is_quantized = weights.clone().any(|slot| slot.ty.dtype.is_quantized());
-        let session = Session::compile_within(device, program, memory, on_pipeline).await?;
+        let session = Session::compile_within(device, program, memory).await?;
         let is_worth_it = is_quantized || session.is_streamed();
         let keeps_all = cfg!(target_arch = "wasm32") && is_worth_it && !key.is_temporary();
         let mut arrival = Self {

@@ -77,7 +77,7 @@ async fn run(
     let recorder = recorder()?;
     let graph = recorder.begin("check");
     let states = record(&recorder)?;
-    let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
+    let mut session = Session::compile(device, recorder.finish()).await?;
     let slots: Vec<_> = states.iter().map(Tensor::slot).collect();
     let mut watch = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
     let bytes = session.submit(&[(graph, times)], &slots, &mut watch).await?.wait().await?;

@@ -141,10 +141,9 @@ pub async fn load_into(
     let compile_start = edge::Instant::now();
     let mut arrivals = Vec::with_capacity(components.len());
     for (Component { name, program }, memory) in components.into_iter().zip(&layouts) {
-        let mut on_pipeline = |made, all| on_step(LoadStep::Pipelines(made, all));
         let key = arrive::key(files, &weights, name, precision, &program, !options.is_for_comparison);
         let on_notice = files.hooks().on_notice.clone();
-        arrivals.push(Arrival::new(&choice.device, name, program, memory, key, on_notice, &mut on_pipeline).await?);
+        arrivals.push(Arrival::new(&choice.device, name, program, memory, key, on_notice).await?);
     }
     let timings = LoadTimings { compile_ms: edge::ms_since(compile_start), ..Default::default() };
     let mut given = Given { components: Vec::new(), timings, level, precision, note, peak_bytes: 0 };

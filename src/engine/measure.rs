@@ -80,7 +80,7 @@ async fn piece(
 ) -> Result<(Estimate, f64)> {
     let recorder = Recorder::without_checkpoint(options);
     let parts = model.record_piece(&recorder, size)?;
-    let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
+    let mut session = Session::compile(device, recorder.finish()).await?;
     let (mut ms, mut run_ms) = (0.0, 0.0);
     for part in &parts {
         if let Some((slot, bytes)) = &part.input {

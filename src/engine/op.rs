@@ -10,7 +10,6 @@ pub use crate::protocol::KernelLevel;
 use rill_kernels::Call;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::rc::Rc;
 
 /// One operation of a graph, one dispatch on a GPU.
 pub trait Op: std::fmt::Debug {
@@ -143,36 +142,24 @@ impl GpuCaps {
 
     /// The version of an op's kernel that is to be used.
     pub fn kernel_of(&self, op: &dyn Op, signature: &Signature) -> Kernel {
-        let kernel = op.kernel(signature, self);
-        match self.choices.of(&class_of(op, signature)) {
-            Some(idx) if idx > 0 && self.level == KernelLevel::Tuned => {
-                op.alternatives(signature, self).into_iter().nth(idx - 1).unwrap_or(kernel)
-            }
-            _ => kernel,
-        }
+        let idx = match &self.choices {
+            _ if self.level != KernelLevel::Tuned => 0,
+            Choices::Always(idx) => *idx,
+            Choices::Measured(choices) if choices.is_empty() => 0,
+            Choices::Measured(choices) => choices.get(&class_of(op, signature)).copied().unwrap_or(0),
+        };
+        let other = idx.checked_sub(1).and_then(|idx| op.alternatives(signature, self).into_iter().nth(idx));
+        other.unwrap_or_else(|| op.kernel(signature, self))
     }
 }
 
 /// Which version of a kernel to use, by class: 0 for [`Op::kernel`], from 1 on [`Op::alternatives`].
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Choices {
-    /// The first of all.
-    #[default]
-    First,
     /// The one of that number wherever there are so many: how tests come to every version.
     Always(usize),
-    /// What was measured.
-    Measured(Rc<BTreeMap<String, usize>>),
-}
-
-impl Choices {
-    fn of(&self, class: &str) -> Option<usize> {
-        match self {
-            Choices::First => None,
-            Choices::Always(idx) => Some(*idx),
-            Choices::Measured(choices) => choices.get(class).copied(),
-        }
-    }
+    /// What was measured; what was not is 0.
+    Measured(BTreeMap<String, usize>),
 }
 
 /// What an op's speed depends on: its name, and the types that it is used with.

@@ -107,20 +107,15 @@ impl Pending {
 }
 
 impl Session {
-    /// Compiles `program` for `device`. `on_pipeline` hears how many pipelines are made, of how many.
-    pub async fn compile(device: &Device, program: Program, on_pipeline: &mut dyn FnMut(u32, u32)) -> Result<Self> {
-        Self::compile_within(device, program, &MemoryOptions::default(), on_pipeline).await
+    /// Compiles `program` for `device`.
+    pub async fn compile(device: &Device, program: Program) -> Result<Self> {
+        Self::compile_within(device, program, &MemoryOptions::default()).await
     }
 
     /// The same with a say in how much memory is given for speed.
-    pub async fn compile_within(
-        device: &Device,
-        program: Program,
-        memory: &MemoryOptions,
-        on_pipeline: &mut dyn FnMut(u32, u32),
-    ) -> Result<Self> {
+    pub async fn compile_within(device: &Device, program: Program, memory: &MemoryOptions) -> Result<Self> {
         Ok(match device {
-            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory, on_pipeline).await?),
+            Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory).await?),
             Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program, memory).await?),
             Device::WebNn(_) if memory.level == MemoryLevel::Stream => return Err(not_streamed()),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),

@@ -16,7 +16,7 @@ pub const KERNELS: &[(&str, &str)] = files!["": "attention_blocks", "attention_c
     "roof_arithmetic", "roof_copy", "roof_dispatch", "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
 
 /// Every shared file by name.
-pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "candidate", "decode_state", "product_eight", "product_q4", "product_q8", "reduce", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
+pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "attention", "candidate", "decode_state", "matmul", "product_eight", "product_q4", "product_q8", "reduce", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);

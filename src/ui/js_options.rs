@@ -9,8 +9,8 @@ use web_sys::{AbortSignal, Blob, File, Url};
 use super::client::with_path;
 use super::files_in::path_of;
 use crate::protocol::{
-    BackendChoice, GenerateOptions, KernelLevel, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, MemoryLevel, PipelineInfo,
-    Precision, Source, SpeechTask, TranscribeOptions,
+    BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, PipelineInfo, Precision, Source,
+    SpeechTask, TranscribeOptions,
 };
 
 /// What a run gives, where it may be one of several things.
@@ -88,14 +88,8 @@ impl<'a> Given<'a> {
             request.chunk_bytes = bytes;
         }
         request.threads = self.whole_number("threads")?;
-        if let Some(level) = self.number("memoryLevel", 0.0..=3.0, "a whole number from 0 to 3")? {
-            let level = (level.fract() == 0.0).then(|| MemoryLevel::try_from(level as u8).ok()).flatten();
-            request.memory_level = level.ok_or_else(|| self.wrong("memoryLevel", "a whole number from 0 to 3"))?;
-        }
-        if let Some(level) = self.number("kernelLevel", 0.0..=3.0, "a whole number from 0 to 3")? {
-            let level = (level.fract() == 0.0).then(|| KernelLevel::try_from(level as u8).ok()).flatten();
-            request.kernel_level = level.ok_or_else(|| self.wrong("kernelLevel", "a whole number from 0 to 3"))?;
-        }
+        request.memory_level = self.level("memoryLevel")?;
+        request.kernel_level = self.level("kernelLevel")?;
         if let Some(tune) = self.value("tune") {
             request.tune = tune.as_bool().ok_or_else(|| self.wrong("tune", "true or false"))?;
         }
@@ -110,6 +104,14 @@ impl<'a> Given<'a> {
             request.batch_size = whole.ok_or_else(|| self.wrong("batchSize", &expected))?;
         }
         Ok(request)
+    }
+
+    /// One of the levels 0 to 3.
+    fn level<Level: TryFrom<u8> + Default>(&self, name: &str) -> Result<Level, JsValue> {
+        const EXPECTED: &str = "a whole number from 0 to 3";
+        let Some(level) = self.number(name, 0.0..=3.0, EXPECTED)? else { return Ok(Level::default()) };
+        let known = (level.fract() == 0.0).then(|| Level::try_from(level as u8).ok()).flatten();
+        known.ok_or_else(|| self.wrong(name, EXPECTED))
     }
 
     /// The files of a model, for a load that takes them instead of an address.

@@ -85,9 +85,7 @@ pub fn SettingsPanel(
                         ("3", "3 · layer by layer"),
                     ]
                     value=|settings| LEVELS[usize::from(u8::from(settings.memory_level))]
-                    set=|settings, value| {
-                        settings.memory_level = value.parse().ok().and_then(|level: u8| level.try_into().ok()).unwrap_or_default();
-                    }
+                    set=|settings, value| settings.memory_level = level(value)
                 />
                 <p class="settings__hint">{move || memory_words(settings.with(|settings| settings.memory_level)).1}</p>
                 <Choice
@@ -99,9 +97,7 @@ pub fn SettingsPanel(
                         ("0", "0 · plain, to compare"),
                     ]
                     value=|settings| LEVELS[usize::from(u8::from(settings.kernel_level))]
-                    set=|settings, value| {
-                        settings.kernel_level = value.parse().ok().and_then(|level: u8| level.try_into().ok()).unwrap_or_default();
-                    }
+                    set=|settings, value| settings.kernel_level = level(value)
                 />
                 <Number
                     label="Most memory for a model, in MB"
@@ -299,4 +295,9 @@ fn language_name(code: &str) -> String {
         .and_then(|_| DisplayNames::new("en", &options))
         .and_then(|names| names.of(code));
     name.ok().and_then(|name| name.as_string()).unwrap_or_else(|| code.into())
+}
+
+/// The level that is written so.
+fn level<Level: TryFrom<u8> + Default>(value: &str) -> Level {
+    value.parse().ok().and_then(|level: u8| level.try_into().ok()).unwrap_or_default()
 }

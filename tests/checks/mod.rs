@@ -613,7 +613,7 @@ async fn cutoff(device: &Device, logits: &[f32], begin: DecodeState) -> Result<f
     let flags = recorder.constant("flags", TensorType::u32([n]), &vec![0u32; n]);
     let logits = floats(&recorder, "logits", DType::F32, &[1, n], logits);
     let kept = kept(logits.sample_cutoff(&flags, &decode_state(&recorder, begin))?)?;
-    let mut session = Session::compile(device, recorder.finish(), &mut |_, _| ()).await?;
+    let mut session = Session::compile(device, recorder.finish()).await?;
     let mut watch = Watch { cancel: &Default::default(), on_progress: &mut |_| () };
     let bytes = session.submit(&[(graph, 1)], &[kept[0].slot()], &mut watch).await?.wait().await?.remove(0);
     Ok(bytemuck::pod_read_unaligned(&bytes))

@@ -6,7 +6,7 @@ use super::device::Gpu;
 use super::probe_kernel::ProbeKernel;
 use crate::engine::memory::{Ledger, Purpose};
 use crate::engine::tensor::DType;
-use crate::engine::{Error, Result, edge};
+use crate::engine::{Result, edge};
 use crate::protocol::TimedBy;
 
 /// GPUs that rest run at a lower clock: so long they work before anything counts. An H100 was at a quarter of its arithmetic after 0.1 s.
@@ -41,7 +41,7 @@ pub(super) struct Clock<'a> {
     stamps: Option<Stamps>,
     staging: Buffer,
     /// What an idle queue takes to answer, in ms.
-    pub answer_ms: f64,
+    answer_ms: f64,
 }
 
 struct Stamps {
@@ -85,7 +85,7 @@ impl<'a> Clock<'a> {
         }
         clock.answer_ms = median(answers);
         let kernel = ProbeKernel::arithmetic(gpu, ledger, DType::F32);
-        gpu.finish_pipelines(std::slice::from_ref(&kernel.pipeline), &mut |_| ()).await?;
+        gpu.finish_pipelines(&[kernel.pipeline()], &mut |_| ()).await?;
         let warm_up_ms = if gpu.caps.software { SOFTWARE_WARM_UP_MS } else { WARM_UP_MS };
         let start = edge::Instant::now();
         let mut n = 1;
@@ -182,25 +182,6 @@ impl<'a> Clock<'a> {
             end.saturating_sub(begin) as f64 * stamps.ns_per_tick / 1e3
         });
         Ok(Times { stamps_us, wall_us })
-    }
-}
-
-impl Gpu {
-    /// What a mappable buffer holds when everything submitted so far is done.
-    pub(super) async fn read_mapped(&self, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
-        let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
-        let (done, mut mapped) = futures_channel::oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            let _ = done.send(result); // Nobody waits any more: the measurement was stopped.
-        });
-        let mapped = self.wait(&mut mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
-        self.check()?;
-        if let Err(error) = mapped {
-            return Err(self.cause_of(failed(error.to_string())).await);
-        }
-        let bytes = staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?.to_vec();
-        staging.unmap();
-        Ok(bytes)
     }
 }
 

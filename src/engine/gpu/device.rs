@@ -98,7 +98,7 @@ impl Gpu {
             workgroup_bytes: granted.max_compute_workgroup_storage_size,
             subgroup: None,
             level: KernelLevel::Tuned,
-            choices: Choices::First,
+            choices: Choices::Measured(BTreeMap::new()),
         });
         let empty = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("empty"),
@@ -140,8 +140,8 @@ impl Gpu {
     pub(super) fn caps_for(&self, program: &Program) -> GpuCaps {
         let chosen = || self.tuned.borrow().values().map(|k| (k.class.clone(), k.chosen as usize)).collect();
         let choices = match &self.caps.choices {
-            Choices::First => Choices::Measured(Rc::new(chosen())),
-            other => other.clone(),
+            Choices::Always(idx) => Choices::Always(*idx),
+            Choices::Measured(_) => Choices::Measured(chosen()),
         };
         GpuCaps { level: self.caps.level.min(program.kernels), choices, ..self.caps.clone() }
     }

@@ -17,9 +17,7 @@ const FLOPS_PER_STEP: u64 = 16 * 32 * 2;
 
 /// A kernel and what it works on.
 pub(super) struct ProbeKernel {
-    pub pipeline: Rc<Pipeline>,
-    bind_group: wgpu::BindGroup,
-    workgroups: [u32; 3],
+    ready: Ready,
     /// Of the storage bindings, in order.
     pub buffers: Vec<Buffer>,
     /// Bytes that a dispatch reads and writes.
@@ -76,30 +74,67 @@ impl ProbeKernel {
 
     fn new(gpu: &Gpu, ledger: &Rc<Ledger>, kernel: &Kernel, bound: &[(usize, bool)], [bytes, flops]: [u64; 2]) -> Self {
         use wgpu::BufferUsages as Usage;
-        let make = |label: &str, bytes, usage| {
-            BufferPlan { label: label.into(), bytes, purpose: Purpose::Activations, usage }.make(gpu, ledger)
-        };
         let name = kernel.shader;
         let pipeline =
             gpu.pipeline(name, PipelineKey::new(kernel, bound.iter().map(|(_, written)| *written).collect()));
-        let params = make(name, padded(kernel.params.len()), Usage::UNIFORM | Usage::COPY_DST);
-        gpu.write(&params, 0, &kernel.params);
         let storage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
-        let buffers: Vec<Buffer> = bound.iter().map(|&(n, _)| make(name, padded(n), storage)).collect();
-        let all = std::iter::once(&params).chain(&buffers).enumerate();
-        let entries: Vec<_> = all
+        let make = |bytes| {
+            let plan = BufferPlan { label: name.into(), bytes, purpose: Purpose::Activations, usage: storage };
+            plan.make(gpu, ledger)
+        };
+        let buffers: Vec<Buffer> = bound.iter().map(|&(n, _)| make(padded(n))).collect();
+        let all: Vec<&wgpu::Buffer> = buffers.iter().map(|buffer| &**buffer).collect();
+        let ready = Ready::new(gpu, ledger, kernel, pipeline, &all);
+        Self { ready, buffers, bytes, flops }
+    }
+
+    /// Its pipeline.
+    pub fn pipeline(&self) -> Rc<Pipeline> {
+        self.ready.pipeline.clone()
+    }
+
+    /// One dispatch.
+    pub fn encode(&self, pass: &mut wgpu::ComputePass) {
+        self.ready.encode(pass);
+    }
+}
+
+/// A kernel with its parameters, bound to buffers, ready to be dispatched by itself.
+pub(super) struct Ready {
+    pipeline: Rc<Pipeline>,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+    _params: Buffer,
+}
+
+impl Ready {
+    /// `storage` are the buffers of its storage bindings, in order.
+    pub fn new(
+        gpu: &Gpu,
+        ledger: &Rc<Ledger>,
+        kernel: &Kernel,
+        pipeline: Rc<Pipeline>,
+        storage: &[&wgpu::Buffer],
+    ) -> Self {
+        let label = kernel.shader;
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let bytes = padded(kernel.params.len());
+        let params = BufferPlan { label: label.into(), bytes, purpose: Purpose::Plans, usage }.make(gpu, ledger);
+        gpu.write(&params, 0, &kernel.params);
+        let entries: Vec<_> = std::iter::once(&*params)
+            .chain(storage.iter().copied())
+            .enumerate()
             .map(|(binding, buffer)| wgpu::BindGroupEntry {
                 binding: binding as u32,
                 resource: buffer.as_entire_binding(),
             })
             .collect();
         let bind_group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(name),
+            label: Some(label),
             layout: &pipeline.layout,
             entries: &entries,
         });
-        let buffers = buffers.into_iter().chain([params]).collect();
-        Self { pipeline, bind_group, workgroups: kernel.workgroups, buffers, bytes, flops }
+        Self { pipeline, bind_group, workgroups: kernel.workgroups, _params: params }
     }
 
     /// One dispatch.

@@ -43,6 +43,41 @@ impl StagingRing {
     }
 }
 
+/// Tells when a buffer is mapped, or why it cannot be.
+pub(super) type Mapped = oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>;
+
+/// Asks for a buffer to be mapped for reading.
+pub(super) fn map(staging: &wgpu::Buffer) -> Mapped {
+    let (done, mapped) = oneshot::channel();
+    staging.map_async(wgpu::MapMode::Read, .., move |result| {
+        let _ = done.send(result); // Nobody waits any more: the job was stopped.
+    });
+    mapped
+}
+
+fn failed(message: String) -> Error {
+    Error::Gpu { label: "read-back".into(), message }
+}
+
+impl Gpu {
+    async fn until_mapped(&self, mapped: &mut Mapped) -> Result<()> {
+        let mapped = self.wait(mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
+        self.check()?;
+        match mapped {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.cause_of(failed(error.to_string())).await),
+        }
+    }
+
+    /// What a mappable buffer holds when everything submitted so far is done.
+    pub(super) async fn read_mapped(&self, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
+        self.until_mapped(&mut map(staging)).await?;
+        let bytes = staging.get_mapped_range(..).map_err(|e| failed(e.to_string()))?.to_vec();
+        staging.unmap();
+        Ok(bytes)
+    }
+}
+
 /// Bytes on their way from the GPU.
 #[derive(Debug)]
 pub struct Readback {
@@ -50,19 +85,14 @@ pub struct Readback {
     /// Taken when the bytes are here. A cancelled job leaves its read-back behind, and the buffer goes with it.
     pub(super) staging: Option<Buffer>,
     pub(super) ranges: Vec<Range<u64>>,
-    pub(super) mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+    pub(super) mapped: Mapped,
     pub(super) ring: StagingRing,
 }
 
 impl Readback {
     /// The bytes of each slot asked for.
     pub async fn wait(mut self) -> Result<Vec<Vec<u8>>> {
-        let failed = |message: String| Error::Gpu { label: "read-back".into(), message };
-        let mapped = self.gpu.wait(&mut self.mapped).await?.map_err(|_| failed("the buffer was dropped".into()))?;
-        self.gpu.check()?;
-        if let Err(e) = mapped {
-            return Err(self.gpu.cause_of(failed(e.to_string())).await);
-        }
+        self.gpu.until_mapped(&mut self.mapped).await?;
         let staging = self.staging.take().ok_or_else(|| failed("the bytes were taken before".into()))?;
         let mut parts = Vec::with_capacity(self.ranges.len());
         for range in self.ranges.iter().filter(|range| !range.is_empty()) {

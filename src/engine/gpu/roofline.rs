@@ -45,7 +45,7 @@ impl Gpu {
             return Err(Error::Gpu { label: "roofline".into(), message: error.to_string() });
         }
         let kernels = [Some(&copy), Some(&wide), narrow.as_ref(), Some(&count)];
-        let pipelines: Vec<_> = kernels.into_iter().flatten().map(|kernel| kernel.pipeline.clone()).collect();
+        let pipelines: Vec<_> = kernels.into_iter().flatten().map(|kernel| kernel.pipeline()).collect();
         self.finish_pipelines(&pipelines, &mut |_| ()).await?;
         let start = edge::Instant::now();
         let clock = Clock::start(self, &ledger).await?;

@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::device::Gpu;
 use super::layout::{Draft, Layout, Part, Place};
 use super::pipeline::{Pipeline, PipelineKey};
-use super::readback::{Readback, StagingRing};
+use super::readback::{self, Readback, StagingRing};
 use super::stream::Stream;
 use crate::engine::backing::Backing;
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind, Value};
@@ -82,17 +82,12 @@ impl GpuSession {
 
     /// Makes every buffer and bind group of `program`, and begins its pipelines, in the order in which they are needed. In a browser they
     /// are made while other things happen, and waited for where they are first used or by [`GpuSession::finish`].
-    pub async fn compile(
-        gpu: &Rc<Gpu>,
-        program: Program,
-        memory: &MemoryOptions,
-        on_pipeline: &mut dyn FnMut(u32, u32),
-    ) -> Result<Self> {
+    pub async fn compile(gpu: &Rc<Gpu>, program: Program, memory: &MemoryOptions) -> Result<Self> {
         let (layout, streaming) = Self::lay_out(gpu, &program, memory)?;
         let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut session = Self::make(gpu, &program, &layout, stream, memory.level);
+        let session = Self::make(gpu, &program, &layout, stream, memory.level);
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (out_of_memory, validation) = (out_of_memory.pop(), validation.pop());
         if let Some(error) = out_of_memory.await {
@@ -102,9 +97,6 @@ impl GpuSession {
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });
         }
         gpu.check()?;
-        if cfg!(not(target_arch = "wasm32")) {
-            session.finish(on_pipeline).await?;
-        }
         Ok(session)
     }
 
@@ -348,10 +340,7 @@ impl GpuSession {
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, buffer.size());
         }
         self.gpu.queue.submit([encoder.finish()]);
-        let (done, mapped) = futures_channel::oneshot::channel();
-        staging.map_async(wgpu::MapMode::Read, .., move |result| {
-            let _ = done.send(result);
-        });
+        let mapped = readback::map(&staging);
         Ok(Readback { gpu: self.gpu.clone(), staging: Some(staging), ranges, mapped, ring: self.ring.clone() })
     }
 

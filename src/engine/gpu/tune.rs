@@ -6,6 +6,7 @@ use super::clock::{Clock, Patience};
 use super::device::Gpu;
 use super::layout::written;
 use super::pipeline::{Pipeline, PipelineKey};
+use super::probe_kernel::Ready;
 use crate::engine::graph::Program;
 use crate::engine::memory::{Ledger, Purpose};
 use crate::engine::op::{Kernel, class_of};
@@ -120,35 +121,11 @@ impl Gpu {
             let plan = |bytes| BufferPlan::storage("tuner", bytes, Purpose::Activations, self.caps.max_binding_bytes);
             buffers.push(bytes.map(plan).transpose()?.map(|plan| plan.make(self, ledger)));
         }
+        let storage: Vec<_> = buffers.iter().map(|buffer| buffer.as_deref().unwrap_or(&self.empty)).collect();
         let mut versions = Vec::with_capacity(contest.versions.len());
         for version in &contest.versions {
-            let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-            let bytes = version.kernel.params.len().next_multiple_of(16) as u64;
-            let plan = BufferPlan { label: "tuner parameters".into(), bytes, purpose: Purpose::Plans, usage };
-            let params = plan.make(self, ledger);
-            self.write(&params, 0, &version.kernel.params);
-            let storage = buffers.iter().map(|buffer| buffer.as_ref().map_or(&self.empty, |buffer| buffer));
-            let entries: Vec<_> = std::iter::once(&*params)
-                .chain(storage)
-                .enumerate()
-                .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                    binding: binding as u32,
-                    resource: buffer.as_entire_binding(),
-                })
-                .collect();
-            let bind_group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("tuner"),
-                layout: &version.pipeline.layout,
-                entries: &entries,
-            });
-            let [x, y, z] = version.kernel.workgroups;
-            let us = clock
-                .repeat(patience, 1, &|_| (), &|pass| {
-                    pass.set_pipeline(version.pipeline.compiled());
-                    pass.set_bind_group(0, &bind_group, &[]);
-                    pass.dispatch_workgroups(x, y, z);
-                })
-                .await?;
+            let ready = Ready::new(self, ledger, &version.kernel, version.pipeline.clone(), &storage);
+            let us = clock.repeat(patience, 1, &|_| (), &|pass| ready.encode(pass)).await?;
             versions.push(TunedVersion { name: name_of(&version.kernel, &contest.versions), us });
         }
         Ok(TunedKernel { class: contest.class.clone(), chosen: best(&versions) as u32, versions })

@@ -75,6 +75,7 @@ impl Attention {
         let n_seqs = qkv.n_rows() / self.seq_len;
         let groups = [self.seq_len.div_ceil(form.queries()) as u32, self.n_heads as u32, n_seqs as u32];
         let kernel = Kernel::new(form.shader(), params, groups)
+            .shared("attention")
             .alias("x_t", qkv.dtype)
             .constant("HEAD_VECS", head_size / 4)
             .flag("HAS_LENGTHS", signature.has(LENGTHS))

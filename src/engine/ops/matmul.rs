@@ -113,6 +113,7 @@ impl Tile {
             .binds(&[X, WEIGHT, BIAS, RESIDUAL])
             .shared(weight_file(signature.input(WEIGHT)))
             .shared("activation")
+            .shared("matmul")
             .alias("x_t", signature.input(X).dtype)
             .alias("y_t", signature.output().dtype)
             .set("ACTIVATION", activation.code())
