@@ -1,5 +1,6 @@
-// y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows.
-// Each thread makes 4 rows x 4 columns and reads for itself: no workgroup memory, no barrier.
+// y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows, on an emulated GPU.
+// Each thread makes 8 rows x 8 columns and reads for itself: no workgroup memory, no barrier. There what is read costs most, so that more
+// outputs to a thread are faster, however many registers they take. Sums are named, since arrays of them may end up in memory.
 override VECTORED: bool = true;  // n_cols is a multiple of 8, rows start at multiples of 4
 
 fn x1(at: i32) -> f32 {
@@ -13,73 +14,127 @@ fn start_of(m: u32) -> i32 {
     return params.first + i32(min(m, params.n_rows - 1u)) * params.stride;
 }
 
-fn store(m: u32, n: u32, sums: vec4<f32>) {
-    if (m >= params.n_rows) { return; }
-    for (var j = 0u; j < 4u; j++) {
-        if (n + j >= params.n_out) { break; }
-        let col = params.y_first + n + j;
-        var v = sums[j];
-        if (HAS_BIAS) { v += bias[col]; }
-        v = activate(v);
-        let at = m * params.y_stride + col;
-        if (HAS_RESIDUAL) { v += residual[at]; }
-        y[at] = y_t(v);
-    }
+// Four rows times a column.
+fn dots(p: vec4<f32>, q: vec4<f32>, r: vec4<f32>, s: vec4<f32>, w: vec4<f32>) -> vec4<f32> {
+    return vec4<f32>(dot(p, w), dot(q, w), dot(r, w), dot(s, w));
 }
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(4, 4)
 fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
-    let n = 4u * gid.x;
-    let m = 4u * gid.y;
-    let x0 = start_of(m);
-    let x1_ = start_of(m + 1u);
-    let x2 = start_of(m + 2u);
-    let x3 = start_of(m + 3u);
+    let n = 8u * gid.x;
+    let m = 8u * gid.y;
+    let x_0 = start_of(m + 0u);
+    let x_1 = start_of(m + 1u);
+    let x_2 = start_of(m + 2u);
+    let x_3 = start_of(m + 3u);
+    let x_4 = start_of(m + 4u);
+    let x_5 = start_of(m + 5u);
+    let x_6 = start_of(m + 6u);
+    let x_7 = start_of(m + 7u);
     let last = params.n_out - 1u;
-    let w0_row = min(n, last);
-    let w1_row = min(n + 1u, last);
-    let w2_row = min(n + 2u, last);
-    let w3_row = min(n + 3u, last);
     var a0 = vec4<f32>();
     var a1 = vec4<f32>();
-    var a2 = vec4<f32>();
-    var a3 = vec4<f32>();
+    var b0 = vec4<f32>();
+    var b1 = vec4<f32>();
+    var c0 = vec4<f32>();
+    var c1 = vec4<f32>();
+    var d0 = vec4<f32>();
+    var d1 = vec4<f32>();
+    var e0 = vec4<f32>();
+    var e1 = vec4<f32>();
+    var f0 = vec4<f32>();
+    var f1 = vec4<f32>();
+    var g0 = vec4<f32>();
+    var g1 = vec4<f32>();
+    var h0 = vec4<f32>();
+    var h1 = vec4<f32>();
     if (VECTORED) {
         for (var k = 0u; k < params.n_cols; k += 8u) {
-            let p = w8(w0_row, k >> 3u);
-            let q = w8(w1_row, k >> 3u);
-            let r = w8(w2_row, k >> 3u);
-            let s = w8(w3_row, k >> 3u);
             let at = i32(k);
-            var lo = x4(x0 + at);
-            var hi = x4(x0 + at + 4);
-            a0 += vec4<f32>(dot(lo, p.lo), dot(lo, q.lo), dot(lo, r.lo), dot(lo, s.lo));
-            a0 += vec4<f32>(dot(hi, p.hi), dot(hi, q.hi), dot(hi, r.hi), dot(hi, s.hi));
-            lo = x4(x1_ + at);
-            hi = x4(x1_ + at + 4);
-            a1 += vec4<f32>(dot(lo, p.lo), dot(lo, q.lo), dot(lo, r.lo), dot(lo, s.lo));
-            a1 += vec4<f32>(dot(hi, p.hi), dot(hi, q.hi), dot(hi, r.hi), dot(hi, s.hi));
-            lo = x4(x2 + at);
-            hi = x4(x2 + at + 4);
-            a2 += vec4<f32>(dot(lo, p.lo), dot(lo, q.lo), dot(lo, r.lo), dot(lo, s.lo));
-            a2 += vec4<f32>(dot(hi, p.hi), dot(hi, q.hi), dot(hi, r.hi), dot(hi, s.hi));
-            lo = x4(x3 + at);
-            hi = x4(x3 + at + 4);
-            a3 += vec4<f32>(dot(lo, p.lo), dot(lo, q.lo), dot(lo, r.lo), dot(lo, s.lo));
-            a3 += vec4<f32>(dot(hi, p.hi), dot(hi, q.hi), dot(hi, r.hi), dot(hi, s.hi));
+            let lo0 = x4(x_0 + at);
+            let hi0 = x4(x_0 + at + 4);
+            let lo1 = x4(x_1 + at);
+            let hi1 = x4(x_1 + at + 4);
+            let lo2 = x4(x_2 + at);
+            let hi2 = x4(x_2 + at + 4);
+            let lo3 = x4(x_3 + at);
+            let hi3 = x4(x_3 + at + 4);
+            let lo4 = x4(x_4 + at);
+            let hi4 = x4(x_4 + at + 4);
+            let lo5 = x4(x_5 + at);
+            let hi5 = x4(x_5 + at + 4);
+            let lo6 = x4(x_6 + at);
+            let hi6 = x4(x_6 + at + 4);
+            let lo7 = x4(x_7 + at);
+            let hi7 = x4(x_7 + at + 4);
+            var w: Eight;
+            w = w8(min(n + 0u, last), k >> 3u);
+            a0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            a1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 1u, last), k >> 3u);
+            b0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            b1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 2u, last), k >> 3u);
+            c0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            c1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 3u, last), k >> 3u);
+            d0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            d1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 4u, last), k >> 3u);
+            e0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            e1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 5u, last), k >> 3u);
+            f0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            f1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 6u, last), k >> 3u);
+            g0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            g1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
+            w = w8(min(n + 7u, last), k >> 3u);
+            h0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
+            h1 += dots(lo4, lo5, lo6, lo7, w.lo) + dots(hi4, hi5, hi6, hi7, w.hi);
         }
     } else {
         for (var k = 0u; k < params.n_cols; k++) {
-            let four = vec4<f32>(w1(w0_row, k), w1(w1_row, k), w1(w2_row, k), w1(w3_row, k));
             let at = i32(k);
-            a0 += x1(x0 + at) * four;
-            a1 += x1(x1_ + at) * four;
-            a2 += x1(x2 + at) * four;
-            a3 += x1(x3 + at) * four;
+            let lo = vec4<f32>(x1(x_0 + at), x1(x_1 + at), x1(x_2 + at), x1(x_3 + at));
+            let hi = vec4<f32>(x1(x_4 + at), x1(x_5 + at), x1(x_6 + at), x1(x_7 + at));
+            var w: f32;
+            w = w1(min(n + 0u, last), k);
+            a0 += lo * w;
+            a1 += hi * w;
+            w = w1(min(n + 1u, last), k);
+            b0 += lo * w;
+            b1 += hi * w;
+            w = w1(min(n + 2u, last), k);
+            c0 += lo * w;
+            c1 += hi * w;
+            w = w1(min(n + 3u, last), k);
+            d0 += lo * w;
+            d1 += hi * w;
+            w = w1(min(n + 4u, last), k);
+            e0 += lo * w;
+            e1 += hi * w;
+            w = w1(min(n + 5u, last), k);
+            f0 += lo * w;
+            f1 += hi * w;
+            w = w1(min(n + 6u, last), k);
+            g0 += lo * w;
+            g1 += hi * w;
+            w = w1(min(n + 7u, last), k);
+            h0 += lo * w;
+            h1 += hi * w;
         }
     }
-    store(m, n, a0);
-    store(m + 1u, n, a1);
-    store(m + 2u, n, a2);
-    store(m + 3u, n, a3);
+    var sums = array<vec4<f32>, 16>(a0, a1, b0, b1, c0, c1, d0, d1, e0, e1, f0, f1, g0, g1, h0, h1);
+    for (var i = 0u; i < 64u; i++) {
+        let col = params.y_first + n + i / 8u;
+        let row = m + i % 8u;
+        if (n + i / 8u >= params.n_out || row >= params.n_rows) { continue; }
+        var v = sums[i / 4u][i % 4u];
+        if (HAS_BIAS) { v += bias[col]; }
+        v = activate(v);
+        let at = row * params.y_stride + col;
+        if (HAS_RESIDUAL) { v += residual[at]; }
+        y[at] = y_t(v);
+    }
 }

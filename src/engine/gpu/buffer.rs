@@ -27,6 +27,10 @@ impl Drop for Buffer {
     }
 }
 
+/// How a buffer of dispatches' parameters is used: see [`super::pipeline::PipelineKey`] for which of the two.
+pub(super) const PARAMS_USAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::STORAGE).union(wgpu::BufferUsages::COPY_DST);
+
 /// A buffer that is going to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BufferPlan {

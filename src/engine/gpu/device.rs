@@ -32,6 +32,8 @@ pub struct Gpu {
     pub caps: GpuCaps,
     /// The adapter as its driver names it.
     pub name: String,
+    /// Whether the adapter is a program on the processor, whatever `caps` is told to say.
+    pub(super) is_software: bool,
     /// Threads of a subgroup at least, where the device was given operations across them.
     pub(super) least_subgroup: Option<u32>,
     /// Whether timestamp queries are there.
@@ -91,9 +93,10 @@ impl Gpu {
         watch_for_faults(&device, &fault);
         let info = adapter.get_info();
         let granted = device.limits();
+        let is_software = info.device_type == wgpu::DeviceType::Cpu;
         let caps = adjust(GpuCaps {
             f16: features.contains(wgpu::Features::SHADER_F16),
-            software: info.device_type == wgpu::DeviceType::Cpu,
+            software: is_software,
             max_binding_bytes: granted.max_storage_buffer_binding_size.min(granted.max_buffer_size),
             workgroup_bytes: granted.max_compute_workgroup_storage_size,
             subgroup: None,
@@ -107,6 +110,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let mut gpu = Self {
+            is_software,
             least_subgroup: least_subgroup(&device, &info),
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
             name: name_of(&device, &info),

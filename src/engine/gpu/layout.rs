@@ -1,7 +1,7 @@
 //! Where everything of a program lies on a GPU, and what is dispatched, worked out before a single buffer is made: what a program
 //! takes is known exactly before its weights have arrived.
 
-use super::buffer::{BufferPlan, padded};
+use super::buffer::{BufferPlan, PARAMS_USAGE, padded};
 use crate::engine::arena::Arena;
 use crate::engine::graph::{Graph, Node, Program, Slot, SlotId, SlotKind, Value};
 use crate::engine::memory::{MemoryUse, Purpose};
@@ -116,7 +116,7 @@ impl Layout {
             label: "uniforms".into(),
             bytes: uniform_bytes.max(16),
             purpose: Purpose::Plans,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            usage: PARAMS_USAGE,
         });
         Ok(layout)
     }

@@ -25,14 +25,29 @@ pub(super) struct Pipeline {
 pub(super) struct PipelineKey {
     pub text: String,
     overrides: Vec<(&'static str, u64)>,
-    /// For each binding after the uniform: whether it is written.
+    /// Where binding 0, the parameters, lies.
+    params: wgpu::BufferBindingType,
+    /// For each binding after it: whether it is written.
     written: Vec<bool>,
 }
 
+/// Binding 0 as the kernels have it.
+const PARAMS: &str = "var<uniform> params";
+
 impl PipelineKey {
-    pub fn new(kernel: &Kernel, written: Vec<bool>) -> Self {
+    /// A kernel as `gpu` runs it. Lavapipe rewrites a shader anew whenever a uniform that bounds a loop changes, which is at every dispatch and
+    /// takes longer than the loop: software gets its parameters as storage.
+    pub fn new(gpu: &Gpu, kernel: &Kernel, written: Vec<bool>) -> Self {
         let overrides = kernel.overrides.iter().map(|&(name, value)| (name, value.to_bits())).collect();
-        Self { text: assemble(kernel), overrides, written }
+        let text = assemble(kernel);
+        let (text, params) = match gpu.is_software {
+            true => (
+                text.replace(PARAMS, "var<storage, read> params"),
+                wgpu::BufferBindingType::Storage { read_only: true },
+            ),
+            false => (text, wgpu::BufferBindingType::Uniform),
+        };
+        Self { text, overrides, params, written }
     }
 
     /// The overridable constants.
@@ -40,11 +55,19 @@ impl PipelineKey {
         self.overrides.iter().map(|&(name, bits)| (name, f64::from_bits(bits)))
     }
 
+    fn bindings(&self) -> impl Iterator<Item = wgpu::BufferBindingType> + '_ {
+        let storage = self.written.iter().map(|&written| wgpu::BufferBindingType::Storage { read_only: !written });
+        std::iter::once(self.params).chain(storage)
+    }
+
     /// `GPUBufferBindingType` of each binding, by the specification's names.
     #[cfg(target_arch = "wasm32")]
     pub fn binding_types(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let storage = self.written.iter().map(|&written| if written { "storage" } else { "read-only-storage" });
-        std::iter::once("uniform").chain(storage)
+        self.bindings().map(|ty| match ty {
+            wgpu::BufferBindingType::Uniform => "uniform",
+            wgpu::BufferBindingType::Storage { read_only: true } => "read-only-storage",
+            wgpu::BufferBindingType::Storage { read_only: false } => "storage",
+        })
     }
 }
 
@@ -136,9 +159,8 @@ impl Gpu {
         if let Some(known) = self.pipelines.borrow().get(&key) {
             return known.clone();
         }
-        let storage = key.written.iter().map(|&written| wgpu::BufferBindingType::Storage { read_only: !written });
-        let entries: Vec<_> = std::iter::once(wgpu::BufferBindingType::Uniform)
-            .chain(storage)
+        let entries: Vec<_> = key
+            .bindings()
             .enumerate()
             .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
                 binding: binding as u32,

@@ -1,6 +1,6 @@
 //! The kernels that belong to no model and show what a GPU can do: each with its buffers, ready to be dispatched.
 
-use super::buffer::{Buffer, BufferPlan, padded};
+use super::buffer::{Buffer, BufferPlan, PARAMS_USAGE, padded};
 use super::device::Gpu;
 use super::pipeline::{Pipeline, PipelineKey};
 use crate::engine::memory::{Ledger, Purpose};
@@ -76,7 +76,7 @@ impl ProbeKernel {
         use wgpu::BufferUsages as Usage;
         let name = kernel.shader;
         let pipeline =
-            gpu.pipeline(name, PipelineKey::new(kernel, bound.iter().map(|(_, written)| *written).collect()));
+            gpu.pipeline(name, PipelineKey::new(gpu, kernel, bound.iter().map(|(_, written)| *written).collect()));
         let storage = Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
         let make = |bytes| {
             let plan = BufferPlan { label: name.into(), bytes, purpose: Purpose::Activations, usage: storage };
@@ -117,9 +117,9 @@ impl Ready {
         storage: &[&wgpu::Buffer],
     ) -> Self {
         let label = kernel.shader;
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let bytes = padded(kernel.params.len());
-        let params = BufferPlan { label: label.into(), bytes, purpose: Purpose::Plans, usage }.make(gpu, ledger);
+        let params =
+            BufferPlan { label: label.into(), bytes, purpose: Purpose::Plans, usage: PARAMS_USAGE }.make(gpu, ledger);
         gpu.write(&params, 0, &kernel.params);
         let entries: Vec<_> = std::iter::once(&*params)
             .chain(storage.iter().copied())

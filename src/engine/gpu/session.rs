@@ -67,7 +67,8 @@ impl GpuSession {
     }
 
     fn lay_out(gpu: &Gpu, program: &Program, memory: &MemoryOptions) -> Result<(Layout, Streaming)> {
-        let align = u64::from(gpu.device.limits().min_uniform_buffer_offset_alignment);
+        let limits = gpu.device.limits();
+        let align = limits.min_uniform_buffer_offset_alignment.max(limits.min_storage_buffer_offset_alignment).into();
         let shares = memory.level > MemoryLevel::KeepAll;
         let caps = gpu.caps_for(program);
         let with = |streaming: &Streaming| Layout::of(program, &caps, align, shares, streaming);
@@ -187,7 +188,7 @@ impl GpuSession {
     ) -> Dispatch {
         let node = &program.graphs[graph].nodes[draft.node];
         let name = format!("{}/{}", program.graphs[graph].name, node.op.name());
-        let pipeline = self.gpu.pipeline(&name, PipelineKey::new(&draft.kernel, draft.written.clone()));
+        let pipeline = self.gpu.pipeline(&name, PipelineKey::new(&self.gpu, &draft.kernel, draft.written.clone()));
         let binding = |place: Place| {
             let size = wgpu::BufferSize::new(place.bytes);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {

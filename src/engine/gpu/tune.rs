@@ -99,7 +99,7 @@ impl Gpu {
                 let mut bindings: Vec<_> = bound.iter().map(bytes).collect();
                 bindings.extend(signature.output.map(|ty| Some(ty.n_bytes())));
                 let version = |kernel: Kernel| {
-                    let key = PipelineKey::new(&kernel, written(node, &kernel));
+                    let key = PipelineKey::new(self, &kernel, written(node, &kernel));
                     Version { pipeline: self.pipeline(&format!("tuner/{}", node.op.name()), key), kernel }
                 };
                 let versions = std::iter::once(first).chain(others).map(version).collect();

@@ -46,7 +46,7 @@ struct Tile {
     threads: [usize; 2],
 }
 
-const DIRECT: Tile = Tile { shader: "matmul_direct", each: 4, threads: [8, 8] };
+const DIRECT: Tile = Tile { shader: "matmul_direct", each: 8, threads: [4, 4] };
 
 const fn tiled(across: usize, down: usize) -> Tile {
     Tile { shader: "matmul_tiled", each: 4, threads: [across, down] }
