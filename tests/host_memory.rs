@@ -2,6 +2,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(unsafe_code, reason = "an allocator that counts is one")]
 
+#[path = "native/models/mod.rs"]
 mod models;
 
 use models::{folder_of, open_gpu};

@@ -1,4 +1,4 @@
-//! Every op against its definition on a real WebNN context: the same checks as `ops.rs` and `webnn.rs`.
+//! Every op against its definition on a real WebNN context: the same checks as `native/ops.rs` and `native/webnn.rs`.
 //!
 //! The browsers that ChromeDriver drives have no such context, so this is opened by hand in one that has:
 //! `NO_HEADLESS=1 cargo test --release --target wasm32-unknown-unknown --test webnn_ops` serves a page, to be opened with

@@ -1,8 +1,7 @@
 //! The loader in a real browser: its IndexedDB, and a server that breaks in every way a server can.
 //!
 //! The browser is real, the server is a few lines of JavaScript in place of `fetch`: it answers by a plan and writes
-//! down what it was asked. Run with `cargo test --target wasm32-unknown-unknown --test web_cache`.
-#![cfg(target_arch = "wasm32")]
+//! down what it was asked. Run with `cargo test --target wasm32-unknown-unknown --test web cache::`.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,10 +16,8 @@ use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
 use rill::engine::{CancelFlag, Error, Result, edge};
 use rill::protocol::{FileProgress, Source};
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::Blob;
-
-wasm_bindgen_test_configure!(run_in_dedicated_worker);
 
 const APP: &str = "http://app.test/sub/";
 const CHUNK: usize = 10_000;

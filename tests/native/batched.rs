@@ -1,11 +1,8 @@
 //! Several inputs decoded at once: the batch size changes no token of a text, nor of a piece of speech, on this machine's GPU (lavapipe in
 //! CI) and on the processor.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::micro::write_micro_whisper;
-use models::{clip, devices, folder_of, load_for, processor};
+use crate::models::micro::write_micro_whisper;
+use crate::models::{clip, devices, folder_of, load_for, processor};
 use rill::audio::pauses;
 use rill::engine::check::noise;
 use rill::engine::generate::{TextEvent, TextModel};
@@ -71,12 +68,15 @@ fn stretches() -> Vec<f32> {
 fn the_batch_size_changes_no_token_of_a_piece() {
     let folder = write_micro_whisper("batched").join("whisper-tiny.en");
     let samples = stretches();
-    // Greedy; then drawn, for which each piece has a seed of its own; then with a prompt, which each is given.
-    let greedy = TranscribeOptions { temperatures: vec![0.0], max_tokens: Some(30), ..Default::default() };
-    let drawn = TranscribeOptions { temperatures: vec![0.9], ..greedy.clone() };
-    let prompted = TranscribeOptions { prompt: Some("a tale of two cities and a pause".into()), ..greedy.clone() };
+    // Greedy; then drawn, for which each piece has a seed of its own, with a prompt, which each is given.
+    let greedy = TranscribeOptions { temperatures: vec![0.0], max_tokens: Some(12), ..Default::default() };
+    let drawn = TranscribeOptions {
+        temperatures: vec![0.9],
+        prompt: Some("a tale of two cities and a pause".into()),
+        ..greedy.clone()
+    };
     for device in devices() {
-        for options in [&greedy, &drawn, &prompted] {
+        for options in [&greedy, &drawn] {
             let [two, three] = [2, 3].map(|batch_size| {
                 let mut model = speech(device.clone(), &folder, batch_size);
                 assert_eq!(model.batch_size(), batch_size);
@@ -140,7 +140,7 @@ fn pieces_are_settled_in_order_and_stop_when_told_to() {
 
 /// Clips with pauses between them: the tokens are the same however many pieces are decoded at once, and each piece has the words that it has as
 /// a recording of its own, at its own times, but for two of them: the floor of the features follows the loudest moment of the whole recording,
-/// and where the model wavers that decides.
+/// and where the model wavers that decides. On the processor: Lavapipe takes minutes.
 #[test]
 fn joined_clips_have_the_words_of_each() {
     let clips =
@@ -157,37 +157,31 @@ fn joined_clips_have_the_words_of_each() {
     }
     let folder = folder_of("whisper-tiny.en");
     let options = TranscribeOptions { temperatures: vec![0.0], ..Default::default() };
-    for device in devices() {
-        let mut alone = speech(device.clone(), &folder, 1);
-        let said = |job: &Transcription, from: f64, to: f64| -> Vec<String> {
-            let within = job.segments.iter().filter(|segment| segment.start >= from && segment.start < to);
-            words(&within.map(|segment| segment.text.as_str()).collect::<String>())
-        };
-        let mut expected = Vec::new();
-        for piece in pieces.iter().filter(|piece| joined[(*piece).clone()].iter().any(|sample| *sample != 0.0)) {
-            let job = transcribe(&mut alone, &joined[piece.clone()], &options);
-            expected.push((
-                piece.start as f64 / SECOND as f64,
-                piece.end as f64 / SECOND as f64,
-                said(&job, 0.0, 30.0),
-            ));
-        }
-        drop(alone);
-        assert_eq!(expected.len(), clips.len(), "a piece for each clip");
-        assert!(expected[0].2.contains(&"americans".to_string()), "{expected:?}");
-        let mut heard: Option<Vec<u32>> = None;
-        // Two at once leave one that is decoded alone.
-        for batch_size in if matches!(device, Device::Gpu(_)) { vec![3] } else { vec![2, 3] } {
-            let mut model = speech(device.clone(), &folder, batch_size);
-            let job = transcribe(&mut model, &joined, &options);
-            let tokens: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect();
-            assert_eq!(*heard.get_or_insert_with(|| tokens.clone()), tokens, "{batch_size} at once");
-            let mut n_errors = 0;
-            for (from, to, expected) in &expected {
-                let got = said(&job, *from, *to);
-                n_errors += edits(expected, &got);
-                assert!(n_errors <= 2, "the piece at {from} s, {batch_size} at once: {got:?}, expected {expected:?}");
-            }
+    let mut alone = speech(processor(), &folder, 1);
+    let said = |job: &Transcription, from: f64, to: f64| -> Vec<String> {
+        let within = job.segments.iter().filter(|segment| segment.start >= from && segment.start < to);
+        words(&within.map(|segment| segment.text.as_str()).collect::<String>())
+    };
+    let mut expected = Vec::new();
+    for piece in pieces.iter().filter(|piece| joined[(*piece).clone()].iter().any(|sample| *sample != 0.0)) {
+        let job = transcribe(&mut alone, &joined[piece.clone()], &options);
+        expected.push((piece.start as f64 / SECOND as f64, piece.end as f64 / SECOND as f64, said(&job, 0.0, 30.0)));
+    }
+    drop(alone);
+    assert_eq!(expected.len(), clips.len(), "a piece for each clip");
+    assert!(expected[0].2.contains(&"americans".to_string()), "{expected:?}");
+    let mut heard: Option<Vec<u32>> = None;
+    // Two at once leave one that is decoded alone.
+    for batch_size in [2, 3] {
+        let mut model = speech(processor(), &folder, batch_size);
+        let job = transcribe(&mut model, &joined, &options);
+        let tokens: Vec<u32> = job.segments.iter().flat_map(|segment| segment.tokens.iter().copied()).collect();
+        assert_eq!(*heard.get_or_insert_with(|| tokens.clone()), tokens, "{batch_size} at once");
+        let mut n_errors = 0;
+        for (from, to, expected) in &expected {
+            let got = said(&job, *from, *to);
+            n_errors += edits(expected, &got);
+            assert!(n_errors <= 2, "the piece at {from} s, {batch_size} at once: {got:?}, expected {expected:?}");
         }
     }
 }
@@ -213,8 +207,8 @@ fn texts_at_once_are_those_of_one_by_one() {
     for device in devices().into_iter().chain([Device::Plain]) {
         for folder in text_folders() {
             let is_plain = matches!(device, Device::Plain);
-            if is_plain && folder.ends_with("t5-numbers") {
-                continue; // The definitions would take minutes.
+            if !matches!(device, Device::Cpu(_)) && folder.ends_with("t5-numbers") {
+                continue; // Lavapipe and the definitions would take minutes.
             }
             let options = if is_plain { vec![&greedy, &drawn] } else { vec![&greedy, &drawn, &beams] };
             let answers = |batch_size: usize| -> Vec<Vec<Generation>> {

@@ -1,12 +1,9 @@
 //! The WebNN backend without a browser: every op and whole models through an interpreter that holds them to the
 //! specification's rules, compared with the definitions.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod checks;
-mod interpreter;
-mod models;
-
-use interpreter::{CHROMIUM_LIMITS, open};
+use crate::checks;
+use crate::interpreter::{CHROMIUM_LIMITS, open};
+use crate::models;
 use rill::engine::ops::decode_state::DecodeState;
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::SpeechModel;
@@ -85,7 +82,7 @@ fn whisper_decodes_as_the_definitions_do() {
 
 #[test]
 fn minilm_gives_the_references_vectors_by_the_interpreter() {
-    let golden: Value = serde_json::from_str(include_str!("golden/minilm.json")).expect("the golden file is JSON");
+    let golden: Value = serde_json::from_str(include_str!("../golden/minilm.json")).expect("the golden file is JSON");
     let (context, _) = open(CHROMIUM_LIMITS);
     let mut model = models::load_embedding(Device::WebNn(context), "all-MiniLM-L6-v2");
     let cancel = CancelFlag::default();

@@ -1,8 +1,6 @@
 //! Memory that runs short, behind the worker's messages: what gives way, what is told, and what is never lost.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
+use crate::models;
 use rill::engine::Error;
 use rill::engine::ladder::{Ladder, Wish};
 use rill::protocol::*;

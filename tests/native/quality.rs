@@ -1,10 +1,7 @@
 //! What a narrower precision costs on the processor: words of Whisper that come out wrong, on the clips of `models/samples`, and also on
 //! those of the folder that RILL_SPEECH names, after its `manifest.json`, where it names one. MiniLM's figures are in `minilm.rs`.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::{load_speech_as, open_gpu, processor};
+use crate::models::{self, load_speech_as, open_gpu, processor};
 use rill::engine::CancelFlag;
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::SpeechModel;

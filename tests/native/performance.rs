@@ -1,11 +1,8 @@
 //! What an adapter can do and where a model's time goes, on this machine's GPU (lavapipe in CI): the figures are figures, bytes and
 //! operations are counted right, and a model is afterwards what it was before.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::micro::write_micro_whisper;
-use models::{folder_of, load_from, open_gpu, processor};
+use crate::models::micro::write_micro_whisper;
+use crate::models::{folder_of, load_from, open_gpu, processor};
 use rill::engine::CancelFlag;
 use rill::engine::check::{floats, noise, recorder};
 use rill::engine::gpu::TraceOptions;

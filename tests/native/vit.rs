@@ -1,11 +1,9 @@
 //! Vision transformers against the reference: small random ones of each family on a drawn picture (`golden/vision/make.py`), and real ones
 //! where they are at hand.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::pictures::{cosine, distance, golden, numbers, read_json, read_npy, read_png};
-use models::{devices, load_from, open_gpu};
+use crate::models;
+use crate::models::pictures::{cosine, distance, golden, numbers, read_json, read_npy, read_png};
+use crate::models::{devices, load_from, open_gpu};
 use rill::engine::image::{Pixels, Preprocessor};
 use rill::engine::model::Model;
 use rill::engine::session::{Device, Watch};

@@ -1,10 +1,7 @@
 //! What models take of memory: that the books are right, that every level gives the same text or vectors, and that a model larger than
 //! its budget runs within it.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::{devices, folder_of, micro, open_gpu};
+use crate::models::{self, devices, folder_of, micro, open_gpu};
 use rill::engine::CancelFlag;
 use rill::engine::embed::EmbeddingModel;
 use rill::engine::ladder::Choice;

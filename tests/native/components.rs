@@ -1,5 +1,4 @@
 //! A model of two parts, natively: its texts' part works while the pictures' part still arrives, and what needs both waits for it.
-#![cfg(not(target_arch = "wasm32"))]
 
 use futures_lite::future;
 use rill::engine::edge;

@@ -2,13 +2,12 @@
 //!
 //! `RILL_MODELS` names the folder of the model folders; without it the tests say so and do nothing. The numbers in
 //! `golden/tokens.json` come from openai-whisper and sentence-transformers.
-#![cfg(not(target_arch = "wasm32"))]
 
 use rill::engine::text::{EncodeOptions, TextStream, Tokenizer, WhisperTokens};
 use serde_json::Value;
 
 fn golden(model: &str) -> Value {
-    let all: Value = serde_json::from_str(include_str!("golden/tokens.json")).expect("golden/tokens.json is JSON");
+    let all: Value = serde_json::from_str(include_str!("../golden/tokens.json")).expect("golden/tokens.json is JSON");
     all[model].clone()
 }
 

@@ -1,11 +1,8 @@
 //! The tuner and the levels of kernels, on this machine's GPU (lavapipe in CI): every version of what a program needs is tried, once, what is
 //! chosen is used and right, and a Whisper writes the same tokens at every level.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::micro::write_micro_whisper;
-use models::{load_from, open_gpu_as, processor};
+use crate::models::micro::write_micro_whisper;
+use crate::models::{load_from, open_gpu_as, processor};
 use rill::engine::CancelFlag;
 use rill::engine::check::{Tolerance, check, floats, noise, recorder};
 use rill::engine::gpu::Gpu;

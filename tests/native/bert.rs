@@ -1,10 +1,7 @@
 //! The BERT family against transformers, on small random checkpoints (`golden/bert/make.py`): vectors, and words for gaps, on this
 //! machine's GPU, on the processor and by the definitions.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::{devices, load_embedding_as};
+use crate::models::{self, devices, load_embedding_as};
 use rill::engine::CancelFlag;
 use rill::engine::embed::EmbeddingModel;
 use rill::engine::session::{Device, Watch};

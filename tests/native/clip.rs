@@ -1,11 +1,8 @@
 //! CLIP against the reference: the small model that ships with the page, with its own pictures and words, and a random one of the usual
 //! kind where it is at hand.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::pictures::{cosine, distance, golden, numbers, read_json, read_npy, read_png};
-use models::{devices, load_from, open_gpu, processor};
+use crate::models::pictures::{cosine, distance, golden, numbers, read_json, read_npy, read_png};
+use crate::models::{devices, load_from, open_gpu, processor};
 use rill::engine::CancelFlag;
 use rill::engine::image::{Pixels, Preprocessor};
 use rill::engine::image_text::ImageTextModel;

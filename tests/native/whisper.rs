@@ -3,21 +3,17 @@
 //!
 //! RILL_MODELS names the folder that holds the model folders and, in `samples/`, the clips that packages carry. RILL_SPEECH may name a
 //! folder of more clips; a clip that is not there is a printed skip.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::{clip, devices, load_speech, load_speech_as, open_gpu, processor, read_floats};
+use crate::models::{clip, devices, load_speech, load_speech_as, open_gpu, processor, read_floats};
 use rill::engine::CancelFlag;
 use rill::engine::ops::{decode_state::DecodeState, log_mel::with_margins, mel_scale::NO_LIMITS};
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::{SpeechModel, Transcription};
-use rill::engine::word_errors::words;
 use rill::protocol::{Precision, TranscribeOptions};
 use serde_json::Value;
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/whisper.json")).expect("the golden file is JSON")
+    serde_json::from_str(include_str!("../golden/whisper.json")).expect("the golden file is JSON")
 }
 
 fn ids(value: &Value) -> Vec<u32> {
@@ -103,15 +99,9 @@ fn base_gives_the_references_numbers() {
 }
 
 /// Greedy tokens of every clip that is there; the long one by its default segments.
-fn tokens_agree(id: &str, clips: &[&str]) {
+fn tokens_agree(device: Device, id: &str, clips: &[&str]) {
     let golden = golden();
     let expected = &golden["models"][id];
-    for device in devices() {
-        tokens_agree_on(device, id, clips, expected);
-    }
-}
-
-fn tokens_agree_on(device: Device, id: &str, clips: &[&str], expected: &Value) {
     let mut model = load_speech(device, id);
     let mut wrong = Vec::new();
     for name in clips {
@@ -147,7 +137,10 @@ fn tokens_agree_on(device: Device, id: &str, clips: &[&str], expected: &Value) {
 
 #[test]
 fn tiny_en_writes_the_references_tokens() {
-    tokens_agree("whisper-tiny.en", &["jfk", "austen-0880", "austen-0890"]);
+    tokens_agree(processor(), "whisper-tiny.en", &["jfk", "austen-0880", "austen-0890"]);
+    // Lavapipe takes half a minute for each.
+    let Some(gpu) = open_gpu() else { return };
+    tokens_agree(Device::Gpu(gpu), "whisper-tiny.en", &["jfk"]);
 }
 
 /// All clips of the development set; minutes on a software adapter, so only where RILL_SPEECH asks for it.
@@ -173,9 +166,11 @@ fn every_clip_gives_the_references_tokens() {
         "noise-8s",
         "lj-long-80s",
     ];
-    tokens_agree("whisper-tiny.en", &english);
     let all: Vec<&str> = english.into_iter().chain(["cv-es", "cv-de"]).collect();
-    tokens_agree("whisper-base", &all);
+    for device in devices() {
+        tokens_agree(device.clone(), "whisper-tiny.en", &english);
+        tokens_agree(device, "whisper-base", &all);
+    }
 }
 
 /// With timestamps, as `decode` of the reference gives them for one padded window.
@@ -205,19 +200,6 @@ fn eight_bit_weights_write_the_same_words() {
         };
         assert_eq!(text(&mut narrow), text(&mut wide), "{name}");
     }
-}
-
-#[test]
-fn eight_bit_weights_write_the_same_words_on_the_gpu() {
-    let Some(gpu) = open_gpu() else { return };
-    let samples = clip("jfk").expect("jfk.wav is fetched with the models");
-    let mut model = load_speech_as(Device::Gpu(gpu), "whisper-tiny.en", Precision::Int8);
-    let options = TranscribeOptions { timestamps: false, temperatures: vec![0.0], ..Default::default() };
-    let job = transcribe(&mut model, &samples, options);
-    let text: String = job.segments.iter().map(|segment| segment.text.as_str()).collect();
-    let expected =
-        "And so my fellow Americans ask not what your country can do for you, ask what you can do for your country.";
-    assert_eq!(words(&text), words(expected), "{text}");
 }
 
 #[test]

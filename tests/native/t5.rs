@@ -1,10 +1,7 @@
 //! T5 against transformers' numbers on this machine's GPU (lavapipe in CI), on the processor and by the definitions: a tiny random checkpoint of
 //! version 1.0 (ReLU, tied head), and t5-numbers, which is of version 1.1 (gated, a head of its own) and trained.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
-use models::{devices, open_gpu, processor, read_floats};
+use crate::models::{self, devices, open_gpu, processor, read_floats};
 use rill::engine::generate::{TextEvent, TextModel};
 use rill::engine::ops::decode_state::DecodeState;
 use rill::engine::session::{Device, Watch};
@@ -16,7 +13,7 @@ use std::cell::RefCell;
 const MODELS: [&str; 2] = ["t5-v1_0-tiny", "t5-numbers"];
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("golden/t5.json")).expect("the golden file is JSON")
+    serde_json::from_str(include_str!("../golden/t5.json")).expect("the golden file is JSON")
 }
 
 fn items(golden: &Value, model: &str) -> Vec<Value> {

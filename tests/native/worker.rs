@@ -1,10 +1,8 @@
 //! The worker behind its messages, natively: what closes a job, live recordings, bad input, wrong files.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod models;
-
+use crate::models;
+use crate::models::micro::{write_micro_whisper, write_weights};
 use futures_lite::future;
-use models::micro::{write_micro_whisper, write_weights};
 use rill::engine::check::noise;
 use rill::engine::ladder::Ladder;
 use rill::protocol::*;

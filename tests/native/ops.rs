@@ -1,11 +1,7 @@
 //! Every op against its definition: on this machine's GPU (lavapipe in CI), with the kernels for software adapters and with those
 //! for GPUs, and on the processor with one thread and with three.
-#![cfg(not(target_arch = "wasm32"))]
 
-mod checks;
-#[path = "checks/versions.rs"]
-mod versions;
-
+use crate::{checks, versions};
 use rill::engine::cpu::Cpu;
 use rill::engine::gpu::Gpu;
 use rill::engine::op::{Choices, GpuCaps};

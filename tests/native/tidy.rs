@@ -1,5 +1,4 @@
 //! House rules that a reader should be able to rely on, held against the sources.
-#![cfg(not(target_arch = "wasm32"))]
 
 use std::path::{Path, PathBuf};
 
@@ -111,7 +110,7 @@ fn the_decode_state_has_the_same_fields_on_both_sides() {
     use rill::engine::shaders::{SHARED, fields};
     let wgsl =
         SHARED.iter().find(|(name, _)| *name == "decode_state").map(|(_, text)| *text).expect("decode_state.wgsl");
-    let rust = include_str!("../kernels/src/decode.rs");
+    let rust = include_str!("../../kernels/src/decode.rs");
     let rust: Vec<&str> = rust
         .lines()
         .filter_map(|line| line.trim().strip_prefix("pub "))

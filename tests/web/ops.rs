@@ -1,18 +1,12 @@
 //! Every op against its definition inside the browser: the same checks as `ops.rs`, through Tint instead of Naga, and on the
 //! processor by each of the four builds of the kernels' module (`cargo xtask build` makes them).
-#![cfg(target_arch = "wasm32")]
 
-mod checks;
-#[path = "checks/versions.rs"]
-mod versions;
-
+use crate::{checks, versions};
 use rill::engine::cpu::{Cpu, Variant};
 use rill::engine::gpu::Gpu;
 use rill::engine::op::{Choices, GpuCaps};
 use rill::engine::session::Device;
-use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
-
-wasm_bindgen_test_configure!(run_in_dedicated_worker);
+use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! built {
     ($name:literal) => {

@@ -1,7 +1,6 @@
 //! Real checkpoints through the loader's stream, against the format's own crate.
 //!
 //! `RILL_MODELS` names the folder of the model folders; without it the test says so and does nothing.
-#![cfg(not(target_arch = "wasm32"))]
 
 use std::collections::HashMap;
 
