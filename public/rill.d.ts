@@ -51,6 +51,12 @@ export interface Rill {
   /** Throw that away. Models that are loaded keep their kernels. */
   forgetTuning(): Promise<Tuning>;
   /**
+   * What helps to find a fault, as the text of a file: a page that opens without a network (`html`, the default) or JSON. Browser, adapters,
+   * probes, loaded models, what was measured and what went wrong since the page was opened; nothing that was said or typed. With `words`
+   * (default false) also the words of refusals, which can quote what was typed or name a file. Takes as long as the probes of backends.
+   */
+  exportDebugReport(options?: { format?: 'html' | 'json'; words?: boolean }): Promise<string>;
+  /**
    * Load a model: one of `models()` by its id, any repository of a known architecture on the model hub as `owner/name`,
    * `owner/name@revision` (a branch, a tag, a commit, `refs/pr/7`) or the address of its page, or the address of a folder with its files. Progress is that of the page's own loader.
    */

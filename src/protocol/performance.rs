@@ -139,6 +139,23 @@ pub struct OpTotal<'a> {
     pub flops: u64,
 }
 
+impl OpTotal<'_> {
+    /// How fast they went together.
+    pub fn rate(&self, roofline: &Roofline) -> Rate {
+        roofline.rate(self.us, self.bytes, self.flops)
+    }
+
+    /// Microseconds more than the same work takes at the adapter's peak.
+    pub fn wasted_us(&self, roofline: &Roofline) -> f64 {
+        self.us * (1.0 - self.rate(roofline).share.min(1.0))
+    }
+
+    /// Microseconds that as many of the smallest dispatches take.
+    pub fn launches_us(&self, roofline: &Roofline) -> f64 {
+        f64::from(self.n_dispatches) * roofline.dispatch_us
+    }
+}
+
 impl StageTrace {
     /// A stage from its parts.
     pub fn new(
@@ -182,6 +199,11 @@ impl StageTrace {
         }
         totals.sort_by(|a, b| b.us.total_cmp(&a.us));
         totals
+    }
+
+    /// Of [`Self::by_op`], the one from which most time could be had back.
+    pub fn most_wasteful(&self, roofline: &Roofline) -> Option<OpTotal<'_>> {
+        self.by_op().into_iter().max_by(|a, b| a.wasted_us(roofline).total_cmp(&b.wasted_us(roofline)))
     }
 }
 
@@ -242,6 +264,22 @@ mod tests {
         assert_eq!(stage.dispatch_share, 0.75);
         let totals: Vec<_> = stage.by_op().into_iter().map(|total| (total.op, total.n_dispatches, total.us)).collect();
         assert_eq!(totals, [("b", 1, 5.0), ("a", 2, 3.0)]);
+    }
+
+    #[test]
+    fn the_most_wasteful_op_is_the_farthest_from_its_peak_not_the_slowest() {
+        // 0.9 MB in 10 µs are 90 % of the peak, 0.1 MB in 8 µs an eighth.
+        let dispatches = vec![dispatch("copy", 10.0, 900_000, 0), dispatch("wait", 8.0, 100_000, 0)];
+        let stage = StageTrace::new("step", 18.0, dispatches, TimedBy::Timestamps, &roofline());
+        assert_eq!(stage.by_op()[0].op, "copy");
+        let wasteful = stage.most_wasteful(&roofline()).unwrap();
+        assert_eq!(
+            (wasteful.op, wasteful.wasted_us(&roofline()), wasteful.launches_us(&roofline())),
+            ("wait", 7.0, 3.0)
+        );
+        assert!(
+            StageTrace::new("none", 0.0, vec![], TimedBy::Timestamps, &roofline()).most_wasteful(&roofline()).is_none()
+        );
     }
 
     #[test]

@@ -13,6 +13,8 @@ use js_sys::{Array, Float32Array, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{Blob, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
+use super::chronicle::Chronicle;
+use super::clock::now_ms;
 use crate::BUILD;
 use crate::protocol::{Command, Event, Failure, FailureKind, JobId, ModelInfo};
 
@@ -45,6 +47,7 @@ struct Inner {
     jobs: RefCell<HashMap<JobId, Job>>,
     next_job: Cell<u32>,
     ready_waiters: RefCell<Vec<oneshot::Sender<Models>>>,
+    chronicle: RefCell<Chronicle>,
     on_news: Box<dyn Fn(News)>,
 }
 
@@ -101,6 +104,7 @@ impl Client {
             jobs: RefCell::default(),
             next_job: Cell::new(1),
             ready_waiters: RefCell::default(),
+            chronicle: RefCell::default(),
             on_news: Box::new(on_news),
         }));
         client.restart();
@@ -138,6 +142,11 @@ impl Client {
         Ok(Running { worker, _on_message: on_message, _on_error: on_error })
     }
 
+    /// What the engine has told so far.
+    pub fn chronicle(&self) -> Chronicle {
+        self.0.chronicle.borrow().clone()
+    }
+
     /// The models that the engine knows, once it is up.
     pub async fn ready(&self) -> Models {
         let waiting = match &*self.0.link.borrow() {
@@ -169,6 +178,9 @@ impl Client {
 
     /// Send a command that is not answered, or that belongs to a job already open.
     pub fn send(&self, command: Command, attachment: Attachment) {
+        if let Command::Dispose { pipeline } = command {
+            self.0.chronicle.borrow_mut().forget(pipeline);
+        }
         let failure = match &*self.0.link.borrow() {
             Link::Starting => {
                 self.0.waiting.borrow_mut().push((command, attachment));
@@ -204,6 +216,9 @@ impl Client {
     fn receive(&self, message: &MessageEvent) {
         let event = Reflect::get(&message.data(), &"message".into())
             .and_then(|event| Ok(serde_wasm_bindgen::from_value::<Event>(event)?));
+        if let Ok(event) = &event {
+            self.0.chronicle.borrow_mut().note(event, now_ms());
+        }
         match event {
             Ok(Event::Ready { models }) => self.become_ready(models),
             Ok(event) => match event.job() {
@@ -243,6 +258,7 @@ impl Client {
 
     fn crashed(&self, message: &str) {
         let failure = crash(message);
+        self.0.chronicle.borrow_mut().note_crash(&failure, now_ms());
         *self.0.link.borrow_mut() = Link::Crashed(failure.clone());
         if let Some(running) = self.0.worker.borrow().as_ref() {
             running.worker.terminate();

@@ -77,6 +77,15 @@ pub fn install(platform: Platform) {
         });
     }
     let api = platform.clone();
+    method(&rill, "exportDebugReport", move |options, _| {
+        let api = api.clone();
+        async move {
+            let given = Given::new("exportDebugReport", &options, &["format", "words"])?;
+            let (kind, with_words) = given.report()?;
+            Ok(api.debug_report(with_words).await.write(kind).into())
+        }
+    });
+    let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
 

@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{AbortSignal, Blob, File, Url};
 
 use super::client::with_path;
+use super::debug_report::ReportKind;
 use super::files_in::path_of;
 use crate::protocol::{
     BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, PipelineInfo, Precision, Source,
@@ -90,9 +91,7 @@ impl<'a> Given<'a> {
         request.threads = self.whole_number("threads")?;
         request.memory_level = self.level("memoryLevel")?;
         request.kernel_level = self.level("kernelLevel")?;
-        if let Some(tune) = self.value("tune") {
-            request.tune = tune.as_bool().ok_or_else(|| self.wrong("tune", "true or false"))?;
-        }
+        request.tune = self.switch("tune")?.unwrap_or(request.tune);
         request.memory_budget_mb = self.whole_number("memoryBudgetMb")?;
         if let Some(parallel) = self.whole_number("parallelComponents")? {
             request.parallel_components = parallel;
@@ -112,6 +111,12 @@ impl<'a> Given<'a> {
         let Some(level) = self.number(name, 0.0..=3.0, EXPECTED)? else { return Ok(Level::default()) };
         let known = (level.fract() == 0.0).then(|| Level::try_from(level as u8).ok()).flatten();
         known.ok_or_else(|| self.wrong(name, EXPECTED))
+    }
+
+    /// What kind of report, and whether with the words of refusals.
+    pub fn report(&self) -> Result<(ReportKind, bool), JsValue> {
+        let kind = self.one_of("format", &[("html", ReportKind::Html), ("json", ReportKind::Json)])?;
+        Ok((kind, self.switch("words")?.unwrap_or(false)))
     }
 
     /// The files of a model, for a load that takes them instead of an address.
@@ -186,9 +191,7 @@ impl<'a> Given<'a> {
                 )));
             }
         }
-        if let Some(timestamps) = self.value("timestamps") {
-            options.timestamps = timestamps.as_bool().ok_or_else(|| self.wrong("timestamps", "true or false"))?;
-        }
+        options.timestamps = self.switch("timestamps")?.unwrap_or(options.timestamps);
         if let Some(temperatures) = self.value("temperatures") {
             let wrong = || self.wrong("temperatures", "an array of numbers from 0 to 1");
             let numbers = temperatures.dyn_into::<Array>().map_err(|_| wrong())?;
@@ -228,6 +231,10 @@ impl<'a> Given<'a> {
 
     fn string(&self, name: &str) -> Result<Option<String>, JsValue> {
         self.value(name).map(|value| value.as_string().ok_or_else(|| self.wrong(name, "a string"))).transpose()
+    }
+
+    fn switch(&self, name: &str) -> Result<Option<bool>, JsValue> {
+        self.value(name).map(|value| value.as_bool().ok_or_else(|| self.wrong(name, "true or false"))).transpose()
     }
 
     fn texts(&self, name: &str) -> Result<Vec<String>, JsValue> {

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use super::capability::{backend_name, feature_words};
+use super::fault_report::FaultReport;
 use super::format;
 use super::gpu_measured::GpuMeasured;
 use super::session::Session;
@@ -48,6 +49,7 @@ pub fn LadderPanel(
                     <TunedKernels />
                 </Show>
                 <Features />
+                <FaultReport />
             </div>
         </details>
     }

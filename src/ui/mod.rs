@@ -2,11 +2,14 @@
 //!
 //! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
 //! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
-//! browser ([`format`], [`export`], [`capability`], [`settings`],
+//! browser ([`format`], [`export`], [`capability`], [`chronicle`], [`debug_report`], [`findings`], [`settings`],
 //! [`jobs`], [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
 pub mod capability;
+pub mod chronicle;
+pub mod debug_report;
 pub mod export;
+pub mod findings;
 pub mod format;
 pub mod jobs;
 pub mod models;
@@ -26,6 +29,10 @@ mod bars;
 mod camera;
 #[cfg(target_arch = "wasm32")]
 pub mod client;
+#[cfg(target_arch = "wasm32")]
+mod clock;
+#[cfg(target_arch = "wasm32")]
+mod fault_report;
 #[cfg(target_arch = "wasm32")]
 mod fields;
 #[cfg(target_arch = "wasm32")]

@@ -6,10 +6,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Array, Float32Array};
+use js_sys::{Array, Float32Array, Reflect};
 use serde::Serialize;
 
 use super::client::{Attachment, Client, Reply};
+use super::clock::now_ms;
+use super::debug_report::DebugReport;
+use crate::BUILD;
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
@@ -186,6 +189,35 @@ impl Platform {
         match self.client.request(|job| Command::Tuning { job, forget }, Attachment::None, |_| {}).closing().await {
             Event::Tuning { tuning, .. } => Ok(tuning),
             other => Err(failure_of(other)),
+        }
+    }
+
+    /// What helps to find a fault. Takes as long as the probes of backends; what the engine does not answer is left out. `with_words` keeps
+    /// the words of refusals, which can quote what was put in.
+    pub async fn debug_report(&self, with_words: bool) -> DebugReport {
+        let backends = self.backends(|_| {}).await.unwrap_or_default();
+        let mut features = Vec::new();
+        for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
+            features.extend(self.test_feature_support(name).await);
+        }
+        let (memory, tuning) = (self.memory().await.ok(), self.tuning(false).await.ok());
+        let cached = self.cached(|_| {}).await.unwrap_or_default();
+        let chronicle = self.client.chronicle();
+        let version = env!("CARGO_PKG_VERSION");
+        let navigator = web_sys::window().map(|window| window.navigator());
+        DebugReport {
+            rill: if BUILD == version { version.into() } else { format!("{version}, build {BUILD}") },
+            created: js_sys::Date::new_0().to_iso_string().into(),
+            browser: navigator.as_ref().and_then(|navigator| navigator.user_agent().ok()).unwrap_or_default(),
+            cores: navigator.map_or(0.0, |navigator| navigator.hardware_concurrency()),
+            cross_origin_isolated: Reflect::get(&js_sys::global(), &"crossOriginIsolated".into())
+                .is_ok_and(|value| value.is_truthy()),
+            backends,
+            features,
+            memory,
+            cached,
+            tuning,
+            chronicle: if with_words { chronicle } else { chronicle.without_words() },
         }
     }
 
@@ -490,10 +522,6 @@ impl Stream {
     pub fn end(&self) {
         self.client.send(Command::StreamEnd { job: self.job }, Attachment::None);
     }
-}
-
-fn now_ms() -> f64 {
-    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
 }
 
 fn pending<T: 'static>(

@@ -5,6 +5,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
+use crate::protocol::{Failure, FailureKind};
+
 /// Offer `bytes` as a download called `name`.
 pub fn download(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
     let options = BlobPropertyBag::new();
@@ -30,4 +32,10 @@ pub async fn copy(text: &str) -> Result<(), JsValue> {
         return Err("this page may not use the clipboard".into());
     }
     JsFuture::from(clipboard.write_text(text)).await.map(drop)
+}
+
+/// What to say where the browser refused.
+pub fn not_saved(message: &str) -> Failure {
+    let hint = "Allow it in the browser's settings for this page, or select the text and copy it by hand.";
+    Failure { kind: FailureKind::Storage, message: message.into(), hint: hint.into() }
 }

@@ -2,9 +2,9 @@
 
 use leptos::prelude::*;
 
-use super::format;
 use super::session::Session;
 use super::session::performance::Tracing;
+use super::{findings, format};
 use crate::protocol::{Bound, OpTotal, PipelineTrace, Rate, Roofline, StageTrace, Task, TimedBy};
 
 /// The disclosure with its button, and the table once it was measured.
@@ -61,6 +61,7 @@ fn about(trace: &PipelineTrace) -> String {
 
 #[component]
 fn Table(trace: PipelineTrace) -> impl IntoView {
+    let found = findings::of(&trace);
     let PipelineTrace { roofline, stages, .. } = trace;
     view! {
         <div class="stages__box" role="region" aria-label="Stages, to be scrolled" tabindex="0">
@@ -76,6 +77,9 @@ fn Table(trace: PipelineTrace) -> impl IntoView {
                 {stages.into_iter().map(|stage| view! { <Stage stage roofline=roofline.clone() /> }).collect_view()}
             </table>
         </div>
+        <ul class="stages__found" aria-label="What stands out">
+            {found.into_iter().map(|words| view! { <li>{words}</li> }).collect_view()}
+        </ul>
     }
 }
 
@@ -93,9 +97,9 @@ fn Stage(stage: StageTrace, roofline: Roofline) -> impl IntoView {
     let ops = stage
         .by_op()
         .into_iter()
-        .map(|OpTotal { op, shader, n_dispatches, us, bytes, flops }| {
-            let rate = roofline.rate(us, bytes, flops);
-            let name = if op == shader { op.to_string() } else { format!("{op} ({shader})") };
+        .map(|total| {
+            let name = findings::name(&total);
+            let (rate, OpTotal { n_dispatches, us, bytes, flops, .. }) = (total.rate(&roofline), total);
             view! {
                 <tr class="stages__op" hidden=move || !is_open.get()>
                     <th scope="row">{name}</th>

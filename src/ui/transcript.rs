@@ -13,7 +13,7 @@ use super::session::Session;
 use super::state::speech::{Recorder, Run, RunPhase};
 use super::state::{Remedy, State};
 use crate::audio::{SAMPLE_RATE_HZ, wav};
-use crate::protocol::{Failure, FailureKind, RunStage, Task};
+use crate::protocol::{RunStage, Task};
 
 /// The panel.
 #[component]
@@ -149,7 +149,7 @@ fn Tools() -> impl IntoView {
                 }
                 Err(_) => state.alert(
                     Task::SpeechToText,
-                    not_saved("The browser did not let the page copy."),
+                    save::not_saved("The browser did not let the page copy."),
                     Remedy::Nothing,
                 ),
             }
@@ -260,7 +260,11 @@ fn save_text(state: State, kind: Format) {
         state.speech.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
     let file = format!("{}.{}", name.unwrap_or_else(|| "transcript".into()), kind.extension());
     if save::download(&file, kind.mime(), contents.as_bytes()).is_err() {
-        state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+        state.alert(
+            Task::SpeechToText,
+            save::not_saved("The browser did not let the page save a file."),
+            Remedy::Nothing,
+        );
     }
 }
 
@@ -272,11 +276,10 @@ fn save_recording(state: State) {
         Err(error) => return state.alert(Task::SpeechToText, error.to_failure(), Remedy::Nothing),
     };
     if save::download(&name, "audio/wav", &file).is_err() {
-        state.alert(Task::SpeechToText, not_saved("The browser did not let the page save a file."), Remedy::Nothing);
+        state.alert(
+            Task::SpeechToText,
+            save::not_saved("The browser did not let the page save a file."),
+            Remedy::Nothing,
+        );
     }
-}
-
-fn not_saved(message: &str) -> Failure {
-    let hint = "Allow it in the browser's settings for this page, or select the text and copy it by hand.";
-    Failure { kind: FailureKind::Storage, message: message.into(), hint: hint.into() }
 }

@@ -81,8 +81,8 @@ impl Tile {
 
     /// What suits most adapters (measured on an H100, of 132 cores: `docs/bench-notes.md`).
     fn usual(signature: &Signature, caps: &GpuCaps, rows: &Rows) -> Self {
-        // Emulators are slowest at barriers: there each thread reads for itself (0.8 to 1.5 against 0.3 to 0.6 GFLOP/s measured
-        // on SwiftShader).
+        // Emulators are slowest at barriers, then at reading: there each thread reads for itself, for as many outputs as it can
+        // (`docs/bench-notes.md`).
         if caps.is_plain() || !rows.are_vectors() {
             return DIRECT;
         }

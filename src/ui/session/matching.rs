@@ -15,11 +15,12 @@ use super::Session;
 use super::pictures::{files, take_vectors};
 use super::work::Batch;
 use crate::protocol::{Failure, FailureKind};
+use crate::ui::clock::now_ms;
 use crate::ui::jobs::{PICTURES, TEXTS};
 use crate::ui::platform::Pipeline;
+use crate::ui::state::Remedy;
 use crate::ui::state::pictures::{Labels, Picture};
 use crate::ui::state::work::Panel;
-use crate::ui::state::{Remedy, now_ms};
 
 /// The names that came with the embedded model.
 const NAMES: &str = "models/clip-emoji/labels.json";

@@ -1,10 +1,12 @@
-//! What the GPU can do, and where a loaded model's time goes, measured when the visitor asks for it.
+//! What the GPU can do, and where a loaded model's time goes, measured when the visitor asks for it; and a report of all that is known.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::Session;
 use crate::protocol::{Event, PipelineTrace, Task, Tuning};
+use crate::ui::debug_report::ReportKind;
+use crate::ui::save;
 use crate::ui::state::Remedy;
 
 /// What is known of where a model's time goes.
@@ -41,6 +43,25 @@ impl Session {
                 // The panel may be gone meanwhile.
                 Ok(tuning) => drop(found.try_set(Some(tuning))),
                 Err(failure) => self.state.alert(None, failure, Remedy::Nothing),
+            }
+        });
+    }
+
+    /// Save a report for finding a fault; `status` says how far it is.
+    pub fn save_report(self, kind: ReportKind, with_words: bool, is_busy: RwSignal<bool>, status: RwSignal<String>) {
+        let platform = self.inner().platform.clone();
+        is_busy.set(true);
+        status.set("Trying every backend…".into());
+        spawn_local(async move {
+            let report = platform.debug_report(with_words).await;
+            let name = format!("rill-report.{}", kind.extension());
+            let saved = save::download(&name, kind.mime(), report.write(kind).as_bytes());
+            // The panel may be gone meanwhile.
+            let _ = is_busy.try_set(false);
+            let _ = status.try_set(if saved.is_ok() { format!("Saved as {name}") } else { String::new() });
+            if saved.is_err() {
+                let failure = save::not_saved("The browser did not let the page save a file.");
+                self.state.alert(None, failure, Remedy::Nothing);
             }
         });
     }

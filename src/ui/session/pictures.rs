@@ -8,9 +8,9 @@ use leptos::task::spawn_local;
 
 use super::Session;
 use super::work::Batch;
+use crate::ui::clock::now_ms;
 use crate::ui::jobs::PICTURES;
 use crate::ui::platform::Pipeline;
-use crate::ui::state::now_ms;
 use crate::ui::state::pictures::Picture;
 use crate::ui::state::work::Panel;
 

@@ -11,12 +11,13 @@ use web_sys::File;
 use super::Session;
 use super::work::Batch;
 use crate::protocol::{Failure, FailureKind};
+use crate::ui::clock::now_ms;
 use crate::ui::format;
 use crate::ui::jobs::TEXTS;
 use crate::ui::passages;
+use crate::ui::state::Remedy;
 use crate::ui::state::sentences::{Document, Hits, Index};
 use crate::ui::state::work::{Panel, Phase, Work};
-use crate::ui::state::{Remedy, now_ms};
 
 /// Larger texts are refused.
 const LARGEST_TEXT: f64 = 2e6;

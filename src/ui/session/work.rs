@@ -8,10 +8,11 @@ use leptos::prelude::*;
 
 use super::Session;
 use crate::protocol::{Event, Failure, FailureKind, JobId};
+use crate::ui::clock::now_ms;
 use crate::ui::jobs::{Queue, Sizes};
 use crate::ui::platform::{Pending, Pipeline};
 use crate::ui::state::work::{JOBS_AT_ONCE, Panel, Phase, Work};
-use crate::ui::state::{Engine, Remedy, now_ms};
+use crate::ui::state::{Engine, Remedy};
 
 /// So many inputs that fail with the same words, before any other was answered, are no matter of the inputs.
 const SAME_FAILURES: usize = 3;

@@ -6,11 +6,12 @@ use leptos::task::spawn_local;
 use super::Session;
 use super::work::Batch;
 use crate::protocol::GenerateOptions;
+use crate::ui::clock::now_ms;
 use crate::ui::jobs::Sizes;
 use crate::ui::passages;
+use crate::ui::state::Remedy;
 use crate::ui::state::work::Panel;
 use crate::ui::state::writing::{Piece, Pulse};
-use crate::ui::state::{Remedy, now_ms};
 
 /// Texts of a job: as many as there are, since each is shown while it grows. The most keeps a file of lines from becoming one message.
 const PROMPTS: Sizes = Sizes { least: 256, most: 256 };

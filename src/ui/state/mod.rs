@@ -353,8 +353,3 @@ impl State {
         }
     }
 }
-
-/// Milliseconds on the page's clock.
-pub fn now_ms() -> f64 {
-    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |clock| clock.now())
-}
