@@ -18,7 +18,15 @@ pub const LEVELS: [(&str, Adjust); 3] = [
 /// No op has so many versions.
 pub const MOST: usize = 13;
 
+/// Of the ops with most versions and the largest kernels one check each, in the version that was chosen: enough to see that another compiler understands them.
+#[allow(dead_code, reason = "native tests have time for all of them")]
+pub async fn agree_in_brief(device: &Device) -> Result<()> {
+    checks::linear_agrees_for_awkward_sizes(device).await?;
+    checks::attention_sees_what_is_before_and_how_far_it_is(device).await
+}
+
 /// Every op that has versions, in the version that was chosen; those that have fewer run as they usually do.
+#[allow(dead_code, reason = "in a browser their compilation takes minutes")]
 pub async fn agree(device: &Device) -> Result<()> {
     checks::linear_agrees_for_awkward_sizes(device).await?;
     checks::linear_normalises_rows_with_outliers(device).await?;

@@ -6,6 +6,8 @@ use rill::engine::cpu::{Cpu, Variant};
 use rill::engine::gpu::Gpu;
 use rill::engine::op::{Choices, GpuCaps};
 use rill::engine::session::Device;
+use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 macro_rules! built {
@@ -22,6 +24,21 @@ const BUILDS: [(Variant, &[u8]); 4] = [
     (Variant { relaxed: true, threads: true }, built!("relaxed-threads")),
 ];
 
+thread_local! {
+    static GPU: RefCell<Option<Rc<Gpu>>> = const { RefCell::new(None) };
+}
+
+/// The browser's adapter, used in some way. All tests share its pipelines: making them takes most of the time here.
+async fn gpu(adjust: impl FnOnce(GpuCaps) -> GpuCaps) -> Device {
+    let known = GPU.with_borrow(Clone::clone);
+    let opened = match known {
+        Some(gpu) => gpu,
+        None => Gpu::open().await.expect("the browser has a WebGPU adapter (webdriver.json asks for SwiftShader)"),
+    };
+    GPU.set(Some(opened.clone()));
+    Device::Gpu(opened.used_as(adjust).await)
+}
+
 /// The processor with each build, and the browser's adapter, used with a processor's kernels and with a GPU's.
 async fn devices() -> Vec<Device> {
     let mut devices = Vec::new();
@@ -30,8 +47,7 @@ async fn devices() -> Vec<Device> {
         devices.push(Device::Cpu(cpu.with_threads(2)));
     }
     for (_, adjust) in versions::LEVELS {
-        let gpu = Gpu::open_as(adjust).await;
-        devices.push(Device::Gpu(gpu.expect("the browser has a WebGPU adapter (webdriver.json asks for SwiftShader)")));
+        devices.push(gpu(adjust).await);
     }
     devices
 }
@@ -52,13 +68,12 @@ checks::every_check!(in_the_browser);
 async fn every_version_of_a_kernel_agrees() {
     for version in 1..=versions::MOST {
         let adjust = |caps| GpuCaps { software: false, choices: Choices::Always(version), ..caps };
-        let gpu = Gpu::open_as(adjust).await.expect("an adapter");
-        versions::agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("version {version}: {e}"));
+        versions::agree_in_brief(&gpu(adjust).await).await.unwrap_or_else(|e| panic!("version {version}: {e}"));
     }
 }
 
 #[wasm_bindgen_test]
 async fn a_weight_over_the_binding_limit_is_split() {
-    let gpu = Gpu::open_as(|caps| GpuCaps { max_binding_bytes: 8192, ..caps }).await.expect("an adapter");
-    checks::split_weights_agree(&Device::Gpu(gpu)).await.unwrap_or_else(|e| panic!("{e}"));
+    let gpu = gpu(|caps| GpuCaps { max_binding_bytes: 8192, ..caps }).await;
+    checks::split_weights_agree(&gpu).await.unwrap_or_else(|e| panic!("{e}"));
 }

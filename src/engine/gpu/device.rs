@@ -26,7 +26,7 @@ const ADAPTER_RETRY_MS: u32 = 100;
 /// An adapter and its device.
 #[derive(Debug)]
 pub struct Gpu {
-    pub(super) device: wgpu::Device,
+    pub(super) device: Rc<OwnDevice>,
     pub(super) queue: wgpu::Queue,
     /// What kernels may use.
     pub caps: GpuCaps,
@@ -40,7 +40,7 @@ pub struct Gpu {
     pub has_timestamps: bool,
     /// Bound where an optional input is absent.
     pub(super) empty: wgpu::Buffer,
-    pub(super) pipelines: RefCell<PipelineCache>,
+    pub(super) pipelines: Rc<RefCell<PipelineCache>>,
     /// What the tuner found, by class.
     pub(super) tuned: RefCell<BTreeMap<String, TunedKernel>>,
     /// Why this device is of no use any more.
@@ -57,6 +57,35 @@ impl Gpu {
 
     /// The same, used as if it could do what `adjust` makes of its capabilities: how kernels for other adapters are tested.
     pub async fn open_as(adjust: impl FnOnce(GpuCaps) -> GpuCaps) -> Result<Rc<Self>> {
+        let gpu = Self::request().await?.used_as(adjust).await;
+        gpu.learn_to_wait().await?;
+        Ok(gpu)
+    }
+
+    /// This device, used as if it could do what `adjust` makes of its capabilities. Pipelines that are alike are made once for both.
+    pub async fn used_as(&self, adjust: impl FnOnce(GpuCaps) -> GpuCaps) -> Rc<Self> {
+        let caps = adjust(GpuCaps { subgroup: None, ..self.caps.clone() });
+        let mut gpu = Self {
+            device: self.device.clone(),
+            queue: self.queue.clone(),
+            name: self.name.clone(),
+            is_software: self.is_software,
+            least_subgroup: self.least_subgroup,
+            has_timestamps: self.has_timestamps,
+            empty: self.empty.clone(),
+            pipelines: self.pipelines.clone(),
+            tuned: RefCell::default(),
+            fault: self.fault.clone(),
+            flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
+            caps,
+        };
+        if !gpu.caps.software && gpu.probe_subgroups().await.is_ok() {
+            gpu.caps.subgroup = gpu.least_subgroup;
+        }
+        Rc::new(gpu)
+    }
+
+    async fn request() -> Result<Self> {
         let unavailable = |reason: String| Error::BackendUnavailable { backend: "webgpu", reason };
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
         descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::BROWSER_WEBGPU;
@@ -94,7 +123,7 @@ impl Gpu {
         let info = adapter.get_info();
         let granted = device.limits();
         let is_software = info.device_type == wgpu::DeviceType::Cpu;
-        let caps = adjust(GpuCaps {
+        let caps = GpuCaps {
             f16: features.contains(wgpu::Features::SHADER_F16),
             software: is_software,
             max_binding_bytes: granted.max_storage_buffer_binding_size.min(granted.max_buffer_size),
@@ -102,32 +131,27 @@ impl Gpu {
             subgroup: None,
             level: KernelLevel::Tuned,
             choices: Choices::Measured(BTreeMap::new()),
-        });
+        };
         let empty = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("empty"),
             size: 256, // As large as the largest fixed-size struct that may be absent.
             usage: wgpu::BufferUsages::STORAGE,
             mapped_at_creation: false,
         });
-        let mut gpu = Self {
+        Ok(Self {
             is_software,
             least_subgroup: least_subgroup(&device, &info),
             flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
             name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
-            device,
+            device: Rc::new(OwnDevice(device)),
             queue,
             caps,
             empty,
-            pipelines: RefCell::default(),
+            pipelines: Rc::default(),
             tuned: RefCell::default(),
             fault,
-        };
-        if !gpu.caps.software && gpu.probe_subgroups().await.is_ok() {
-            gpu.caps.subgroup = gpu.least_subgroup;
-        }
-        gpu.learn_to_wait().await?;
-        Ok(Rc::new(gpu))
+        })
     }
 
     /// What the tuner found here.
@@ -192,10 +216,21 @@ impl Gpu {
     }
 }
 
-impl Drop for Gpu {
+/// A device that is given back when nobody uses it any more: in a browser a dropped one lives on until it is collected.
+#[derive(Debug)]
+pub(super) struct OwnDevice(wgpu::Device);
+
+impl std::ops::Deref for OwnDevice {
+    type Target = wgpu::Device;
+
+    fn deref(&self) -> &wgpu::Device {
+        &self.0
+    }
+}
+
+impl Drop for OwnDevice {
     fn drop(&mut self) {
-        // In a browser a dropped device lives on until it is collected.
-        self.device.destroy();
+        self.0.destroy();
     }
 }
 
