@@ -1,5 +1,5 @@
 // y[q, :] = softmax(q . k * scale + bias) . v for one head: keys one by one, running maximum and sum. Each thread has two queries, so
-// that a key and a value are read once for both: more would be faster still, but take a compiler for software ten seconds.
+// that a key and a value are read once for both; four are no faster and take a compiler for software ten seconds.
 // Workgroup: 64 queries wid.x, head wid.y, sequence wid.z.
 
 @compute @workgroup_size(32)

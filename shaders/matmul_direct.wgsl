@@ -1,4 +1,4 @@
-// y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows, on an emulated GPU.
+// y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows: on an emulated GPU, and where rows are no vectors.
 // Each thread makes 8 rows x 8 columns and reads for itself: no workgroup memory, no barrier. There what is read costs most, so that more
 // outputs to a thread are faster, however many registers they take. Sums are named, since arrays of them may end up in memory.
 override VECTORED: bool = true;  // n_cols is a multiple of 8, rows start at multiples of 4

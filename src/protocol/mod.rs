@@ -7,7 +7,7 @@
 mod hidden;
 mod load;
 mod memory;
-mod performance;
+pub(crate) mod performance;
 mod picture;
 mod probe;
 mod quality;

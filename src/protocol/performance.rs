@@ -221,10 +221,11 @@ pub struct PipelineTrace {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn roofline() -> Roofline {
+    /// Figures of no machine, easy to reckon with.
+    pub(crate) fn roofline() -> Roofline {
         Roofline {
             adapter: "test".into(),
             software: false,

@@ -67,7 +67,7 @@ impl Chronicle {
     }
 
     /// Takes in what went wrong; that the visitor stopped something is no failure.
-    pub fn note_failure(&mut self, failure: &Failure, after_ms: f64) {
+    fn note_failure(&mut self, failure: &Failure, after_ms: f64) {
         if failure.kind == FailureKind::Cancelled {
             return;
         }

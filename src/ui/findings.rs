@@ -53,23 +53,11 @@ fn reason(total: &OpTotal, roofline: &Roofline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::performance::tests::roofline;
     use crate::protocol::{DispatchTrace, PipelineId, TimedBy};
 
     fn trace(dispatches: &[(&str, f64, u64)]) -> PipelineTrace {
-        let roofline = Roofline {
-            adapter: "test".into(),
-            software: false,
-            copy_gb_per_s: 100.0,
-            copy_bytes: 1 << 20,
-            f32_tflops: 2.0,
-            f16_tflops: None,
-            dispatch_us: 3.0,
-            encode_us: 1.0,
-            submit_us: 10.0,
-            readback_ms: 0.5,
-            timed_by: TimedBy::Timestamps,
-            spent_ms: 1.0,
-        };
+        let roofline = roofline();
         let dispatch = |&(op, us, bytes): &(&str, f64, u64)| DispatchTrace {
             op: op.into(),
             shader: op.into(),

@@ -99,6 +99,15 @@ impl Platform {
         }
     }
 
+    /// Try what belongs to no backend. A test that could not be made is left out.
+    pub async fn other_features(&self) -> Vec<FeatureReport> {
+        let mut found = Vec::new();
+        for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
+            found.extend(self.test_feature_support(name).await);
+        }
+        found
+    }
+
     /// The models kept in this browser.
     pub async fn cached(&self, on_event: impl Fn(&Event) + 'static) -> Result<Vec<CachedModel>, Failure> {
         cached_of(self.client.request(|job| Command::ListCached { job }, Attachment::None, on_event)).await
@@ -196,10 +205,7 @@ impl Platform {
     /// the words of refusals, which can quote what was put in.
     pub async fn debug_report(&self, with_words: bool) -> DebugReport {
         let backends = self.backends(|_| {}).await.unwrap_or_default();
-        let mut features = Vec::new();
-        for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
-            features.extend(self.test_feature_support(name).await);
-        }
+        let features = self.other_features().await;
         let (memory, tuning) = (self.memory().await.ok(), self.tuning(false).await.ok());
         let cached = self.cached(|_| {}).await.unwrap_or_default();
         let chronicle = self.client.chronicle();

@@ -1,4 +1,4 @@
-//! Every op against its definition inside the browser: the same checks as `ops.rs`, through Tint instead of Naga, and on the
+//! Every op against its definition inside the browser: the same checks as `native/ops.rs`, through Tint instead of Naga, and on the
 //! processor by each of the four builds of the kernels' module (`cargo xtask build` makes them).
 
 use crate::{checks, versions};

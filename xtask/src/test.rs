@@ -115,7 +115,7 @@ fn browser_tests(env: &Environment) -> Result<Tally> {
     // Optimised like the page, so that the dependencies are those that Trunk has just built.
     test.args(["test", "--release", "--package", "rill", "--target", TARGET, "--test", "web", "--no-fail-fast"]);
     // Software adapters are slow; the runner's own limit of 20 s for everything is too short for whole models.
-    test.env("CHROMEDRIVER", driver).env("WASM_BINDGEN_TEST_TIMEOUT", "1500").env("RILL_MODELS", paths::models());
+    test.env("CHROMEDRIVER", driver).env("WASM_BINDGEN_TEST_TIMEOUT", "900").env("RILL_MODELS", paths::models());
     count_cargo(test)
 }
 

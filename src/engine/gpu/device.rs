@@ -24,7 +24,7 @@ const FAREWELL_MS: u32 = 50;
 const ADAPTER_RETRY_MS: u32 = 100;
 
 /// An adapter and its device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Gpu {
     pub(super) device: Rc<OwnDevice>,
     pub(super) queue: wgpu::Queue,
@@ -65,20 +65,7 @@ impl Gpu {
     /// This device, used as if it could do what `adjust` makes of its capabilities. Pipelines that are alike are made once for both.
     pub async fn used_as(&self, adjust: impl FnOnce(GpuCaps) -> GpuCaps) -> Rc<Self> {
         let caps = adjust(GpuCaps { subgroup: None, ..self.caps.clone() });
-        let mut gpu = Self {
-            device: self.device.clone(),
-            queue: self.queue.clone(),
-            name: self.name.clone(),
-            is_software: self.is_software,
-            least_subgroup: self.least_subgroup,
-            has_timestamps: self.has_timestamps,
-            empty: self.empty.clone(),
-            pipelines: self.pipelines.clone(),
-            tuned: RefCell::default(),
-            fault: self.fault.clone(),
-            flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
-            caps,
-        };
+        let mut gpu = Self { tuned: RefCell::default(), flops_per_submit: first_flops(&caps), caps, ..self.clone() };
         if !gpu.caps.software && gpu.probe_subgroups().await.is_ok() {
             gpu.caps.subgroup = gpu.least_subgroup;
         }
@@ -141,7 +128,7 @@ impl Gpu {
         Ok(Self {
             is_software,
             least_subgroup: least_subgroup(&device, &info),
-            flops_per_submit: std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 }),
+            flops_per_submit: first_flops(&caps),
             name: name_of(&device, &info),
             has_timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             device: Rc::new(OwnDevice(device)),
@@ -214,6 +201,11 @@ impl Gpu {
     pub(super) fn watchdog_s(&self) -> u64 {
         if self.caps.software { SOFTWARE_WATCHDOG_S } else { WATCHDOG_S }
     }
+}
+
+/// Operations of the first submits, before it is known how fast they are.
+fn first_flops(caps: &GpuCaps) -> std::cell::Cell<f64> {
+    std::cell::Cell::new(if caps.software { 5e7 } else { 5e9 })
 }
 
 /// A device that is given back when nobody uses it any more: in a browser a dropped one lives on until it is collected.

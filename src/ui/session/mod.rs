@@ -24,7 +24,7 @@ use super::platform::{Canceller, Pipeline, Platform};
 use super::state::work::{Panel, Phase};
 use super::state::{Engine, Remedy, State};
 use super::{route, settings};
-use crate::protocol::{FEATURES, Task};
+use crate::protocol::Task;
 
 pub use album::{SAMPLES, named, sample_url};
 pub use sentences::GAP;
@@ -121,12 +121,7 @@ impl Session {
             return;
         }
         spawn_local(async move {
-            let mut found = Vec::new();
-            for name in FEATURES.iter().filter(|name| !name.starts_with("web") && !name.starts_with("wasm")) {
-                // A test that could not be made is left out of the table.
-                found.extend(inner.platform.test_feature_support(name).await);
-            }
-            state.features.set(found);
+            state.features.set(inner.platform.other_features().await);
         });
     }
 
