@@ -2,10 +2,11 @@
 //!
 //! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
 //! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
-//! browser ([`format`], [`export`], [`capability`], [`chronicle`], [`debug_report`], [`findings`], [`settings`],
+//! browser ([`format`], [`export`], [`capability`], [`charts`], [`chronicle`], [`debug_report`], [`findings`], [`settings`],
 //! [`jobs`], [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
 pub mod capability;
+pub mod charts;
 pub mod chronicle;
 pub mod debug_report;
 pub mod export;
