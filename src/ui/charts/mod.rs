@@ -1,7 +1,7 @@
 //! Charts as data: bars, stacks, lines and timelines, drawn on canvas, as SVG and as a table.
 //!
 //! A panel fills a [`Chart`]. [`scene`] lays it out as shapes and marks, without a browser; [`draw`] paints these on
-//! any backend of plotters.
+//! any backend of plotters; `view` shows them in the page with tooltip, keyboard, zoom and downloads.
 
 mod axis;
 mod bars;
@@ -16,11 +16,15 @@ mod text;
 pub mod theme;
 mod timeline;
 mod unit;
+#[cfg(target_arch = "wasm32")]
+mod view;
 pub mod zoom;
 
 pub use table::Table;
 pub use theme::Theme;
 pub use unit::Unit;
+#[cfg(target_arch = "wasm32")]
+pub use view::ChartView;
 
 /// What is shown, and what its numbers are.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -1,0 +1,59 @@
+//! The numbers of a chart as a table, written only while it is open.
+
+use leptos::ev::Event;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDetailsElement;
+
+use super::super::Chart;
+use crate::ui::format;
+
+/// More rows than this keep the page busy; the file has them all.
+const MOST_ROWS: usize = 200;
+
+/// The disclosure and, while open, its table.
+#[component]
+pub fn Numbers(chart: Memo<Chart>) -> impl IntoView {
+    let is_open = RwSignal::new(false);
+    let toggled = move |event: Event| {
+        let details = event.target().and_then(|target| target.dyn_into::<HtmlDetailsElement>().ok());
+        is_open.set(details.is_some_and(|details| details.open()));
+    };
+    view! {
+        <details class="chart__numbers" on:toggle=toggled>
+            <summary>"Numbers as a table"</summary>
+            {move || is_open.get().then(|| chart.with(table))}
+        </details>
+    }
+}
+
+fn table(chart: &Chart) -> impl IntoView + use<> {
+    let table = chart.table();
+    let n_rows = table.rows.len();
+    let cut = (n_rows > MOST_ROWS).then(|| {
+        let (shown, all) = (format::count(MOST_ROWS as u32), format::count(n_rows as u32));
+        view! { <p class="chart__cut">{format!("The first {shown} of {all} rows. The CSV file has all of them.")}</p> }
+    });
+    let headers = table.headers.into_iter().map(|header| view! { <th scope="col">{header}</th> }).collect_view();
+    let rows = table
+        .rows
+        .into_iter()
+        .take(MOST_ROWS)
+        .map(|row| {
+            let mut cells = row.into_iter();
+            let name = cells.next().unwrap_or_default();
+            let cells = cells.map(|cell| view! { <td>{cell}</td> }).collect_view();
+            view! { <tr><th scope="row">{name}</th>{cells}</tr> }
+        })
+        .collect_view();
+    view! {
+        <div class="chart__box" role="region" aria-label="Numbers, to be scrolled" tabindex="0">
+            <table class="chart__table">
+                <caption class="visually-hidden">{chart.title.clone()}</caption>
+                <thead><tr>{headers}</tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+        {cut}
+    }
+}
