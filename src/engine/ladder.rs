@@ -13,6 +13,7 @@ use super::webnn::{Context, DeviceType};
 use super::{Error, Result, edge};
 use crate::protocol::{BackendChoice, KernelLevel, MeasuredChoice, Measurement, Precision};
 use async_lock::Mutex;
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The backends from the most to the least specialised, which is their order where nothing was measured.
@@ -26,7 +27,10 @@ pub struct Ladder {
     gpu: Mutex<Option<Rc<Gpu>>>,
     nn: Mutex<Option<Rc<Context>>>,
     cpu: Mutex<Option<Rc<Cpu>>>,
-    facts: Facts,
+    pub(super) facts: Facts,
+    /// Held while the list of pipelines is changed.
+    pub(super) listing: Mutex<()>,
+    logs_compilation: Cell<bool>,
 }
 
 /// A device, and why this one.
@@ -103,8 +107,17 @@ impl Ladder {
             // What an earlier build wrote otherwise is tried anew.
             gpu.set_tuning(serde_json::from_str(&kept).unwrap_or_default());
         }
+        gpu.log_compilation(self.logs_compilation.get());
         *place = Some(gpu.clone());
         Ok(gpu)
+    }
+
+    /// Whether everything that the GPU's shader compiler says is noted from now on.
+    pub async fn log_compilation(&self, on: bool) {
+        self.logs_compilation.set(on);
+        if let Some(gpu) = self.gpu.lock().await.as_ref() {
+            gpu.log_compilation(on);
+        }
     }
 
     /// Keeps what the tuner has found on a device, for this browser and this build.

@@ -32,6 +32,7 @@ pub mod ops;
 mod picture_runs;
 mod pieces;
 pub mod plain;
+pub mod precompile;
 pub mod probes;
 pub mod quality;
 pub mod remember;

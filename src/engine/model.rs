@@ -70,7 +70,7 @@ impl Model {
     }
 
     /// Its graphs on devices, a session for each component that is there.
-    fn sessions(&self) -> Vec<&Session> {
+    pub(super) fn sessions(&self) -> Vec<&Session> {
         match self {
             Model::Speech(model) => vec![&model.session],
             Model::Embedding(model) => vec![&model.session],

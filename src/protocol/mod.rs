@@ -9,6 +9,7 @@ mod load;
 mod memory;
 pub(crate) mod performance;
 mod picture;
+mod pipelines;
 mod probe;
 mod quality;
 pub mod reference;
@@ -21,6 +22,7 @@ pub use load::*;
 pub use memory::*;
 pub use performance::*;
 pub use picture::*;
+pub use pipelines::*;
 pub use probe::*;
 pub use quality::*;
 pub use run::*;
@@ -235,6 +237,27 @@ pub enum Command {
         /// Whether it is thrown away first.
         forget: bool,
     },
+    /// The pipelines that were made in this visit, and those that are listed for models used here before; answered by
+    /// [`Event::Pipelines`].
+    Pipelines {
+        /// The job.
+        job: JobId,
+        /// Whether the list of before is thrown away first.
+        forget: bool,
+    },
+    /// Make listed pipelines now, beside whatever else is under way, so that the next load finds them made; progress by
+    /// [`Event::BatchProgress`], closed by [`Event::Pipelines`].
+    Precompile {
+        /// The job.
+        job: JobId,
+        /// Which.
+        which: Precompile,
+    },
+    /// Whether everything that the shader compiler says of pipelines is noted from now on, for [`Event::Pipelines`]. Not answered.
+    LogCompilation {
+        /// Whether.
+        on: bool,
+    },
 }
 
 /// Engine to page.
@@ -265,6 +288,13 @@ pub enum Event {
         job: JobId,
         /// What was found.
         tuning: Tuning,
+    },
+    /// Answer to [`Command::Pipelines`] and [`Command::Precompile`].
+    Pipelines {
+        /// The job.
+        job: JobId,
+        /// What there is.
+        manifest: PipelineManifest,
     },
     /// Answer to [`Command::ListCached`] and [`Command::RemoveCached`].
     Cached {
@@ -489,6 +519,7 @@ impl Event {
             | Event::Traced { job, .. }
             | Event::Memory { job, .. }
             | Event::Tuning { job, .. }
+            | Event::Pipelines { job, .. }
             | Event::RunProgress { job, .. }
             | Event::Tentative { job, .. }
             | Event::Segments { job, .. }
@@ -521,6 +552,7 @@ impl Event {
                 | Event::Traced { .. }
                 | Event::Memory { .. }
                 | Event::Tuning { .. }
+                | Event::Pipelines { .. }
                 | Event::MeasurementsForgotten { .. }
                 | Event::Failed { .. }
         )

@@ -188,6 +188,12 @@ impl Worker {
                     if options.tune {
                         self.ladder.keep_tuning(&choice.device).await;
                     }
+                    // Of a visitor's own files nothing outlives the visit.
+                    if request.source != Source::Files
+                        && let Some(model) = &*target.place.lock().await
+                    {
+                        self.ladder.keep_pipelines(&choice.device, &asked.id, model).await;
+                    }
                     return Ok(Terms::of(&choice, given));
                 }
                 Err(error) => error,

@@ -135,6 +135,15 @@ impl Worker {
                 (job, Ok(Event::MeasurementsForgotten { job }))
             }
             Command::Tuning { job, forget } => (job, self.tuning(job, forget).await),
+            Command::Pipelines { job, forget } => {
+                let listed = self.ladder.pipelines(forget).await;
+                (job, listed.map(|manifest| Event::Pipelines { job, manifest }))
+            }
+            Command::Precompile { job, which } => {
+                let cancel = self.begin(job);
+                (job, self.precompile(job, &which, &cancel).await)
+            }
+            Command::LogCompilation { on } => return self.ladder.log_compilation(on).await,
             Command::ProbeBackends { job } => (job, Ok(Event::Backends { job, backends: self.ladder.report().await })),
             Command::TestFeature { job, name } => {
                 let report = probes::test(&self.ladder, &name).await;

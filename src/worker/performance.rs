@@ -5,7 +5,7 @@ use super::parts::Part;
 use crate::engine::ladder::name_of;
 use crate::engine::session::Watch;
 use crate::engine::{CancelFlag, Error, Result};
-use crate::protocol::{BackendChoice, Event, JobId, PipelineId, PipelineTrace, Roofline};
+use crate::protocol::{BackendChoice, Event, JobId, PipelineId, PipelineTrace, Precompile, Roofline};
 
 impl Worker {
     /// What the GPU can do. Every model rests while it is measured.
@@ -33,6 +33,13 @@ impl Worker {
             self.ladder.forget_tuning(&gpu).await;
         }
         Ok(Event::Tuning { job, tuning: gpu.tuning() })
+    }
+
+    /// Makes pipelines that are listed for models used here before.
+    pub(super) async fn precompile(&self, job: JobId, which: &Precompile, cancel: &CancelFlag) -> Result<Event> {
+        let mut on_progress = |done, total| (self.emit)(Event::BatchProgress { job, done, total });
+        let manifest = self.ladder.precompile(which, cancel, &mut on_progress).await?;
+        Ok(Event::Pipelines { job, manifest })
     }
 
     /// Where the time of a loaded model goes.

@@ -16,6 +16,7 @@ mod minilm;
 mod models;
 mod ops;
 mod performance;
+mod pipelines;
 mod quality;
 mod t5;
 mod tidy;

@@ -66,6 +66,7 @@ pub(super) fn subgroups_of(device: &wgpu::Device) -> Option<u32> {
 #[derive(Debug)]
 pub(super) struct Coming {
     promise: Promise,
+    begun: Instant,
     /// When it was there.
     done: Rc<Cell<Option<Instant>>>,
     _on_done: Closure<dyn FnMut(JsValue)>,
@@ -74,12 +75,13 @@ pub(super) struct Coming {
 impl Coming {
     /// Begins to make a pipeline. wgpu makes the same afterwards, which costs nothing where the browser knows pipelines again.
     pub fn begin(device: &wgpu::Device, key: &PipelineKey) -> Option<Self> {
+        let begun = Instant::now();
         let promise = begin_pipeline(device.as_webgpu()?, key).ok()?;
         let done: Rc<Cell<Option<Instant>>> = Rc::default();
         let noted = done.clone();
         let on_done = Closure::new(move |_| noted.set(Some(Instant::now())));
         let _ = promise.then2(&on_done, &on_done);
-        Some(Self { promise, done, _on_done: on_done })
+        Some(Self { promise, begun, done, _on_done: on_done })
     }
 
     /// Waits for it. It has to be kept until wgpu has made the same. What was wrong with it wgpu's own attempt tells.
@@ -90,6 +92,11 @@ impl Coming {
     /// When it was there.
     pub fn done(&self) -> Option<Instant> {
         self.done.get()
+    }
+
+    /// Milliseconds from its beginning until it was there.
+    pub fn ms(&self) -> Option<f64> {
+        Some(self.done()?.duration_since(self.begun).as_secs_f64() * 1e3)
     }
 }
 

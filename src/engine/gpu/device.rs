@@ -1,6 +1,7 @@
 //! Finding an adapter, asking for what the kernels need, and noticing when the device goes away, refuses something or no
 //! longer answers.
 
+use super::compiler_log::CompilerLog;
 use super::pipeline::PipelineCache;
 use crate::engine::graph::Program;
 use crate::engine::op::{Choices, GpuCaps, KernelLevel};
@@ -41,6 +42,8 @@ pub struct Gpu {
     /// Bound where an optional input is absent.
     pub(super) empty: wgpu::Buffer,
     pub(super) pipelines: Rc<RefCell<PipelineCache>>,
+    /// What the shader compiler said of them.
+    pub(super) compiler_log: Rc<RefCell<CompilerLog>>,
     /// What the tuner found, by class.
     pub(super) tuned: RefCell<BTreeMap<String, TunedKernel>>,
     /// Why this device is of no use any more.
@@ -136,6 +139,7 @@ impl Gpu {
             caps,
             empty,
             pipelines: Rc::default(),
+            compiler_log: Rc::default(),
             tuned: RefCell::default(),
             fault,
         })

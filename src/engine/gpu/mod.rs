@@ -7,10 +7,12 @@
 mod browser;
 mod buffer;
 mod clock;
+mod compiler_log;
 mod device;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
 mod layout;
+mod manifest;
 mod pipeline;
 mod probe;
 mod probe_kernel;
@@ -23,6 +25,7 @@ mod tune;
 mod wait;
 
 pub use device::Gpu;
+pub use manifest::Manifest;
 pub use readback::Readback;
 pub use session::GpuSession;
 pub use trace::TraceOptions;

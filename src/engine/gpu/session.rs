@@ -3,6 +3,7 @@
 use super::buffer::Buffer;
 use super::device::Gpu;
 use super::layout::{Draft, Layout, Part, Place};
+use super::manifest::Manifest;
 use super::pipeline::{Pipeline, PipelineKey};
 use super::readback::{self, Readback, StagingRing};
 use super::stream::Stream;
@@ -44,6 +45,8 @@ pub(super) struct Plan {
     segments: Vec<Segment>,
     /// Whether its pipelines are made.
     is_ready: bool,
+    /// Whether it was run.
+    has_run: bool,
 }
 
 #[derive(Debug)]
@@ -88,13 +91,15 @@ impl GpuSession {
         let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let session = Self::make(gpu, &program, &layout, stream, memory.level);
+        let mut session = Self::make(gpu, &program, &layout, stream, memory.level);
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (out_of_memory, validation) = (out_of_memory.pop(), validation.pop());
         if let Some(error) = out_of_memory.await {
             return Err(super::device::out_of_memory(error.to_string()));
         }
         if let Some(error) = validation.await {
+            // A pipeline that was refused is refused again, and the compiler's words are noted.
+            session.finish(&mut |_, _| ()).await?;
             return Err(Error::Gpu { label: "pipelines".into(), message: error.to_string() });
         }
         gpu.check()?;
@@ -128,6 +133,14 @@ impl GpuSession {
         }
         graphs.iter().for_each(|graph| self.plans[graph.0].is_ready = true);
         Ok(())
+    }
+
+    /// Writes its pipelines into the list that outlives a visit, under a model's name. Essential are those of graphs that have run: after a
+    /// load, what the model's first run needs.
+    pub fn list_pipelines(&self, model: &str, manifest: &mut Manifest) {
+        for plan in &self.plans {
+            plan.dispatches.iter().for_each(|dispatch| manifest.note(model, dispatch, plan.has_run));
+        }
     }
 
     /// Milliseconds from the beginning until the last pipeline was made.
@@ -167,6 +180,7 @@ impl GpuSession {
                 dispatches: Vec::new(),
                 segments: layout.graphs[idx].segments.clone(),
                 is_ready: false,
+                has_run: false,
             };
             for segment in &layout.graphs[idx].segments {
                 for draft in &layout.graphs[idx].drafts[segment.dispatches.clone()] {
@@ -295,6 +309,7 @@ impl GpuSession {
         self.gpu.check()?;
         let graphs: Vec<GraphId> = runs.iter().map(|(graph, _)| *graph).collect();
         self.finish_graphs(&graphs, &mut |_, _| ()).await?;
+        graphs.iter().for_each(|graph| self.plans[graph.0].has_run = true);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         if self.stream.is_some() {
             for &(graph, times) in runs {
@@ -348,6 +363,7 @@ impl GpuSession {
     /// Runs one large graph and waits for its end, in submits of about [`SUBMIT_MS`]; how much that is, is learned on the way.
     pub async fn run_watched(&mut self, graph: GraphId, watch: &mut Watch<'_>) -> Result<()> {
         self.finish_graphs(&[graph], &mut |_, _| ()).await?;
+        self.plans[graph.0].has_run = true;
         self.run_segments(graph, &mut |done| watch.progress(done)).await?;
         watch.cancel.check()
     }
