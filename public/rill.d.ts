@@ -51,6 +51,23 @@ export interface Rill {
   /** Throw that away. Models that are loaded keep their kernels. */
   forgetTuning(): Promise<Tuning>;
   /**
+   * The shader pipelines of this GPU: those made in this visit, and those listed for models that were loaded here before, after `forget` (default
+   * false) has thrown that list away. Browsers keep compiled programs themselves and offer no way to store them: what is kept are the list and
+   * the times.
+   */
+  pipelines(options?: { forget?: boolean }): Promise<PipelineManifest>;
+  /**
+   * Make listed pipelines now, so that the next load finds them made: `essential` (default), `all`, or those of one op by its name. Resolves with
+   * what `pipelines()` tells then.
+   */
+  precompile(options?: {
+    which?: 'essential' | 'all' | (string & {});
+    onProgress?: (progress: { done: number; total: number }) => void;
+    signal?: AbortSignal;
+  }): Promise<PipelineManifest>;
+  /** Whether everything that the shader compiler says of pipelines is noted from now on (default false); see `pipelines()`. */
+  logCompilation(on: boolean): Promise<void>;
+  /**
    * What helps to find a fault, as the text of a file: a page that opens without a network (`html`, the default) or JSON. Browser, adapters,
    * probes, loaded models, what was measured and what went wrong since the page was opened; nothing that was said or typed. With `words`
    * (default false) also the words of refusals, which can quote what was typed or name a file. Takes as long as the probes of backends.
@@ -501,6 +518,36 @@ export interface Tuning {
     /** The one that is used, counted from 0. */
     chosen: number;
   }[];
+}
+
+/** The shader pipelines of a GPU. */
+export interface PipelineManifest {
+  adapter: string;
+  /** Essential ones first, those of no model last. */
+  pipelines: {
+    op: string;
+    /** The kernel, a file of `shaders/`. */
+    shader: string;
+    /** The types of its elements and its constants. */
+    variant: string;
+    /** The models that use it, as far as they were loaded here; none for what the tuner and the measurements made. */
+    models: string[];
+    /** Whether the first run of one of them needs it; the rest is for inputs of other kinds. */
+    essential: boolean;
+    /** Milliseconds that making it took when it was listed first; the browser may have known it from before. */
+    cold_ms: number | null;
+    /** The same at the latest visit after that. */
+    warm_ms: number | null;
+    /**
+     * How it was made in this visit: milliseconds until it was there, whether the browser made it meanwhile (others beside it), and its place in
+     * the order in which they were begun; null where it was not.
+     */
+    made: { ms: number; ahead: boolean; order: number } | null;
+  }[];
+  /** Whether everything that the shader compiler says is noted. What it refuses always is. */
+  logging: boolean;
+  /** `line` counts from 1 in the assembled text; 0 where none is named. */
+  messages: { kind: 'error' | 'warning' | 'info'; message: string; shader: string; line: number; source: string }[];
 }
 
 /** Bytes in backends' memory by purpose. Not in them are compiled pipelines, and what a browser keeps back of writes under way. */

@@ -59,6 +59,17 @@ pub struct PipelineEntry {
     pub made: Option<Making>,
 }
 
+impl PipelineEntry {
+    /// How soon it is needed, in a word.
+    pub fn priority(&self) -> &'static str {
+        match (self.essential, self.models.is_empty()) {
+            (true, _) => "essential",
+            (false, false) => "rest",
+            (false, true) => "no model's",
+        }
+    }
+}
+
 /// How a pipeline was made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Making {
@@ -95,4 +106,15 @@ pub struct CompilerMessage {
     pub line: u32,
     /// What stands in that line.
     pub source: String,
+}
+
+impl CompilerMessage {
+    /// Where that is, as words that follow its kind; empty where it is not known.
+    pub fn place(&self) -> String {
+        match (self.shader.as_str(), self.line) {
+            ("", _) => String::new(),
+            (shader, 0) => format!(" in {shader}"),
+            (shader, line) => format!(" in {shader}, line {line}"),
+        }
+    }
 }

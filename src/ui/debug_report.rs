@@ -5,7 +5,9 @@ use serde::Serialize;
 
 use super::chronicle::{Chronicle, LoadedModel, Noted};
 use super::{capability, findings, format};
-use crate::protocol::{BackendReport, CachedModel, FeatureReport, MemoryReport, PipelineTrace, Roofline, Tuning};
+use crate::protocol::{
+    BackendReport, CachedModel, FeatureReport, MemoryReport, PipelineManifest, PipelineTrace, Roofline, Tuning,
+};
 
 /// The kinds of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct DebugReport {
     pub cached: Vec<CachedModel>,
     /// What the tuner found.
     pub tuning: Option<Tuning>,
+    /// The GPU's pipelines, and what its shader compiler said.
+    pub pipelines: Option<PipelineManifest>,
     /// What was told since the page was opened.
     #[serde(flatten)]
     pub chronicle: Chronicle,
@@ -91,6 +95,9 @@ impl DebugReport {
         );
         let tuned = self.tuning.as_ref().filter(|tuning| !tuning.kernels.is_empty());
         body += &section("Tuned kernels", "None were tuned here.", &tuned.map(tuning).unwrap_or_default());
+        let (listed, messages) = self.pipelines.as_ref().map(pipelines).unwrap_or_default();
+        body += &section("Shader pipelines", "None were made here.", &listed);
+        body += &section("Messages of the shader compiler", "It said nothing, or nobody asked.", &messages);
         let kept = self.cached.iter().map(|kept| {
             vec![kept.model.clone(), format::bytes(kept.bytes), if kept.complete { "whole" } else { "in part" }.into()]
         });
@@ -224,6 +231,22 @@ fn tuning(tuning: &Tuning) -> String {
     table(&["Work", "Version", "Time", "The usual version takes, in times"], rows)
 }
 
+/// Those that were made or listed, and what the compiler said.
+fn pipelines(manifest: &PipelineManifest) -> (String, String) {
+    let ms = |ms: Option<f64>| ms.map_or_else(String::new, format::duration_ms);
+    let rows = manifest.pipelines.iter().map(|entry| {
+        let name = format!("{} ({})", entry.op, entry.shader);
+        let made = ms(entry.made.map(|making| making.ms));
+        vec![name, entry.variant.clone(), entry.priority().into(), ms(entry.cold_ms), ms(entry.warm_ms), made]
+    });
+    let listed = table(&["Pipeline", "Variant", "Priority", "First time", "Last time", "In this visit"], rows);
+    let rows = manifest.messages.iter().map(|message| {
+        let kind = format!("{:?}{}", message.kind, message.place());
+        vec![kind, message.message.clone(), message.source.clone()]
+    });
+    (listed, table(&["Kind and place", "Message", "The line"], rows))
+}
+
 /// A heading and what stands below it, or that there is nothing.
 fn section(title: &str, nothing: &str, content: &str) -> String {
     match content.is_empty() {
@@ -295,6 +318,7 @@ mod tests {
             memory: None,
             cached: vec![],
             tuning: None,
+            pipelines: None,
             chronicle,
         }
     }

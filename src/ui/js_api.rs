@@ -11,7 +11,7 @@ use wasm_bindgen_futures::future_to_promise;
 use web_sys::{CustomEvent, CustomEventInit};
 
 use super::js_options::{Given, type_error};
-use super::js_runs::run;
+use super::js_runs::{BatchProgress, run};
 use super::js_values::{Abort, Outcome, call, error, set, tell, to_js};
 use super::models;
 use super::platform::{Pipeline, Platform};
@@ -76,6 +76,25 @@ pub fn install(platform: Platform) {
             async move { to_js(&api.tuning(forget).await.map_err(|failure| error(&failure))?) }
         });
     }
+    let api = platform.clone();
+    method(&rill, "pipelines", move |options, _| {
+        let api = api.clone();
+        async move {
+            let forget = Given::new("pipelines", &options, &["forget"])?.forget()?;
+            to_js(&api.pipelines(forget).await.map_err(|failure| error(&failure))?)
+        }
+    });
+    let api = platform.clone();
+    method(&rill, "precompile", move |options, _| precompile(api.clone(), options));
+    let api = platform.clone();
+    method(&rill, "logCompilation", move |on, _| {
+        let api = api.clone();
+        async move {
+            let wrong = || type_error("logCompilation: the argument must be true or false");
+            api.log_compilation(on.as_bool().ok_or_else(wrong)?);
+            Ok(JsValue::UNDEFINED)
+        }
+    });
     let api = platform.clone();
     method(&rill, "exportDebugReport", move |options, _| {
         let api = api.clone();
@@ -167,6 +186,19 @@ async fn load(platform: Platform, id: JsValue, options: JsValue) -> Outcome {
         pipeline.dispose();
     }
     abort.settle(loaded).map(pipeline_object)
+}
+
+/// Makes listed pipelines.
+async fn precompile(platform: Platform, options: JsValue) -> Outcome {
+    let given = Given::new("precompile", &options, &["which", "onProgress", "signal"])?;
+    let (which, on_progress, signal) = (given.precompile()?, given.function("onProgress")?, given.signal()?);
+    let pending = platform.precompile(which, move |event| {
+        if let (Event::BatchProgress { done, total, .. }, Some(callback)) = (event, &on_progress) {
+            tell(callback, &BatchProgress { done: *done, total: *total });
+        }
+    });
+    let abort = Abort::watch(signal, &pending.canceller)?;
+    to_js(&abort.settle(pending.result().await)?)
 }
 
 /// What the model's precision costs beside f32.

@@ -10,8 +10,8 @@ use super::client::with_path;
 use super::debug_report::ReportKind;
 use super::files_in::path_of;
 use crate::protocol::{
-    BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, PipelineInfo, Precision, Source,
-    SpeechTask, TranscribeOptions,
+    BackendChoice, GenerateOptions, LoadRequest, MOST_BEAMS, MOST_NEW_TOKENS, PipelineInfo, Precision, Precompile,
+    Source, SpeechTask, TranscribeOptions,
 };
 
 /// What a run gives, where it may be one of several things.
@@ -111,6 +111,20 @@ impl<'a> Given<'a> {
         let Some(level) = self.number(name, 0.0..=3.0, EXPECTED)? else { return Ok(Level::default()) };
         let known = (level.fract() == 0.0).then(|| Level::try_from(level as u8).ok()).flatten();
         known.ok_or_else(|| self.wrong(name, EXPECTED))
+    }
+
+    /// Whether something is thrown away first.
+    pub fn forget(&self) -> Result<bool, JsValue> {
+        Ok(self.switch("forget")?.unwrap_or(false))
+    }
+
+    /// Which pipelines are made.
+    pub fn precompile(&self) -> Result<Precompile, JsValue> {
+        Ok(match self.string("which")?.as_deref() {
+            None | Some("essential") => Precompile::Essential,
+            Some("all") => Precompile::All,
+            Some(op) => Precompile::Operation(op.into()),
+        })
     }
 
     /// What kind of report, and whether with the words of refusals.

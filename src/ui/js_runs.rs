@@ -226,9 +226,11 @@ struct Token<'a> {
 
 /// What `onProgress` hears.
 #[derive(Serialize)]
-struct BatchProgress {
-    done: u32,
-    total: u32,
+pub struct BatchProgress {
+    /// So many are done.
+    pub done: u32,
+    /// Of so many.
+    pub total: u32,
 }
 
 /// What comes beside hidden states.

@@ -8,6 +8,7 @@ use super::capability::{backend_name, feature_words};
 use super::fault_report::FaultReport;
 use super::format;
 use super::gpu_measured::GpuMeasured;
+use super::pipelines_panel::Pipelines;
 use super::session::Session;
 use super::tuned_kernels::TunedKernels;
 use crate::protocol::{BackendChoice, BackendReport, FeatureReport, MeasuredChoice, Measurement, Task};
@@ -47,6 +48,7 @@ pub fn LadderPanel(
                 <Show when=has_gpu>
                     <GpuMeasured />
                     <TunedKernels />
+                    <Pipelines />
                 </Show>
                 <Features />
                 <FaultReport />

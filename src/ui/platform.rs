@@ -17,8 +17,8 @@ use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
     GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
-    MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineTrace, QualityReport, Roofline, Timings,
-    TranscribeOptions, Transcript, Tuning,
+    MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineManifest, PipelineTrace, Precompile, QualityReport,
+    Roofline, Timings, TranscribeOptions, Transcript, Tuning,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -201,12 +201,30 @@ impl Platform {
         }
     }
 
+    /// The pipelines of this GPU, after `forget` has thrown the list of before away.
+    pub async fn pipelines(&self, forget: bool) -> Result<PipelineManifest, Failure> {
+        let reply = self.client.request(|job| Command::Pipelines { job, forget }, Attachment::None, |_| {});
+        manifest_of(reply.closing().await)
+    }
+
+    /// Make listed pipelines. `on_event` hears how far it is.
+    pub fn precompile(&self, which: Precompile, on_event: impl Fn(&Event) + 'static) -> Pending<PipelineManifest> {
+        let reply = self.client.request(|job| Command::Precompile { job, which }, Attachment::None, on_event);
+        self.pending(reply, manifest_of)
+    }
+
+    /// Whether everything that the shader compiler says is noted from now on.
+    pub fn log_compilation(&self, on: bool) {
+        self.client.send(Command::LogCompilation { on }, Attachment::None);
+    }
+
     /// What helps to find a fault. Takes as long as the probes of backends; what the engine does not answer is left out. `with_words` keeps
     /// the words of refusals, which can quote what was put in.
     pub async fn debug_report(&self, with_words: bool) -> DebugReport {
         let backends = self.backends(|_| {}).await.unwrap_or_default();
         let features = self.other_features().await;
         let (memory, tuning) = (self.memory().await.ok(), self.tuning(false).await.ok());
+        let pipelines = self.pipelines(false).await.ok();
         let cached = self.cached(|_| {}).await.unwrap_or_default();
         let chronicle = self.client.chronicle();
         let version = env!("CARGO_PKG_VERSION");
@@ -223,6 +241,7 @@ impl Platform {
             memory,
             cached,
             tuning,
+            pipelines,
             chronicle: if with_words { chronicle } else { chronicle.without_words() },
         }
     }
@@ -537,6 +556,13 @@ fn pending<T: 'static>(
 ) -> Pending<T> {
     let canceller = Canceller { client: client.clone(), job: reply.job };
     Pending { canceller, result: Box::pin(async move { finish(reply.closing().await) }) }
+}
+
+fn manifest_of(event: Event) -> Result<PipelineManifest, Failure> {
+    match event {
+        Event::Pipelines { manifest, .. } => Ok(manifest),
+        other => Err(failure_of(other)),
+    }
 }
 
 async fn cached_of(reply: Reply) -> Result<Vec<CachedModel>, Failure> {

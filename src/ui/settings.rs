@@ -46,6 +46,8 @@ pub struct Settings {
     pub kernel_level: KernelLevel,
     /// Whether the kernels of a model are tried on this GPU when it is loaded.
     pub tune: bool,
+    /// Whether pipelines of models that were used here before are made when the page opens.
+    pub precompile: bool,
     /// Most MB that a model may take; `None` for as much as the device gives.
     pub memory_budget_mb: Option<u32>,
     /// Windows of speech, or texts, that are decoded at once.
@@ -91,6 +93,7 @@ impl Default for Settings {
             memory_level: MemoryLevel::default(),
             kernel_level: KernelLevel::default(),
             tune: false,
+            precompile: false,
             memory_budget_mb: None,
             batch_size: 1,
             generate: GenerateOptions::default(),

@@ -43,7 +43,9 @@ fn what_a_load_made_is_made_before_the_next_one() {
     for entry in &of_model {
         assert_eq!(entry.models, ["whisper-tiny.en"]);
         let made = entry.made.expect("it was made in this visit");
-        assert!(made.ms > 0.0 && entry.cold_ms == Some(made.ms) && entry.warm_ms.is_none(), "{entry:?}");
+        assert!(made.ms > 0.0 && entry.warm_ms.is_none(), "{entry:?}");
+        // What was written down may differ in the last digit.
+        assert!(entry.cold_ms.is_some_and(|ms| (ms - made.ms).abs() < 1e-6), "{entry:?}");
     }
     assert!(of_model.iter().any(|entry| entry.essential && entry.op == "linear"), "{of_model:#?}");
     assert!(first.messages.is_empty() && !first.logging, "{:?}", first.messages);

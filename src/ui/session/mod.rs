@@ -7,6 +7,7 @@ mod loads;
 mod matching;
 pub mod performance;
 mod pictures;
+pub mod pipelines;
 mod sentences;
 mod speech;
 mod work;
@@ -95,6 +96,7 @@ impl Session {
             if inner.platform.backends(move |event| state.apply(event)).await.is_err() {
                 state.backends.set(Some(Vec::new()));
             }
+            self.precompile_at_start().await;
         });
     }
 
