@@ -224,7 +224,8 @@ impl Platform {
         let backends = self.backends(|_| {}).await.unwrap_or_default();
         let features = self.other_features().await;
         let (memory, tuning) = (self.memory().await.ok(), self.tuning(false).await.ok());
-        let pipelines = self.pipelines(false).await.ok();
+        // Where there is no GPU, one refusal is enough.
+        let pipelines = if tuning.is_some() { self.pipelines(false).await.ok() } else { None };
         let cached = self.cached(|_| {}).await.unwrap_or_default();
         let chronicle = self.client.chronicle();
         let version = env!("CARGO_PKG_VERSION");

@@ -210,7 +210,7 @@ mod tests {
         let made_for = Manifest::read(None, &gpu).made_for;
         let mut manifest = Manifest::read(Some(&written(&made_for, ANSWER)), &gpu);
         let cancel = CancelFlag::default();
-        let mut make = |which| {
+        let make = |which| {
             let mut heard = Vec::new();
             let mut on_progress = |done, all| heard.push((done, all));
             pollster::block_on(gpu.precompile(&manifest, &which, &cancel, &mut on_progress)).map(|()| heard)
