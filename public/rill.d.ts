@@ -67,6 +67,13 @@ export interface Rill {
   }): Promise<PipelineManifest>;
   /** Whether everything that the shader compiler says of pipelines is noted from now on (default false); see `pipelines()`. */
   logCompilation(on: boolean): Promise<void>;
+  /** Watches what is loaded and run between a start and a stop. */
+  readonly monitor: Monitor;
+  /**
+   * Runs the page's benchmark: by default its short form, the default model in f32 on each backend. What fails costs its entry alone. Resolves
+   * with what the page saves as JSON and compares; programs' results are not kept in the browser.
+   */
+  benchmark(options?: BenchmarkOptions): Promise<BenchmarkRun>;
   /**
    * What helps to find a fault, as the text of a file: a page that opens without a network (`html`, the default) or JSON. Browser, adapters,
    * probes, loaded models, what was measured and what went wrong since the page was opened; nothing that was said or typed. With `words`
@@ -505,6 +512,122 @@ export interface PipelineTrace {
   roofline: Roofline;
   /** In the order in which they run. */
   stages: StageTrace[];
+}
+
+export interface Monitor {
+  /** Begin to watch; what was watched before is forgotten. */
+  start(): Promise<void>;
+  /** Watch no more, and tell what was found. */
+  stop(): Promise<MonitorReport | null>;
+  /** What was found since the last start; null where there was none. */
+  report(): Promise<MonitorReport | null>;
+}
+
+/** `after_s` is seconds since the start; curves are points `[after_s, value]`, the latest 3600. */
+export interface MonitorReport {
+  seconds: number;
+  is_on: boolean;
+  loads: {
+    model: string;
+    after_s: number;
+    total_ms: number;
+    phases: { phase: LoadProgress['phase']; start_ms: number; ms: number }[];
+    /** Null where the load failed, as are the two below. */
+    backend: Backend | null;
+    /** Milliseconds that were waited for pipelines; `rill.pipelines()` has each of them. */
+    compile_ms: number | null;
+    peak_bytes: number | null;
+    failed: RillError['kind'] | 'cancelled' | null;
+  }[];
+  runs: {
+    kind: string;
+    after_s: number;
+    total_ms: number;
+    /** Tokens that were told while it went on. */
+    n_tokens: number;
+    first_token_ms: number | null;
+    tokens_per_s: number | null;
+    /** Seconds of sound worked through in a second. */
+    real_time: number | null;
+    stages: { name: string; ms: number }[];
+    failed: RillError['kind'] | 'cancelled' | null;
+  }[];
+  /** Tokens in the second before, each time that some came. */
+  tokens_per_s: [number, number][];
+  /** Of live recordings: milliseconds from when the last sound of a text was sent to the engine until that text was final. */
+  latency_ms: [number, number][];
+  /** Asked for once a second. */
+  memory: { after_s: number; backend_bytes: number; engine_bytes: number }[];
+  peak_backend_bytes: number;
+  peak_engine_bytes: number;
+  /** Of models that were traced meanwhile: what their stages use of the adapter's measured peaks, and by which clock. */
+  shares: { model: string; stage: string; us: number; share: number; bound: Rate['bound']; timed_by: Roofline['timed_by'] }[];
+  /** Tasks that held the page up for more than 50 ms, told by the browser or, where it tells of none, by a timer that came late. */
+  long_tasks: { after_s: number; ms: number }[];
+  timed_tasks: 'browser' | 'timer';
+  /** What watching took on the page, and its share of the time. */
+  cost_ms: number;
+  cost_share: number;
+}
+
+export interface BenchmarkOptions {
+  /** `short` (default): f32 alone, few runs; `full`: each precision, more runs. */
+  scope?: 'short' | 'full';
+  /** Ids of `models()`. Default: the default model. */
+  models?: string[];
+  /** What the machine is called in the result. */
+  machine?: string;
+  onProgress?: (at: { done: number; total: number; doing: string }) => void;
+  signal?: AbortSignal;
+}
+
+/** Measurements of the same thing: the median, the quartiles, how many. */
+export interface Summary {
+  median: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface BenchmarkRun {
+  format: 'rill-benchmark';
+  version: 1;
+  id: string;
+  created: string;
+  rill: string;
+  scope: 'short' | 'full';
+  browser: { name: string; version: string; agent: string };
+  system: string;
+  cores: number;
+  cross_origin_isolated: boolean;
+  machine: string;
+  roofline: Roofline | null;
+  /** Why the GPU itself was not measured. */
+  roofline_note: string;
+  entries: {
+    case: { model: string; title: string; task: Model['task']; backend: Backend; precision: Precision; input: string };
+    outcome: { measured: BenchmarkFigures } | { failed: { message: string } } | 'stopped';
+  }[];
+}
+
+export interface BenchmarkFigures {
+  adapter: string;
+  software: boolean;
+  /** The first load of this visit, and the one after it. `fetched_bytes` came over the network. */
+  first_load: { total_ms: number; download_ms: number; compile_ms: number; warm_up_ms: number; fetched_bytes: number };
+  second_load: BenchmarkFigures['first_load'];
+  first_run_ms: number;
+  /** Milliseconds from input to answer, warm. */
+  runs: Summary;
+  first_token_ms: Summary | null;
+  tokens_per_s: Summary | null;
+  audio_s: number | null;
+  stages: { name: string; ms: number }[];
+  /** Words wrong in a hundred, or right answers. */
+  accuracy: { 'word-error-rate': number } | { right: { right: number; of: number } } | null;
+  answer: string;
+  memory_bytes: number;
+  peak_bytes: number;
 }
 
 /** What the tuner found on a GPU. */

@@ -43,7 +43,19 @@ test('the speech page has no barriers: at first, with an error, and with everyth
   await check(rill.page, 'with everything open');
 });
 
-const VIEWS = ['sentences', 'sentences/search', 'sentences/gap', 'write', 'pictures', 'pictures/alike', 'match', 'match/search'];
+const VIEWS = [
+  'sentences',
+  'sentences/search',
+  'sentences/gap',
+  'write',
+  'pictures',
+  'pictures/alike',
+  'match',
+  'match/search',
+  'speed',
+  'speed/monitor',
+  'speed/compare',
+];
 
 test('the other tasks have no barriers', async ({ rill }) => {
   test.setTimeout(300_000);
@@ -51,6 +63,12 @@ test('the other tasks have no barriers', async ({ rill }) => {
   for (const view of VIEWS) {
     await rill.page.evaluate((view) => (location.hash = `/${view}`), view);
     await expect(rill.page.getByRole('heading', { level: 1 })).toBeVisible();
+    // With charts.
+    const example = rill.page.getByRole('button', { name: 'Show an example' });
+    if (await example.isVisible()) {
+      await example.click();
+      await expect(rill.page.getByRole('list', { name: 'What was found' })).toBeVisible();
+    }
     for (const fold of await rill.page.locator('details:not([open]) > summary').all()) {
       if (await fold.isVisible()) await fold.click();
     }
@@ -68,7 +86,7 @@ test('the help has no barriers', async ({ rill }) => {
 test('Tab goes through the page in the order in which it is read', async ({ rill }) => {
   await rill.open();
   const names = [];
-  for (let i = 0; i < 15; i++) {
+  for (let i = 0; i < 16; i++) {
     await rill.page.keyboard.press('Tab');
     names.push(
       await rill.page.evaluate(() => {
@@ -86,6 +104,7 @@ test('Tab goes through the page in the order in which it is read', async ({ rill
     'Write',
     'Pictures',
     'Match',
+    'Speed',
     'Colours: as the system',
     'Help and keyboard shortcuts',
     'Record',

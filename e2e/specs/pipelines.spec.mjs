@@ -74,7 +74,7 @@ test('the panel lists pipelines, makes them, and the choice to do so when the pa
   const linear = table.getByRole('row').filter({ has: rill.page.getByRole('rowheader', { name: /^linear / }) }).first();
   await expect(linear.getByRole('cell').nth(2)).toHaveText(/^[\d.,]+ (µs|ms|s)$/);
   await expect(linear.getByRole('cell').nth(3)).toHaveText('none yet');
-  await panel.getByLabel('Which').selectOption('linear');
+  await panel.getByRole('combobox', { name: 'Which' }).selectOption('linear');
   await panel.getByRole('button', { name: 'Compile now' }).click();
   await expect(linear.getByRole('cell').nth(3)).toHaveText(/^[\d.,]+ (µs|ms|s)$/, MADE);
   await rill.page.setViewportSize({ width: 360, height: 800 });

@@ -51,7 +51,6 @@ pub mod webnn;
 pub mod weight_form;
 pub mod weights;
 pub mod window;
-pub mod word_errors;
 
 pub use cancel::CancelFlag;
 pub use error::{Error, Result};

@@ -9,9 +9,9 @@ use super::model::Model;
 use super::ops::math::dot;
 use super::session::Watch;
 use super::vision::PictureCount;
-use super::word_errors::WordErrors;
-use super::{Error, Result, edge, word_errors};
+use super::{Error, Result, edge};
 use crate::protocol::{GenerateOptions, Precision, QualityMeasure, QualityReport, TranscribeOptions};
+use crate::word_errors::{self, WordErrors};
 
 /// Sentences that are turned into vectors.
 const SENTENCES: [&str; 8] = [

@@ -4,12 +4,15 @@ use leptos::prelude::*;
 
 use super::alerts::Alerts;
 use super::alike::Alike;
+use super::benchmark_panel::BenchmarkPanel;
 use super::client::{Client, News};
+use super::compare_panel::ComparePanel;
 use super::help::Help;
 use super::ladder_panel::LadderPanel;
 use super::loader::Loader;
 use super::matching::{Find, Labels};
 use super::model_picker::ModelPicker;
+use super::monitor_panel::MonitorPanel;
 use super::other_model::OtherModel;
 use super::pictures::Pictures;
 use super::platform::Platform;
@@ -87,12 +90,14 @@ fn App() -> impl IntoView {
         });
     });
     let task = Memo::new(move |_| view.get().task());
+    // What is measured is chosen in the panel itself, and charts want the width.
+    let is_measuring = move || view.get().tab() == Tab::Speed;
 
     view! {
         <a class="skip" href="#work" on:click=skip>"Skip to the work area"</a>
         <TopBar view help_open />
         <main id="work" class="page" tabindex="-1" node_ref=work>
-            <div class="panes">
+            <div class="panes" class=("panes--wide", is_measuring)>
                 <div class="work">
                     <Views view />
                     <For each=move || shown.get() key=|each| each.href() let(each)>
@@ -101,7 +106,7 @@ fn App() -> impl IntoView {
                         </div>
                     </For>
                 </div>
-                <aside class="side" aria-label="Model and settings">
+                <aside class="side" aria-label="Model and settings" hidden=is_measuring>
                     {move || {
                         let task = task.get();
                         view! {
@@ -132,6 +137,9 @@ fn panel(view: View) -> AnyView {
         View::Alike => view! { <Alike /> {alerts} }.into_any(),
         View::Labels => view! { <Labels /> {alerts} }.into_any(),
         View::Find => view! { <Find /> {alerts} }.into_any(),
+        View::Benchmark => view! { <BenchmarkPanel /> {alerts} }.into_any(),
+        View::Compare => view! { <ComparePanel /> {alerts} }.into_any(),
+        View::Monitor => view! { <MonitorPanel /> {alerts} }.into_any(),
     }
 }
 

@@ -15,6 +15,7 @@ use web_sys::{Blob, ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType}
 
 use super::chronicle::Chronicle;
 use super::clock::now_ms;
+use super::monitor::Monitor;
 use crate::BUILD;
 use crate::protocol::{Command, Event, Failure, FailureKind, JobId, ModelInfo};
 
@@ -48,6 +49,7 @@ struct Inner {
     next_job: Cell<u32>,
     ready_waiters: RefCell<Vec<oneshot::Sender<Models>>>,
     chronicle: RefCell<Chronicle>,
+    monitor: Rc<RefCell<Option<Monitor>>>,
     on_news: Box<dyn Fn(News)>,
 }
 
@@ -105,6 +107,7 @@ impl Client {
             next_job: Cell::new(1),
             ready_waiters: RefCell::default(),
             chronicle: RefCell::default(),
+            monitor: Rc::default(),
             on_news: Box::new(on_news),
         }));
         client.restart();
@@ -147,6 +150,25 @@ impl Client {
         self.0.chronicle.borrow().clone()
     }
 
+    /// What listens to all that is said, where something does.
+    pub fn monitor(&self) -> Rc<RefCell<Option<Monitor>>> {
+        self.0.monitor.clone()
+    }
+
+    /// Lets the monitor hear something, and notes what that costs.
+    fn watched(&self, note: impl FnOnce(&mut Monitor, f64)) {
+        if let Some(monitor) = self.0.monitor.borrow_mut().as_mut().filter(|monitor| monitor.is_on()) {
+            let start = now_ms();
+            note(monitor, start);
+            monitor.note_cost(now_ms() - start);
+        }
+    }
+
+    /// Whether the engine stopped for ever.
+    pub fn is_crashed(&self) -> bool {
+        matches!(*self.0.link.borrow(), Link::Crashed(_))
+    }
+
     /// The models that the engine knows, once it is up.
     pub async fn ready(&self) -> Models {
         let waiting = match &*self.0.link.borrow() {
@@ -181,6 +203,8 @@ impl Client {
         if let Command::Dispose { pipeline } = command {
             self.0.chronicle.borrow_mut().forget(pipeline);
         }
+        let n_samples = if let Attachment::Samples(samples) = &attachment { samples.length() as usize } else { 0 };
+        self.watched(|monitor, now| monitor.note_command(&command, n_samples, now));
         let failure = match &*self.0.link.borrow() {
             Link::Starting => {
                 self.0.waiting.borrow_mut().push((command, attachment));
@@ -218,6 +242,7 @@ impl Client {
             .and_then(|event| Ok(serde_wasm_bindgen::from_value::<Event>(event)?));
         if let Ok(event) = &event {
             self.0.chronicle.borrow_mut().note(event, now_ms());
+            self.watched(|monitor, now| monitor.note_event(event, now));
         }
         match event {
             Ok(Event::Ready { models }) => self.become_ready(models),

@@ -126,6 +126,9 @@ fn take(session: Session, view: View, files: Vec<Incoming>) {
         View::Alike => session.add_pictures(Panel::Alike, files),
         View::Pictures => session.add_pictures(Panel::Pictures, files),
         View::Labels | View::Find => session.add_pictures(Panel::Match, files),
+        View::Benchmark | View::Compare | View::Monitor => {
+            session.open_benchmarks(files.into_iter().map(|file| file.file).collect());
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use web_sys::{CustomEvent, CustomEventInit};
 
+use super::js_measuring;
 use super::js_options::{Given, type_error};
 use super::js_runs::{BatchProgress, run};
 use super::js_values::{Abort, Outcome, call, error, set, tell, to_js};
@@ -104,6 +105,7 @@ pub fn install(platform: Platform) {
             Ok(api.debug_report(with_words).await.write(kind).into())
         }
     });
+    js_measuring::install(&rill, &platform);
     let api = platform.clone();
     method(&rill, "load", move |id, options| load(api.clone(), id, options));
     set(&rill, "ready", &ready(platform, rill.clone()));
@@ -262,7 +264,7 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
 }
 
 /// An asynchronous method of up to two arguments.
-fn method<F: Future<Output = Outcome> + 'static>(
+pub fn method<F: Future<Output = Outcome> + 'static>(
     object: &Object,
     name: &str,
     body: impl Fn(JsValue, JsValue) -> F + 'static,

@@ -6,6 +6,7 @@ use js_sys::{Array, Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortSignal, Blob, File, Url};
 
+use super::benchmark::record::Scope;
 use super::client::with_path;
 use super::debug_report::ReportKind;
 use super::files_in::path_of;
@@ -131,6 +132,21 @@ impl<'a> Given<'a> {
     pub fn report(&self) -> Result<(ReportKind, bool), JsValue> {
         let kind = self.one_of("format", &[("html", ReportKind::Html), ("json", ReportKind::Json)])?;
         Ok((kind, self.switch("words")?.unwrap_or(false)))
+    }
+
+    /// How much is measured.
+    pub fn scope(&self) -> Result<Scope, JsValue> {
+        self.one_of("scope", &[("short", Scope::Short), ("full", Scope::Full)])
+    }
+
+    /// What the machine is called; empty where nothing was said.
+    pub fn machine(&self) -> Result<String, JsValue> {
+        Ok(self.string("machine")?.unwrap_or_default())
+    }
+
+    /// The ids of models, where some are named.
+    pub fn models(&self) -> Result<Option<Vec<String>>, JsValue> {
+        self.value("models").map(|_| self.texts("models")).transpose()
     }
 
     /// The files of a model, for a load that takes them instead of an address.

@@ -19,12 +19,17 @@ pub struct Abort {
 impl Abort {
     /// Watches `signal`; without one nothing is watched.
     pub fn watch(signal: Option<AbortSignal>, canceller: &Canceller) -> Result<Self, JsValue> {
+        let canceller = canceller.clone();
+        Self::watch_calling(signal, move || canceller.cancel())
+    }
+
+    /// Calls `cancel` when `signal` says so.
+    pub fn watch_calling(signal: Option<AbortSignal>, cancel: impl Fn() + 'static) -> Result<Self, JsValue> {
         let Some(signal) = signal else { return Ok(Self { watched: None }) };
         if signal.aborted() {
-            canceller.cancel();
+            cancel();
         }
-        let canceller = canceller.clone();
-        let on_abort = Closure::<dyn Fn()>::new(move || canceller.cancel());
+        let on_abort = Closure::<dyn Fn()>::new(cancel);
         signal.add_event_listener_with_callback("abort", on_abort.as_ref().unchecked_ref())?;
         Ok(Self { watched: Some((signal, on_abort)) })
     }

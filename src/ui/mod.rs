@@ -5,6 +5,7 @@
 //! browser ([`format`], [`export`], [`capability`], [`charts`], [`chronicle`], [`debug_report`], [`findings`], [`settings`],
 //! [`jobs`], [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
+pub mod benchmark;
 pub mod capability;
 pub mod charts;
 pub mod chronicle;
@@ -14,6 +15,7 @@ pub mod findings;
 pub mod format;
 pub mod jobs;
 pub mod models;
+pub mod monitor;
 pub mod passages;
 pub mod settings;
 pub mod vectors;
@@ -27,11 +29,15 @@ mod app;
 #[cfg(target_arch = "wasm32")]
 mod bars;
 #[cfg(target_arch = "wasm32")]
+mod benchmark_panel;
+#[cfg(target_arch = "wasm32")]
 mod camera;
 #[cfg(target_arch = "wasm32")]
 pub mod client;
 #[cfg(target_arch = "wasm32")]
 mod clock;
+#[cfg(target_arch = "wasm32")]
+mod compare_panel;
 #[cfg(target_arch = "wasm32")]
 mod fault_report;
 #[cfg(target_arch = "wasm32")]
@@ -49,6 +55,8 @@ mod icons;
 #[cfg(target_arch = "wasm32")]
 mod js_api;
 #[cfg(target_arch = "wasm32")]
+mod js_measuring;
+#[cfg(target_arch = "wasm32")]
 mod js_options;
 #[cfg(target_arch = "wasm32")]
 mod js_runs;
@@ -64,6 +72,8 @@ mod matching;
 mod memory_now;
 #[cfg(target_arch = "wasm32")]
 mod model_picker;
+#[cfg(target_arch = "wasm32")]
+mod monitor_panel;
 #[cfg(target_arch = "wasm32")]
 mod other_model;
 #[cfg(target_arch = "wasm32")]
@@ -109,3 +119,10 @@ mod write;
 
 #[cfg(target_arch = "wasm32")]
 pub use app::mount;
+
+/// The version of Rill, and the build where it has a name of its own.
+#[cfg(target_arch = "wasm32")]
+fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    if crate::BUILD == version { version.into() } else { format!("{version}, build {}", crate::BUILD) }
+}

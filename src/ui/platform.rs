@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::client::{Attachment, Client, Reply};
 use super::clock::now_ms;
 use super::debug_report::DebugReport;
-use crate::BUILD;
+use super::monitor::watch::Watch;
+use super::monitor::{Monitor, MonitorReport};
+use super::version;
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
@@ -25,6 +27,8 @@ use crate::protocol::{
 #[derive(Clone)]
 pub struct Platform {
     client: Client,
+    /// While the monitor is on.
+    watch: Rc<RefCell<Option<Watch>>>,
 }
 
 /// A job under way: cancel it, or wait for what it gives.
@@ -59,7 +63,7 @@ impl Canceller {
 impl Platform {
     /// The API over this worker.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, watch: Rc::default() }
     }
 
     /// The models that can be loaded, once the engine is up.
@@ -228,10 +232,9 @@ impl Platform {
         let pipelines = if tuning.is_some() { self.pipelines(false).await.ok() } else { None };
         let cached = self.cached(|_| {}).await.unwrap_or_default();
         let chronicle = self.client.chronicle();
-        let version = env!("CARGO_PKG_VERSION");
         let navigator = web_sys::window().map(|window| window.navigator());
         DebugReport {
-            rill: if BUILD == version { version.into() } else { format!("{version}, build {BUILD}") },
+            rill: version(),
             created: js_sys::Date::new_0().to_iso_string().into(),
             browser: navigator.as_ref().and_then(|navigator| navigator.user_agent().ok()).unwrap_or_default(),
             cores: navigator.map_or(0.0, |navigator| navigator.hardware_concurrency()),
@@ -245,6 +248,36 @@ impl Platform {
             pipelines,
             chronicle: if with_words { chronicle } else { chronicle.without_words() },
         }
+    }
+
+    /// Begin to watch what is loaded and run; what was watched before is forgotten.
+    pub fn start_monitor(&self) {
+        let monitor = self.client.monitor();
+        *monitor.borrow_mut() = Some(Monitor::start(now_ms(), Watch::timed_tasks()));
+        let client = self.client.clone();
+        *self.watch.borrow_mut() = Some(Watch::begin(monitor, move || {
+            let platform = Platform::new(client.clone());
+            // The monitor hears the answer; none comes from an engine that is gone.
+            wasm_bindgen_futures::spawn_local(async move { drop(platform.memory().await) });
+        }));
+    }
+
+    /// Watch no more. What was found stays until the next start.
+    pub fn stop_monitor(&self) {
+        self.watch.take();
+        if let Some(monitor) = self.client.monitor().borrow_mut().as_mut() {
+            monitor.stop(now_ms());
+        }
+    }
+
+    /// What was found since the last start.
+    pub fn monitor_report(&self) -> Option<MonitorReport> {
+        self.client.monitor().borrow().as_ref().map(|monitor| monitor.report(now_ms()))
+    }
+
+    /// Whether the engine stopped for ever.
+    pub fn is_crashed(&self) -> bool {
+        self.client.is_crashed()
     }
 
     /// Start the engine anew after a crash.

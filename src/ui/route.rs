@@ -19,11 +19,13 @@ pub enum Tab {
     Pictures,
     /// Pictures and words.
     Match,
+    /// How fast all of this is.
+    Speed,
 }
 
 impl Tab {
     /// In the order of the bar.
-    pub const ALL: [Tab; 5] = [Tab::Speech, Tab::Sentences, Tab::Write, Tab::Pictures, Tab::Match];
+    pub const ALL: [Tab; 6] = [Tab::Speech, Tab::Sentences, Tab::Write, Tab::Pictures, Tab::Match, Tab::Speed];
 
     /// The word on the tab.
     pub fn title(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Tab {
             Tab::Write => "Write",
             Tab::Pictures => "Pictures",
             Tab::Match => "Match",
+            Tab::Speed => "Speed",
         }
     }
 
@@ -44,6 +47,7 @@ impl Tab {
             Tab::Write => &[View::Write],
             Tab::Pictures => &[View::Pictures, View::Alike],
             Tab::Match => &[View::Labels, View::Find],
+            Tab::Speed => &[View::Benchmark, View::Compare, View::Monitor],
         }
     }
 }
@@ -69,11 +73,17 @@ pub enum View {
     Labels,
     /// Pictures found by words.
     Find,
+    /// This browser measured.
+    Benchmark,
+    /// Measurements compared.
+    Compare,
+    /// What happens now.
+    Monitor,
 }
 
 impl View {
     /// Every view.
-    pub const ALL: [View; 9] = [
+    pub const ALL: [View; 12] = [
         View::Speech,
         View::Rank,
         View::Search,
@@ -83,6 +93,9 @@ impl View {
         View::Alike,
         View::Labels,
         View::Find,
+        View::Benchmark,
+        View::Compare,
+        View::Monitor,
     ];
 
     /// The address.
@@ -97,6 +110,9 @@ impl View {
             View::Alike => "#/pictures/alike",
             View::Labels => "#/match",
             View::Find => "#/match/search",
+            View::Benchmark => "#/speed",
+            View::Compare => "#/speed/compare",
+            View::Monitor => "#/speed/monitor",
         }
     }
 
@@ -112,6 +128,9 @@ impl View {
             View::Alike => "Find alike",
             View::Labels => "Labels",
             View::Find => "Picture search",
+            View::Benchmark => "Benchmark",
+            View::Compare => "Compare",
+            View::Monitor => "Monitor",
         }
     }
 
@@ -120,10 +139,10 @@ impl View {
         Tab::ALL.into_iter().find(|tab| tab.views().contains(&self)).unwrap_or(Tab::Speech)
     }
 
-    /// The panel whose work it shows; speech has its own course.
+    /// The panel whose work it shows; speech has its own course, and measuring is no panel's.
     pub fn panel(self) -> Option<Panel> {
         match self {
-            View::Speech => None,
+            View::Speech | View::Benchmark | View::Compare | View::Monitor => None,
             View::Rank => Some(Panel::Rank),
             View::Search => Some(Panel::Search),
             View::Gap => Some(Panel::Gap),
@@ -164,5 +183,14 @@ pub fn from_address() -> View {
     let hash = window().location().hash().unwrap_or_default();
     // Links to the page as it once was.
     let hash = if hash == "#/text" { View::Rank.href() } else { hash.as_str() };
-    View::ALL.into_iter().find(|view| view.href() == hash).unwrap_or(View::Speech)
+    // What follows is for the view that is named.
+    let name = hash.split('?').next().unwrap_or_default();
+    View::ALL.into_iter().find(|view| view.href() == name).unwrap_or(View::Speech)
+}
+
+/// What the address holds for its view: the part after `?NAME=`.
+pub fn parameter(name: &str) -> Option<String> {
+    let hash = window().location().hash().unwrap_or_default();
+    let (_, rest) = hash.split_once('?')?;
+    rest.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(String::from)
 }

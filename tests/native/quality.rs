@@ -5,8 +5,8 @@ use crate::models::{self, load_speech_as, open_gpu, processor};
 use rill::engine::CancelFlag;
 use rill::engine::session::{Device, Watch};
 use rill::engine::transcribe::SpeechModel;
-use rill::engine::word_errors::{WordErrors, words};
 use rill::protocol::{Precision, TranscribeOptions};
+use rill::word_errors::{WordErrors, words};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

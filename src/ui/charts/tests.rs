@@ -52,7 +52,7 @@ fn demanding() -> [Chart; 4] {
 
 fn spans(n_spans: usize) -> Vec<Span> {
     let span = |idx: usize| {
-        let (start, length) = (idx as f64 * 10.0, if idx % 50 == 0 { 200.0 } else { 8.0 });
+        let (start, length) = (idx as f64 * 10.0, if idx.is_multiple_of(50) { 200.0 } else { 8.0 });
         Span { lane: idx % 3, name: format!("matmul {idx}"), start, length, note: String::new() }
     };
     (0..n_spans).map(span).collect()

@@ -2,6 +2,7 @@
 //! pipelines, the jobs under way, the open microphone.
 
 mod album;
+mod benchmark;
 pub mod cost;
 mod loads;
 mod matching;
@@ -21,6 +22,7 @@ use js_sys::Array;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use super::benchmark::runner::Stopper;
 use super::platform::{Canceller, Pipeline, Platform};
 use super::state::work::{Panel, Phase};
 use super::state::{Engine, Remedy, State};
@@ -48,6 +50,8 @@ struct Inner {
     /// What stops each panel's jobs.
     work: RefCell<[Vec<Canceller>; Panel::ALL.len()]>,
     speech: speech::Hands,
+    /// Stops the benchmark.
+    benchmark: RefCell<Stopper>,
 }
 
 impl Inner {
@@ -66,6 +70,7 @@ impl Session {
             files: RefCell::default(),
             work: RefCell::default(),
             speech: speech::Hands::default(),
+            benchmark: RefCell::default(),
         });
         Self { state, inner: StoredValue::new_local(inner) }
     }

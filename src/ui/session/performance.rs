@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 use super::Session;
 use crate::protocol::{Event, PipelineTrace, Task, Tuning};
 use crate::ui::debug_report::ReportKind;
+use crate::ui::monitor::MonitorReport;
 use crate::ui::save;
 use crate::ui::state::Remedy;
 
@@ -21,6 +22,21 @@ pub enum Tracing {
 }
 
 impl Session {
+    /// Watch what is loaded and run from now on.
+    pub fn start_monitor(self) {
+        self.inner().platform.start_monitor();
+    }
+
+    /// Watch no more.
+    pub fn stop_monitor(self) {
+        self.inner().platform.stop_monitor();
+    }
+
+    /// What was found since the last start.
+    pub fn monitor_report(self) -> Option<MonitorReport> {
+        self.inner().platform.monitor_report()
+    }
+
     /// Measure what the GPU can do.
     pub fn measure_roofline(self, is_measuring: RwSignal<bool>) {
         let platform = self.inner().platform.clone();

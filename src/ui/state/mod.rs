@@ -1,6 +1,7 @@
 //! What the page knows, as signals by panel, each in its own file. [`State::apply`] is the only door for what the engine
 //! tells; answers in pieces come back to `session`, which asked for them, as does what the visitor does.
 
+pub mod benchmark;
 pub mod pictures;
 pub mod sentences;
 pub mod speech;
@@ -15,6 +16,7 @@ use crate::protocol::{
     BackendReport, CachedModel, Event, Failure, FailureKind, FeatureReport, JobId, LoadProgress, LoadRequest,
     ModelInfo, PipelineInfo, Roofline, Task,
 };
+use benchmark::Benchmarks;
 use pictures::{Album, Matching};
 use sentences::Sentences;
 use speech::Speech;
@@ -133,6 +135,8 @@ pub struct State {
     pub like: RwSignal<Option<u32>>,
     /// Pictures against texts.
     pub matching: Matching,
+    /// The benchmark and its runs.
+    pub benchmarks: Benchmarks,
     /// Where the panels' work stands.
     works: Works,
     /// What went wrong.
@@ -159,6 +163,7 @@ impl State {
             album: Album::default(),
             like: RwSignal::default(),
             matching: Matching::default(),
+            benchmarks: Benchmarks::default(),
             works: Works::default(),
             alerts: RwSignal::default(),
             settings: RwSignal::new(settings),
