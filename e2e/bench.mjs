@@ -8,15 +8,12 @@
 // `--browser-args` adds what the driver there needs. `--url` is a page that is already served; otherwise this program
 // serves dist/ itself.
 
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
-import { CHROMIUM, SERVE, sample, switches } from './support/browser.mjs';
+import { CHROMIUM, sample, switches } from './support/browser.mjs';
+import { served } from './support/served.mjs';
 import * as wav from './support/wav.mjs';
-
-const PORT = 8124;
 
 const { values: given } = parseArgs({
   options: {
@@ -72,19 +69,6 @@ const median = (numbers) => {
   return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.ceil((sorted.length - 1) / 2)]) / 2;
 };
 
-/** Serves dist/; gives its address and a function that ends it. */
-async function serve() {
-  const [command, ...args] = SERVE(PORT).split(' ');
-  const server = spawn(command, args, { cwd: import.meta.dirname, stdio: ['ignore', 'ignore', 'inherit'] });
-  const url = `http://localhost:${PORT}/`;
-  for (let waited = 0; waited < 300; waited++) {
-    if (server.exitCode !== null) throw new Error(`\`${SERVE(PORT)}\` ended with ${server.exitCode}`);
-    if (await fetch(url).then((answer) => answer.ok, () => false)) return { url, end: () => server.kill() };
-    await pause(1_000);
-  }
-  throw new Error(`nothing answers at ${url}`);
-}
-
 function show(result) {
   const ms = (value) => `${value.toFixed(value < 100 ? 1 : 0)} ms`;
   const load = (timings) =>
@@ -106,7 +90,7 @@ function show(result) {
   for (const [name, value] of rows) console.log(`${name.padEnd(14)} ${value}`);
 }
 
-const server = given.url ? { url: given.url, end: () => {} } : await serve();
+const server = given.url ? { url: given.url, end: () => {} } : await served();
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
   args: [...switches({ webgpu: given.gpu ? 'hardware' : 'software' }), ...given['browser-args'].split(' ').filter(Boolean)],

@@ -26,6 +26,8 @@ const PEER_MODELS: [(&str, &[&str]); 2] =
 /// With --peers: Rill beside transformers.js and whisper.cpp in the same browsers, by e2e/peers.mjs. RILL_PEER_MODELS names
 /// the folder with the models as transformers.js reads them (e2e/peers/README.md); without it the error says what belongs
 /// there.
+///
+/// With --browsers: the benchmark of the page in Chromium, Firefox and WebKitGTK, by e2e/bench-browsers.mjs.
 #[derive(Args)]
 pub struct BenchArgs {
     /// Only the native part.
@@ -37,6 +39,9 @@ pub struct BenchArgs {
     /// Neither: Rill beside other programs that do the same in a browser.
     #[arg(long, conflicts_with_all = ["native_only", "browser_only"])]
     peers: bool,
+    /// Neither: the page's own benchmark in each browser of this machine, as a file that the page's "Compare" opens.
+    #[arg(long, conflicts_with_all = ["native_only", "browser_only", "peers"])]
+    browsers: bool,
     /// What they do: speech, embed, classify, match, generate, several of them with commas, or all.
     #[arg(long, requires = "peers", default_value = "speech")]
     task: String,
@@ -64,6 +69,13 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         bench.arg(paths::e2e().join("peers.mjs")).args(["--task", &args.task]);
         bench.args(args.precisions.then_some("--precisions"));
         let results = measure("Rill and its peers", bench, "bench-peers.json", &args.rest)?;
+        return write(&args.json, &results);
+    }
+    if args.browsers {
+        bundle::build(&env, Profile::Release)?;
+        let mut bench = env.command("node");
+        bench.arg(paths::e2e().join("bench-browsers.mjs"));
+        let results = measure("The page's benchmark, browser after browser", bench, "bench-browsers.json", &args.rest)?;
         return write(&args.json, &results);
     }
     let native = (!args.browser_only).then(|| {
