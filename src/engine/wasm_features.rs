@@ -67,11 +67,12 @@ mod in_browser {
         0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 18, 1, 16, 0, 65,
         6, 253, 17, 65, 7, 253, 17, 253, 181, 1, 253, 27, 2, 11,
     ];
-    /// The same with three times 6.0, `f32x4.relaxed_madd`, lane 2 as an integer.
+    /// The same with three times 6.0, `f32x4.relaxed_madd`, and `f32x4.relaxed_max` with 6.0, lane 2 as an integer: WebKitGTK 2.50 has, behind
+    /// a switch, the first of them and not the second, and compilers make use of both.
     const RELAXED_SIMD: &[u8] = &[
-        0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 32, 1, 30, 0, 67,
-        0, 0, 192, 64, 253, 19, 67, 0, 0, 192, 64, 253, 19, 67, 0, 0, 192, 64, 253, 19, 253, 133, 2, 253, 31, 2, 168,
-        11,
+        0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 42, 1, 40, 0, 67,
+        0, 0, 192, 64, 253, 19, 67, 0, 0, 192, 64, 253, 19, 67, 0, 0, 192, 64, 253, 19, 253, 133, 2, 67, 0, 0, 192, 64,
+        253, 19, 253, 142, 2, 253, 31, 2, 168, 11,
     ];
     /// `(import "e" "m" (memory 1 1 shared))`; `f` adds 21 to its first word by `i32.atomic.rmw.add`.
     const ATOMIC: &[u8] = &[
