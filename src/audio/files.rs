@@ -38,13 +38,20 @@ pub async fn decode(blob: &Blob) -> Result<Vec<f32>, Failure> {
 
 /// The clip that is served beside the page: what speech models are tried with.
 pub async fn sample() -> Result<Vec<f32>, Failure> {
-    let answer = gloo_net::http::Request::get(SAMPLE).send().await.ok().filter(gloo_net::http::Response::ok);
+    clip(SAMPLE).await
+}
+
+/// A clip of the samples by its address: 16 kHz, mono.
+pub async fn clip(address: &str) -> Result<Vec<f32>, Failure> {
+    let answer = gloo_net::http::Request::get(address).send().await.ok().filter(gloo_net::http::Response::ok);
     let bytes = match answer {
         Some(answer) => answer.binary().await.ok(),
         None => None,
     };
     let clip = bytes.and_then(|bytes| wav::decode(&bytes).ok()).map(|clip| clip.samples);
-    clip.ok_or_else(|| input(&format!("The sample `{SAMPLE}` is not served here."), "Put it beside the page's models."))
+    clip.ok_or_else(|| {
+        input(&format!("The sample `{address}` is not served here."), "Put it beside the page's models.")
+    })
 }
 
 /// Refuse what cannot hold a word.

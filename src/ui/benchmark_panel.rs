@@ -179,9 +179,10 @@ pub fn save_runs(session: Session, runs: &[BenchmarkRun]) {
         [one] => serde_json::to_string_pretty(one),
         several => serde_json::to_string_pretty(several),
     };
-    let saved = json.ok().map(|json| save::download("rill-benchmark.json", "application/json", json.as_bytes()));
-    if !matches!(saved, Some(Ok(()))) {
-        let failure = save::not_saved("The browser did not let the page save a file.");
+    let saved = json
+        .map_err(|error| save::not_saved(&format!("The benchmark could not be written as JSON ({error}).")))
+        .and_then(|json| save::download("rill-benchmark.json", "application/json", json.as_bytes()));
+    if let Err(failure) = saved {
         session.state.alert(None, failure, super::state::Remedy::Nothing);
     }
 }

@@ -66,7 +66,11 @@ pub fn speed(rtf: f64) -> String {
 
 /// A count with its thousands apart: `1,652`.
 pub fn count(number: u32) -> String {
-    let digits = number.to_string();
+    thousands_apart(&number.to_string())
+}
+
+/// The digits of a whole number with its thousands apart.
+pub fn thousands_apart(digits: &str) -> String {
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
     groups.join(",")
 }

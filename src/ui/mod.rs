@@ -51,6 +51,8 @@ mod gpu_measured;
 #[cfg(target_arch = "wasm32")]
 mod help;
 #[cfg(target_arch = "wasm32")]
+mod here;
+#[cfg(target_arch = "wasm32")]
 mod icons;
 #[cfg(target_arch = "wasm32")]
 mod js_api;
@@ -119,10 +121,3 @@ mod write;
 
 #[cfg(target_arch = "wasm32")]
 pub use app::mount;
-
-/// The version of Rill, and the build where it has a name of its own.
-#[cfg(target_arch = "wasm32")]
-fn version() -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    if crate::BUILD == version { version.into() } else { format!("{version}, build {}", crate::BUILD) }
-}

@@ -45,8 +45,7 @@ pub fn MonitorPanel() -> impl IntoView {
     };
     let save = move |_| {
         let json = report.with_untracked(|report| serde_json::to_string_pretty(report).unwrap_or_default());
-        if save::download("rill-monitor.json", "application/json", json.as_bytes()).is_err() {
-            let failure = save::not_saved("The browser did not let the page save a file.");
+        if let Err(failure) = save::download("rill-monitor.json", "application/json", json.as_bytes()) {
             session.state.alert(None, failure, super::state::Remedy::Nothing);
         }
     };

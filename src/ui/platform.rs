@@ -6,15 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use js_sys::{Array, Float32Array, Reflect};
+use js_sys::{Array, Float32Array};
 use serde::Serialize;
 
 use super::client::{Attachment, Client, Reply};
 use super::clock::now_ms;
 use super::debug_report::DebugReport;
+use super::here;
 use super::monitor::watch::Watch;
 use super::monitor::{Monitor, MonitorReport};
-use super::version;
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
@@ -232,14 +232,12 @@ impl Platform {
         let pipelines = if tuning.is_some() { self.pipelines(false).await.ok() } else { None };
         let cached = self.cached(|_| {}).await.unwrap_or_default();
         let chronicle = self.client.chronicle();
-        let navigator = web_sys::window().map(|window| window.navigator());
         DebugReport {
-            rill: version(),
-            created: js_sys::Date::new_0().to_iso_string().into(),
-            browser: navigator.as_ref().and_then(|navigator| navigator.user_agent().ok()).unwrap_or_default(),
-            cores: navigator.map_or(0.0, |navigator| navigator.hardware_concurrency()),
-            cross_origin_isolated: Reflect::get(&js_sys::global(), &"crossOriginIsolated".into())
-                .is_ok_and(|value| value.is_truthy()),
+            rill: here::version(),
+            created: here::time(),
+            browser: here::agent(),
+            cores: here::cores(),
+            cross_origin_isolated: here::is_isolated(),
             backends,
             features,
             memory,

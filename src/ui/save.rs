@@ -8,7 +8,14 @@ use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 use crate::protocol::{Failure, FailureKind};
 
 /// Offer `bytes` as a download called `name`.
-pub fn download(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
+///
+/// # Errors
+/// What to say where the browser refused.
+pub fn download(name: &str, mime: &str, bytes: &[u8]) -> Result<(), Failure> {
+    offer(name, mime, bytes).map_err(|_| not_saved("The browser did not let the page save a file."))
+}
+
+fn offer(name: &str, mime: &str, bytes: &[u8]) -> Result<(), JsValue> {
     let options = BlobPropertyBag::new();
     options.set_type(mime);
     let parts = Array::of1(&Uint8Array::from(bytes));

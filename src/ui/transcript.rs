@@ -259,12 +259,8 @@ fn save_text(state: State, kind: Format) {
     let name =
         state.speech.recording.with_untracked(|recording| recording.as_ref().map(|recording| recording.name.clone()));
     let file = format!("{}.{}", name.unwrap_or_else(|| "transcript".into()), kind.extension());
-    if save::download(&file, kind.mime(), contents.as_bytes()).is_err() {
-        state.alert(
-            Task::SpeechToText,
-            save::not_saved("The browser did not let the page save a file."),
-            Remedy::Nothing,
-        );
+    if let Err(failure) = save::download(&file, kind.mime(), contents.as_bytes()) {
+        state.alert(Task::SpeechToText, failure, Remedy::Nothing);
     }
 }
 
@@ -275,11 +271,7 @@ fn save_recording(state: State) {
         Ok(file) => file,
         Err(error) => return state.alert(Task::SpeechToText, error.to_failure(), Remedy::Nothing),
     };
-    if save::download(&name, "audio/wav", &file).is_err() {
-        state.alert(
-            Task::SpeechToText,
-            save::not_saved("The browser did not let the page save a file."),
-            Remedy::Nothing,
-        );
+    if let Err(failure) = save::download(&name, "audio/wav", &file) {
+        state.alert(Task::SpeechToText, failure, Remedy::Nothing);
     }
 }

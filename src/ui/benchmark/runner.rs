@@ -15,14 +15,15 @@ use super::record::{
 };
 use super::statistics::Summary;
 use super::suite::{self, CLIPS, GAPS, PICTURES, SENTENCES};
-use crate::audio::{SAMPLE_RATE_HZ, wav};
+use crate::audio::{SAMPLE_RATE_HZ, files};
 use crate::protocol::{
     BackendReport, Event, Failure, FailureKind, GenerateOptions, LoadRequest, ModelInfo, Task, Timings,
     TranscribeOptions,
 };
+use crate::ui::capability::{backend_name, precision_name};
 use crate::ui::clock::now_ms;
+use crate::ui::here;
 use crate::ui::platform::{Canceller, Pending, Pipeline, Platform};
-use crate::ui::version;
 
 /// A load or a run that takes longer is given up.
 const PATIENCE_MS: u32 = 300_000;
@@ -143,27 +144,23 @@ pub async fn run(
 
 /// A case in words.
 pub fn words(case: &Case) -> String {
-    let (backend, precision) = (crate::ui::capability::backend_name(case.backend), case.precision);
-    format!("{} on {backend}, {}", case.title, crate::ui::capability::precision_name(precision))
+    format!("{} on {}, {}", case.title, backend_name(case.backend), precision_name(case.precision))
 }
 
 fn begin(plan: &Plan) -> BenchmarkRun {
-    let navigator = web_sys::window().map(|window| window.navigator());
-    let agent = navigator.as_ref().and_then(|navigator| navigator.user_agent().ok()).unwrap_or_default();
-    let created: String = js_sys::Date::new_0().to_iso_string().into();
+    let (agent, created) = (here::agent(), here::time());
     BenchmarkRun {
         format: FORMAT.into(),
         version: VERSION,
         // Two browsers may begin in the same millisecond.
         id: format!("{created}-{:08x}", (js_sys::Math::random() * f64::from(u32::MAX)) as u32),
         created,
-        rill: version(),
+        rill: here::version(),
         scope: plan.scope,
         system: system_of(&agent).into(),
         browser: Browser::from_agent(&agent, &brands()),
-        cores: navigator.map_or(0.0, |navigator| navigator.hardware_concurrency()),
-        cross_origin_isolated: Reflect::get(&js_sys::global(), &"crossOriginIsolated".into())
-            .is_ok_and(|value| value.is_truthy()),
+        cores: here::cores(),
+        cross_origin_isolated: here::is_isolated(),
         machine: plan.machine.clone(),
         roofline: None,
         roofline_note: String::new(),
@@ -313,9 +310,7 @@ impl Input {
                 let n_clips = if scope == Scope::Short { 1 } else { CLIPS.len() };
                 let mut clips = Vec::new();
                 for clip in &CLIPS[..n_clips] {
-                    let bytes = fetch(&format!("models/{}", clip.file)).await?;
-                    let decoded = wav::decode(&bytes).map_err(|_| trouble("The clip of the samples is damaged."))?;
-                    clips.push(decoded.samples);
+                    clips.push(files::clip(&format!("models/{}", clip.file)).await?);
                 }
                 Input::Speech(clips)
             }

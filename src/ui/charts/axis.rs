@@ -7,6 +7,7 @@ use plotters::style::RGBColor;
 use super::Unit;
 use super::scene::{Anchor, Shape, Sheet};
 use super::text;
+use crate::ui::format;
 
 /// Values from `from` to `to`, over pixels from `start` to `end`.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -105,11 +106,9 @@ pub fn line(x: f64, (top, bottom): (f64, f64), stroke: RGBColor) -> Shape {
 fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let mut groups: Vec<&str> = whole.as_bytes().rchunks(3).filter_map(|group| str::from_utf8(group).ok()).collect();
-    groups.reverse();
     let is_zero = text.chars().all(|letter| matches!(letter, '0' | '.'));
     let sign = if value < 0.0 && !is_zero { "−" } else { "" };
-    if is_zero { "0".into() } else { format!("{sign}{}{fraction}", groups.join(",")) }
+    if is_zero { "0".into() } else { format!("{sign}{}{fraction}", format::thousands_apart(whole)) }
 }
 
 #[cfg(test)]

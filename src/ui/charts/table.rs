@@ -1,6 +1,7 @@
 //! The numbers of a chart as a table, and that as CSV.
 
 use super::{Chart, Kind};
+use crate::ui::format;
 
 /// Cells with exact numbers, with units in the headers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -55,11 +56,9 @@ pub fn readable(value: f64) -> String {
         text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
     }
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
-    let mut grouped: Vec<&str> = whole.as_bytes().rchunks(3).filter_map(|group| str::from_utf8(group).ok()).collect();
-    grouped.reverse();
     let sign = if value < 0.0 { "−" } else { "" };
     let fraction = fraction.map(|digits| format!(".{digits}")).unwrap_or_default();
-    format!("{sign}{}{fraction}", grouped.join(","))
+    format!("{sign}{}{fraction}", format::thousands_apart(whole))
 }
 
 fn quoted(cell: &str) -> String {

@@ -14,6 +14,7 @@ pub use report::{
 use std::collections::{HashMap, VecDeque};
 
 use super::benchmark::record::StageFigure;
+use crate::audio::SAMPLE_RATE_HZ;
 use crate::protocol::{Command, Event, JobId, LoadPhase, PipelineTrace, Timings};
 
 /// Tokens are counted over so long, in ms, to tell how many come a second.
@@ -91,7 +92,7 @@ impl Monitor {
             Command::StreamAudio { job } => {
                 if let Some(UnderWay::Run { sent, .. }) = self.under_way.get_mut(job) {
                     let before = sent.last().map_or(0.0, |(seconds, _)| *seconds);
-                    sent.push((before + n_samples as f64 / 16_000.0, now_ms));
+                    sent.push((before + n_samples as f64 / f64::from(SAMPLE_RATE_HZ), now_ms));
                 }
                 return;
             }

@@ -75,8 +75,7 @@ impl Session {
             // The panel may be gone meanwhile.
             let _ = is_busy.try_set(false);
             let _ = status.try_set(if saved.is_ok() { format!("Saved as {name}") } else { String::new() });
-            if saved.is_err() {
-                let failure = save::not_saved("The browser did not let the page save a file.");
+            if let Err(failure) = saved {
                 self.state.alert(None, failure, Remedy::Nothing);
             }
         });

@@ -39,12 +39,12 @@ pub fn Files(state: State, theme: Memo<Theme>) -> impl IntoView {
 }
 
 async fn save_png(scene: Scene, name: String, refused: RwSignal<bool>) {
-    let saved = match canvas::png(&scene).await {
-        Ok(bytes) => save::download(&name, "image/png", &bytes),
-        Err(error) => Err(error),
+    let is_saved = match canvas::png(&scene).await {
+        Ok(bytes) => save::download(&name, "image/png", &bytes).is_ok(),
+        Err(_) => false,
     };
     // The chart may be gone meanwhile.
-    let _ = refused.try_set(saved.is_err());
+    let _ = refused.try_set(!is_saved);
 }
 
 /// The title in letters that any system takes: `time-per-stage.svg`.
