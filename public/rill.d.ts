@@ -549,6 +549,8 @@ export interface MonitorReport {
     tokens_per_s: number | null;
     /** Seconds of sound worked through in a second. */
     real_time: number | null;
+    /** Share of its time in which the GPU was busy; null where it was not on a GPU, or too long ago. */
+    gpu_busy: number | null;
     stages: { name: string; ms: number }[];
     failed: RillError['kind'] | 'cancelled' | null;
   }[];
@@ -562,12 +564,31 @@ export interface MonitorReport {
   peak_engine_bytes: number;
   /** Of models that were traced meanwhile: what their stages use of the adapter's measured peaks, and by which clock. */
   shares: { model: string; stage: string; us: number; share: number; bound: Rate['bound']; timed_by: Roofline['timed_by'] }[];
+  /** What the GPU did in ordinary runs on WebGPU. */
+  gpu: GpuReport;
   /** Tasks that held the page up for more than 50 ms, told by the browser or, where it tells of none, by a timer that came late. */
   long_tasks: { after_s: number; ms: number }[];
   timed_tasks: 'browser' | 'timer';
   /** What watching took on the page, and its share of the time. */
   cost_ms: number;
   cost_share: number;
+}
+
+/** Figures are of the latest 2000 spans. Graphs that were timed together are named together: `encode 32 + step`. */
+export interface GpuReport {
+  /** Null where no GPU was used. By timestamps each graph is timed by itself; by the wall clock each submit, until this side heard of its end. */
+  timed_by: Roofline['timed_by'] | null;
+  /** How far a span may lie from where it is said to; null without timestamps. */
+  uncertainty_us: number | null;
+  totals: { graph: string; n_runs: number; total_ms: number; median_ms: number; timed_by: Roofline['timed_by'] }[];
+  /** Share of the time of decodes in which the GPU had nothing to do; null where nothing was decoded. */
+  decode_waiting: number | null;
+  /** `times` runs begin in a span: several where a graph is repeated, none where a long one goes on. */
+  spans: { graph: string; times: number; after_s: number; us: number; timed_by: Roofline['timed_by'] }[];
+  /** Graphs that ran and could not be timed. */
+  n_dropped: number;
+  /** Earlier spans that are no longer kept. */
+  n_forgotten: number;
 }
 
 export interface BenchmarkOptions {

@@ -196,6 +196,48 @@ test('the monitor tells of loads and runs, in the page and to programs, and cost
   expect(stopped.loads).toEqual([]);
 });
 
+test('the monitor tells what the GPU did in ordinary runs, graph by graph, on the page’s clock', async ({ rill }) => {
+  await rill.open('./#/speed/monitor');
+  const { page } = rill;
+  await page.getByRole('button', { name: 'Start watching' }).click();
+  const tokens = await page.evaluate(async () => {
+    const t5 = await window.rill.load('t5-numbers', { backend: 'webgpu' });
+    const { outputs } = await t5.run({ texts: ['number to English: 1984', 'number to German: 777777'] });
+    await t5.dispose();
+    return outputs.flatMap((output) => output.tokens);
+  });
+  await page.getByRole('button', { name: 'Stop watching' }).click();
+  // It is off already; this waits until the GPU's last times are here.
+  const report = await page.evaluate(() => window.rill.monitor.stop());
+  const { gpu } = report;
+  expect(['timestamps', 'wall-clock']).toContain(gpu.timed_by);
+  expect(gpu.n_dropped).toBe(0);
+  const of = (name) => gpu.totals.filter(({ graph }) => graph.split(' + ').includes(name));
+  const sum = (values) => values.reduce((all, one) => all + one, 0);
+  expect(gpu.totals.some(({ graph }) => graph.startsWith('encode '))).toBe(true);
+  expect(sum(of('step').map(({ n_runs }) => n_runs))).toBeGreaterThanOrEqual(tokens.length);
+  expect(sum(gpu.totals.map(({ total_ms }) => total_ms))).toBeCloseTo(sum(gpu.spans.map(({ us }) => us)) / 1e3, 3);
+  // All of it while it was watched, and some of it in the run.
+  const within = (span) => span.after_s >= 0 && span.after_s + span.us / 1e6 <= report.seconds + (gpu.uncertainty_us ?? 0) / 1e6;
+  expect(gpu.spans.filter((span) => !within(span))).toEqual([]);
+  expect(report.runs[0].gpu_busy).toBeGreaterThan(0);
+  expect(report.runs[0].gpu_busy).toBeLessThanOrEqual(1);
+  expect(gpu.decode_waiting).toBeGreaterThanOrEqual(0);
+  expect(gpu.decode_waiting).toBeLessThan(1);
+  expect(report.cost_share).toBeLessThan(0.02);
+
+  const table = page.getByRole('table', { name: 'Graphs on the GPU while the monitor was on' });
+  await expect(table.locator('tbody tr')).toHaveCount(gpu.totals.length);
+  const shown = await table.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [row.cells[0].textContent, row.cells[1].textContent]));
+  expect(shown).toEqual(gpu.totals.map(({ graph, n_runs }) => [graph, n_runs.toLocaleString('en')]));
+  const chart = page.locator('figure').filter({ hasText: 'Graphs on the GPU' });
+  await chart.getByText('Numbers as a table').click();
+  await expect(chart.locator('tbody tr')).toHaveCount(gpu.spans.length);
+  const lengths = (await rows(chart)).map((cells) => Number(cells[3].replaceAll(',', '')));
+  gpu.spans.forEach(({ us }, i) => expect(lengths[i]).toBeCloseTo(us / 1e3, 1));
+  await expect(page.getByText('While tokens were written, the GPU waited')).toBeVisible();
+});
+
 test('programs run the benchmark, stop it, and wrong options are named', async ({ rill }) => {
   await serve(rill.page, smallWhisper());
   await rill.open();

@@ -7,6 +7,22 @@ pub fn ms_since(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3
 }
 
+/// Milliseconds since 1970. In a browser by the clock that the page and its worker share, to a fraction of one.
+pub fn epoch_ms() -> f64 {
+    #[cfg(target_arch = "wasm32")]
+    {
+        use wasm_bindgen::JsCast;
+        let clock = js_sys::Reflect::get(&js_sys::global(), &"performance".into()).unwrap_or_default();
+        let clock: web_sys::Performance = clock.unchecked_into();
+        clock.time_origin() + clock.now()
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0.0, |since| since.as_secs_f64() * 1e3)
+    }
+}
+
 /// The browser with its version as it names itself: what was measured in one says nothing of another. Empty natively.
 pub fn user_agent() -> String {
     #[cfg(target_arch = "wasm32")]

@@ -11,7 +11,7 @@ use super::session::Device;
 use super::tensor::DType;
 use super::webnn::{Context, DeviceType};
 use super::{Error, Result, edge};
-use crate::protocol::{BackendChoice, KernelLevel, MeasuredChoice, Measurement, Precision};
+use crate::protocol::{BackendChoice, GpuTimes, KernelLevel, MeasuredChoice, Measurement, Precision};
 use async_lock::Mutex;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -31,6 +31,7 @@ pub struct Ladder {
     /// Held while the list of pipelines is changed.
     pub(super) listing: Mutex<()>,
     logs_compilation: Cell<bool>,
+    times_runs: Cell<bool>,
 }
 
 /// A device, and why this one.
@@ -108,6 +109,7 @@ impl Ladder {
             gpu.set_tuning(serde_json::from_str(&kept).unwrap_or_default());
         }
         gpu.log_compilation(self.logs_compilation.get());
+        gpu.time_runs(self.times_runs.get()).await?;
         *place = Some(gpu.clone());
         Ok(gpu)
     }
@@ -117,6 +119,19 @@ impl Ladder {
         self.logs_compilation.set(on);
         if let Some(gpu) = self.gpu.lock().await.as_ref() {
             gpu.log_compilation(on);
+        }
+    }
+
+    /// What the GPU worked on since the last asking, and whether runs are timed from now on, also on one that is opened later.
+    pub async fn gpu_times(&self, on: bool) -> Result<GpuTimes> {
+        self.times_runs.set(on);
+        let gpu = self.gpu.lock().await.clone();
+        match gpu.filter(|gpu| gpu.check().is_ok()) {
+            Some(gpu) => {
+                gpu.time_runs(on).await?;
+                gpu.take_times().await
+            }
+            None => Ok(GpuTimes::default()),
         }
     }
 

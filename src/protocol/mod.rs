@@ -4,6 +4,7 @@
 //! exactly one closing event with that id ([`Event::is_closing`]), however it ends. Samples, pictures and dropped files travel
 //! beside the command and never through serde; weights never cross the boundary at all.
 
+mod gpu_times;
 mod hidden;
 mod load;
 mod memory;
@@ -17,6 +18,7 @@ mod run;
 mod text;
 mod tuning;
 
+pub use gpu_times::*;
 pub use hidden::*;
 pub use load::*;
 pub use memory::*;
@@ -207,6 +209,13 @@ pub enum Command {
     Memory {
         /// The job.
         job: JobId,
+    },
+    /// What the GPU worked on since the last asking; answered by [`Event::GpuTimes`].
+    GpuTimes {
+        /// The job.
+        job: JobId,
+        /// Whether ordinary runs are timed from now on. At first they are not.
+        on: bool,
     },
     /// Stop a job (a load too). It closes with [`Event::Failed`] of kind [`FailureKind::Cancelled`].
     Cancel {
@@ -460,6 +469,13 @@ pub enum Event {
         /// What is there.
         report: MemoryReport,
     },
+    /// Answer to [`Command::GpuTimes`].
+    GpuTimes {
+        /// The job.
+        job: JobId,
+        /// What it did.
+        times: GpuTimes,
+    },
     /// A loaded model went on to another backend in the middle of this job, which goes on there. [`Event::LoadProgress`] of
     /// the same job came before it.
     Moved {
@@ -518,6 +534,7 @@ impl Event {
             | Event::Roofline { job, .. }
             | Event::Traced { job, .. }
             | Event::Memory { job, .. }
+            | Event::GpuTimes { job, .. }
             | Event::Tuning { job, .. }
             | Event::Pipelines { job, .. }
             | Event::RunProgress { job, .. }
@@ -551,6 +568,7 @@ impl Event {
                 | Event::Roofline { .. }
                 | Event::Traced { .. }
                 | Event::Memory { .. }
+                | Event::GpuTimes { .. }
                 | Event::Tuning { .. }
                 | Event::Pipelines { .. }
                 | Event::MeasurementsForgotten { .. }

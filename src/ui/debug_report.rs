@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::chronicle::{Chronicle, LoadedModel, Noted};
+use super::monitor::GraphTotal;
 use super::{capability, findings, format};
 use crate::protocol::{
     BackendReport, CachedModel, FeatureReport, MemoryReport, PipelineManifest, PipelineTrace, Roofline, Tuning,
@@ -61,6 +62,8 @@ pub struct DebugReport {
     pub tuning: Option<Tuning>,
     /// The GPU's pipelines, and what its shader compiler said.
     pub pipelines: Option<PipelineManifest>,
+    /// What graphs took on the GPU in ordinary runs, if the monitor was on.
+    pub gpu_times: Vec<GraphTotal>,
     /// What was told since the page was opened.
     #[serde(flatten)]
     pub chronicle: Chronicle,
@@ -93,6 +96,12 @@ impl DebugReport {
             "It was not measured.",
             &self.chronicle.roofline.as_ref().map(roofline).unwrap_or_default(),
         );
+        let times = self.gpu_times.iter().map(|graph| {
+            let [total, median] = [graph.total_ms, graph.median_ms].map(|ms| format::duration_us(1e3 * ms));
+            vec![graph.graph.clone(), format::count(graph.n_runs), total, median, format!("{:?}", graph.timed_by)]
+        });
+        let times = table(&["Graph", "Runs", "Total", "Median", "Clock"], times);
+        body += &section("Times on the GPU in ordinary runs", "The monitor saw none.", &times);
         let tuned = self.tuning.as_ref().filter(|tuning| !tuning.kernels.is_empty());
         body += &section("Tuned kernels", "None were tuned here.", &tuned.map(tuning).unwrap_or_default());
         let (listed, messages) = self.pipelines.as_ref().map(pipelines).unwrap_or_default();
@@ -319,6 +328,7 @@ mod tests {
             cached: vec![],
             tuning: None,
             pipelines: None,
+            gpu_times: vec![],
             chronicle,
         }
     }
@@ -339,7 +349,9 @@ mod tests {
     #[test]
     fn it_says_what_is_not_there() {
         let html = report().write(ReportKind::Html);
-        for words in ["None is loaded.", "It was not measured.", "a processor: it computes", "1.5 s"] {
+        for words in
+            ["None is loaded.", "It was not measured.", "The monitor saw none.", "a processor: it computes", "1.5 s"]
+        {
             assert!(html.contains(words), "{words}: {html}");
         }
     }

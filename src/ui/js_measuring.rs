@@ -19,9 +19,12 @@ pub fn monitor(platform: &Platform) -> Object {
     });
     let api = platform.clone();
     method(&object, "stop", move |_, _| {
-        api.stop_monitor();
-        let report = api.monitor_report();
-        async move { to_js(&report) }
+        let stopped = api.stop_monitor();
+        let api = api.clone();
+        async move {
+            stopped.await;
+            to_js(&api.monitor_report())
+        }
     });
     let api = platform.clone();
     method(&object, "report", move |_, _| {

@@ -6,11 +6,11 @@ use leptos::task::spawn_local;
 
 use super::capability::backend_name;
 use super::charts::{Chart, ChartView};
-use super::monitor::{MonitorReport, RunRecord, TimedTasks};
+use super::monitor::{GpuReport, GraphTotal, MonitorReport, RunRecord, TimedTasks};
 use super::session::Session;
 use super::session::performance::Tracing;
 use super::{format, monitor, save};
-use crate::protocol::{BackendChoice, Task};
+use crate::protocol::{BackendChoice, Task, TimedBy};
 
 /// How often the curves are drawn anew, in ms.
 const EVERY_MS: u32 = 500;
@@ -35,6 +35,7 @@ pub fn MonitorPanel() -> impl IntoView {
             TimeoutFuture::new(EVERY_MS).await;
         }
     });
+    let on_gpu = Memo::new(move |_| report.with(|report| report.as_ref().map(|report| report.gpu.clone())));
     let flip = move |_| {
         if untrack(is_on) {
             session.stop_monitor()
@@ -80,6 +81,14 @@ pub fn MonitorPanel() -> impl IntoView {
             {chart(MonitorReport::runs_chart)}
             {chart(MonitorReport::loads_chart)}
             {move || report.with(|report| report.as_ref().filter(|report| !report.runs.is_empty()).map(|report| runs(&report.runs)))}
+            <section class="monitor__dispatches" aria-labelledby="gpu-times-title">
+                <h2 id="gpu-times-title">"On the GPU"</h2>
+                {move || on_gpu.with(|gpu| match gpu {
+                    Some(gpu) => graphs(gpu).into_any(),
+                    None => view! { <p class="panel__note">"What each graph of a model takes, while the monitor is on."</p> }.into_any(),
+                })}
+                {chart(|report| report.gpu.timeline())}
+            </section>
             <Dispatches />
         </section>
     }
@@ -118,7 +127,7 @@ fn figures(report: &MonitorReport) -> impl IntoView + use<> {
 }
 
 fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
-    let heads = ["Run", "Began", "Time", "First token", "Tokens/s", "Speed"];
+    let heads = ["Run", "Began", "Time", "First token", "Tokens/s", "Speed", "GPU busy"];
     let some = |value: Option<f64>, words: fn(f64) -> String| value.map_or("–".into(), words);
     let row = |run: &RunRecord| {
         let name = match run.failed {
@@ -131,6 +140,7 @@ fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
             some(run.first_token_ms, format::duration_ms),
             some(run.tokens_per_s, format::figure),
             some(run.real_time, |factor| format::speed(1.0 / factor)),
+            some(run.gpu_busy, |share| format::percent(share as f32)),
         ];
         view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }
     };
@@ -142,6 +152,45 @@ fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
                 <tbody>{runs.iter().rev().map(row).collect_view()}</tbody>
             </table>
         </div>
+    }
+}
+
+/// What the graphs took on the GPU, and what is to be known of that.
+fn graphs(gpu: &GpuReport) -> impl IntoView + use<> {
+    let notes = gpu.sentences().into_iter().map(|words| view! { <p class="panel__note">{words}</p> }).collect_view();
+    let heads = ["Graph", "Runs", "Total", "Median", "Clock"];
+    let row = |total: &GraphTotal| {
+        let clock = match total.timed_by {
+            TimedBy::Timestamps => "the GPU’s own",
+            TimedBy::WallClock => "submit to completion",
+        };
+        let cells = [
+            format::count(total.n_runs),
+            format::duration_us(1e3 * total.total_ms),
+            format::duration_us(1e3 * total.median_ms),
+            clock.into(),
+        ];
+        view! {
+            <tr>
+                <th scope="row">{total.graph.clone()}</th>
+                {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
+            </tr>
+        }
+    };
+    let table = (!gpu.totals.is_empty()).then(|| {
+        view! {
+            <div class="stages__box" role="region" aria-label="Graphs on the GPU, to be scrolled" tabindex="0">
+                <table class="stages__table">
+                    <caption class="visually-hidden">"Graphs on the GPU while the monitor was on"</caption>
+                    <thead><tr>{heads.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
+                    <tbody>{gpu.totals.iter().map(row).collect_view()}</tbody>
+                </table>
+            </div>
+        }
+    });
+    view! {
+        {notes}
+        {table}
     }
 }
 

@@ -10,7 +10,7 @@ use js_sys::{Array, Float32Array};
 use serde::Serialize;
 
 use super::client::{Attachment, Client, Reply};
-use super::clock::now_ms;
+use super::clock::{now_ms, origin_ms};
 use super::debug_report::DebugReport;
 use super::here;
 use super::monitor::watch::Watch;
@@ -18,9 +18,9 @@ use super::monitor::{Monitor, MonitorReport};
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
-    GenerateTimings, Generation, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes,
-    MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineManifest, PipelineTrace, Precompile, QualityReport,
-    Roofline, Timings, TranscribeOptions, Transcript, Tuning,
+    GenerateTimings, Generation, GpuTimes, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches,
+    MemoryBytes, MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineManifest, PipelineTrace, Precompile,
+    QualityReport, Roofline, Timings, TranscribeOptions, Transcript, Tuning,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -244,27 +244,47 @@ impl Platform {
             cached,
             tuning,
             pipelines,
+            gpu_times: self.monitor_report().map(|report| report.gpu.totals).unwrap_or_default(),
             chronicle: if with_words { chronicle } else { chronicle.without_words() },
+        }
+    }
+
+    /// What the GPU did since the last asking, and whether ordinary runs are timed from now on.
+    async fn gpu_times(&self, on: bool) -> Result<GpuTimes, Failure> {
+        match self.client.request(|job| Command::GpuTimes { job, on }, Attachment::None, |_| {}).closing().await {
+            Event::GpuTimes { times, .. } => Ok(times),
+            other => Err(failure_of(other)),
         }
     }
 
     /// Begin to watch what is loaded and run; what was watched before is forgotten.
     pub fn start_monitor(&self) {
         let monitor = self.client.monitor();
-        *monitor.borrow_mut() = Some(Monitor::start(now_ms(), Watch::timed_tasks()));
+        *monitor.borrow_mut() = Some(Monitor::start(now_ms(), origin_ms(), Watch::timed_tasks()));
         let client = self.client.clone();
         *self.watch.borrow_mut() = Some(Watch::begin(monitor, move || {
             let platform = Platform::new(client.clone());
-            // The monitor hears the answer; none comes from an engine that is gone.
-            wasm_bindgen_futures::spawn_local(async move { drop(platform.memory().await) });
+            // The monitor hears the answers; none comes from an engine that is gone. Both are sent at once: a stop comes after them.
+            let (memory, times) = (platform.clone(), platform);
+            wasm_bindgen_futures::spawn_local(async move { drop(memory.memory().await) });
+            wasm_bindgen_futures::spawn_local(async move { drop(times.gpu_times(true).await) });
         }));
     }
 
-    /// Watch no more. What was found stays until the next start.
-    pub fn stop_monitor(&self) {
+    /// Watch no more. What was found stays until the next start. What comes back ends when the GPU's last times are among it.
+    pub fn stop_monitor(&self) -> impl Future<Output = ()> + use<> {
         self.watch.take();
-        if let Some(monitor) = self.client.monitor().borrow_mut().as_mut() {
+        let monitor = self.client.monitor();
+        if let Some(monitor) = monitor.borrow_mut().as_mut() {
             monitor.stop(now_ms());
+        }
+        let platform = self.clone();
+        async move {
+            let last = platform.gpu_times(false).await;
+            if let (Ok(times), Some(monitor)) = (last, monitor.borrow_mut().as_mut().filter(|monitor| !monitor.is_on()))
+            {
+                monitor.note_gpu(&times);
+            }
         }
     }
 

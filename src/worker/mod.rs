@@ -158,6 +158,10 @@ impl Worker {
                 (job, self.trace(job, pipeline, &cancel).await)
             }
             Command::Memory { job } => (job, Ok(Event::Memory { job, report: self.memory() })),
+            Command::GpuTimes { job, on } => {
+                let times = self.ladder.gpu_times(on).await;
+                (job, times.map(|times| Event::GpuTimes { job, times }))
+            }
             Command::ListCached { job } => (job, loads::cached(None).await.map(|models| Event::Cached { job, models })),
             Command::RemoveCached { job, model } => {
                 (job, loads::cached(Some(&model)).await.map(|models| Event::Cached { job, models }))

@@ -10,6 +10,7 @@ mod checkpoint_real;
 mod checks;
 mod clip;
 mod components;
+mod gpu_times;
 mod interpreter;
 mod memory;
 mod minilm;

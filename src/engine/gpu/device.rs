@@ -3,6 +3,7 @@
 
 use super::compiler_log::CompilerLog;
 use super::pipeline::PipelineCache;
+use super::spans::RunTimes;
 use crate::engine::graph::Program;
 use crate::engine::op::{Choices, GpuCaps, KernelLevel};
 use crate::engine::{Error, Result};
@@ -50,6 +51,8 @@ pub struct Gpu {
     fault: Arc<Mutex<Option<Error>>>,
     /// Floating-point operations that take about [`super::session::SUBMIT_MS`]; learned by `run_watched`.
     pub(super) flops_per_submit: std::cell::Cell<f64>,
+    /// What ordinary runs take, where somebody wants to know.
+    pub(super) run_times: Rc<RunTimes>,
 }
 
 impl Gpu {
@@ -141,6 +144,7 @@ impl Gpu {
             pipelines: Rc::default(),
             compiler_log: Rc::default(),
             tuned: RefCell::default(),
+            run_times: Rc::default(),
             fault,
         })
     }

@@ -6,6 +6,7 @@
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod buffer;
+mod calibration;
 mod clock;
 mod compiler_log;
 mod device;
@@ -19,6 +20,7 @@ mod probe_kernel;
 mod readback;
 mod roofline;
 mod session;
+mod spans;
 mod stream;
 mod trace;
 mod tune;

@@ -1,4 +1,4 @@
-//! A program on a GPU: buffers, pipelines and bind groups made once, replayed as one compute pass per submit.
+//! A program on a GPU: buffers, pipelines and bind groups made once, replayed as one compute pass per submit, or, where runs are timed, per graph.
 
 use super::buffer::Buffer;
 use super::device::Gpu;
@@ -6,6 +6,7 @@ use super::layout::{Draft, Layout, Part, Place};
 use super::manifest::Manifest;
 use super::pipeline::{Pipeline, PipelineKey};
 use super::readback::{self, Readback, StagingRing};
+use super::spans::TimedSubmit;
 use super::stream::Stream;
 use crate::engine::backing::Backing;
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind, Value};
@@ -317,16 +318,24 @@ impl GpuSession {
                     self.run_segments(graph, &mut |_| watch.cancel.check()).await?;
                 }
             }
-        } else if let Some((first, _)) = runs.first() {
-            let label = Some(self.plans[first.0].name.as_str());
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
-            for &(graph, times) in runs {
+            return self.read_back(encoder, reads, None);
+        }
+        let mut timed = self.gpu.begin_timed();
+        // To be timed, each graph needs a pass of its own.
+        let n_together = if timed.is_some() { 1 } else { runs.len().max(1) };
+        for together in runs.chunks(n_together) {
+            let (first, n_times) = together[0];
+            let label = self.plans[first.0].name.as_str();
+            let timestamp_writes = timed.as_mut().and_then(|timed| timed.pass(label, n_times));
+            let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for &(graph, times) in together {
                 for _ in 0..times {
                     encode(&mut pass, &self.plans[graph.0].dispatches);
                 }
             }
         }
-        self.read_back(encoder, reads)
+        self.read_back(encoder, reads, timed)
     }
 
     /// Whether these graphs together take no longer than a submit should.
@@ -337,7 +346,12 @@ impl GpuSession {
     }
 
     /// Submits what is encoded, and asks for slots as they are then.
-    fn read_back(&self, mut encoder: wgpu::CommandEncoder, reads: &[SlotId]) -> Result<Readback> {
+    fn read_back(
+        &self,
+        mut encoder: wgpu::CommandEncoder,
+        reads: &[SlotId],
+        timed: Option<TimedSubmit>,
+    ) -> Result<Readback> {
         let mut ranges = Vec::new();
         let mut copies = Vec::new();
         let mut end = 0;
@@ -355,7 +369,7 @@ impl GpuSession {
             let buffer = &self.buffers[buffer];
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, at, buffer.size());
         }
-        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.submit(encoder, timed);
         let mapped = readback::map(&staging);
         Ok(Readback { gpu: self.gpu.clone(), staging: Some(staging), ranges, mapped, ring: self.ring.clone() })
     }
@@ -381,14 +395,12 @@ impl GpuSession {
                 let (n, flops) = take_budget(rest, budget);
                 let start = edge::Instant::now();
                 let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-                encode(
-                    &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-                        label: Some(&plan.name),
-                        timestamp_writes: None,
-                    }),
-                    &rest[..n],
-                );
-                self.gpu.queue.submit([encoder.finish()]);
+                let mut timed = self.gpu.begin_timed();
+                let begins = u32::from(idx == 0 && rest.len() == segment.dispatches.len());
+                let timestamp_writes = timed.as_mut().and_then(|timed| timed.pass(&plan.name, begins));
+                let descriptor = wgpu::ComputePassDescriptor { label: Some(&plan.name), timestamp_writes };
+                encode(&mut encoder.begin_compute_pass(&descriptor), &rest[..n]);
+                self.gpu.submit(encoder, timed);
                 rest = &rest[n..];
                 self.gpu.finish().await?;
                 let rate = flops as f64 / edge::ms_since(start).max(0.05);

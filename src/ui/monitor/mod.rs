@@ -3,10 +3,12 @@
 //!
 //! It hears what the page and the engine say to each other; `watch` adds what only the browser knows.
 
+mod gpu;
 mod report;
 #[cfg(target_arch = "wasm32")]
 pub mod watch;
 
+pub use gpu::{GpuReport, GraphTotal, SpanAt};
 pub use report::{
     LoadRecord, LongTask, MemoryAt, MonitorReport, PhaseSpan, RunRecord, StageShare, TimedTasks, dispatches_chart,
 };
@@ -15,7 +17,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::benchmark::record::StageFigure;
 use crate::audio::SAMPLE_RATE_HZ;
-use crate::protocol::{Command, Event, JobId, LoadPhase, PipelineTrace, Timings};
+use crate::protocol::{Command, Event, GpuTimes, JobId, LoadPhase, PipelineTrace, Timings};
 
 /// Tokens are counted over so long, in ms, to tell how many come a second.
 const RATE_WINDOW_MS: f64 = 1000.0;
@@ -26,6 +28,8 @@ const MOST_POINTS: usize = 3600;
 #[derive(Debug, Clone)]
 pub struct Monitor {
     started_ms: f64,
+    /// When the page's clock began, in milliseconds since 1970.
+    origin_ms: f64,
     stopped_ms: Option<f64>,
     under_way: HashMap<JobId, UnderWay>,
     recent_tokens: VecDeque<(f64, usize)>,
@@ -51,10 +55,11 @@ enum UnderWay {
 }
 
 impl Monitor {
-    /// Begins to listen.
-    pub fn start(now_ms: f64, timed_tasks: TimedTasks) -> Self {
+    /// Begins to listen. `origin_ms` is when the page's clock began, in milliseconds since 1970.
+    pub fn start(now_ms: f64, origin_ms: f64, timed_tasks: TimedTasks) -> Self {
         Self {
             started_ms: now_ms,
+            origin_ms,
             stopped_ms: None,
             under_way: HashMap::new(),
             recent_tokens: VecDeque::new(),
@@ -128,6 +133,7 @@ impl Monitor {
                 let at = MemoryAt { after_s, backend_bytes: report.all.total, engine_bytes: report.engine_bytes };
                 push(&mut self.found.memory, at);
             }
+            Event::GpuTimes { times, .. } => self.note_gpu(times),
             Event::Traced { trace, .. } => self.note_trace(trace),
             _ => {}
         }
@@ -214,6 +220,11 @@ impl Monitor {
         }
     }
 
+    /// The engine told what the GPU did.
+    pub fn note_gpu(&mut self, times: &GpuTimes) {
+        self.found.gpu.note(times, self.origin_ms + self.started_ms);
+    }
+
     /// A task held the page up.
     pub fn note_long_task(&mut self, start_ms: f64, ms: f64) {
         let after_s = self.after_s(start_ms);
@@ -229,7 +240,13 @@ impl Monitor {
     pub fn report(&self, now_ms: f64) -> MonitorReport {
         let elapsed_ms = (self.stopped_ms.unwrap_or(now_ms) - self.started_ms).max(0.0);
         let most = |of: fn(&MemoryAt) -> u64| self.found.memory.iter().map(of).max().unwrap_or(0);
+        let mut runs = self.found.runs.clone();
+        // What the GPU did is told later than that a run has ended.
+        for run in &mut runs {
+            run.gpu_busy = self.found.gpu.busy(run.after_s, run.after_s + run.total_ms / 1e3);
+        }
         MonitorReport {
+            runs,
             seconds: elapsed_ms / 1e3,
             is_on: self.is_on(),
             peak_backend_bytes: most(|at| at.backend_bytes),
@@ -268,14 +285,14 @@ fn push<T>(points: &mut Vec<T>, point: T) {
 mod tests {
     use super::*;
     use crate::protocol::{
-        FailureKind, LoadProgress, LoadRequest, MemoryBytes, MemoryReport, PipelineId, Segment, TranscribeOptions,
-        Transcript,
+        FailureKind, GpuSpan, LoadProgress, LoadRequest, MemoryBytes, MemoryReport, PipelineId, Segment, TimedBy,
+        TranscribeOptions, Transcript,
     };
 
     const JOB: JobId = JobId(7);
 
     fn monitor() -> Monitor {
-        Monitor::start(1000.0, TimedTasks::Browser)
+        Monitor::start(1000.0, 5e6, TimedTasks::Browser)
     }
 
     fn transcribe() -> Command {
@@ -308,10 +325,20 @@ mod tests {
             adapter: String::new(),
         };
         monitor.note_event(&Event::Transcribed { job: JOB, transcript }, 2500.0);
+        let span = GpuSpan {
+            graph: "encoder".into(),
+            times: 1,
+            start_ms: 5e6 + 2100.0,
+            us: 125e3,
+            timed_by: TimedBy::WallClock,
+        };
+        let times = GpuTimes { spans: vec![span], ..GpuTimes::default() };
+        monitor.note_event(&Event::GpuTimes { job: JobId(8), times }, 3000.0);
         let report = monitor.report(4000.0);
         let run = &report.runs[0];
         assert_eq!((run.after_s, run.total_ms, run.n_tokens), (1.0, 500.0, 3));
         assert_eq!((run.real_time, run.first_token_ms, run.failed), (Some(50.0), Some(50.0), None));
+        assert_eq!(run.gpu_busy, Some(0.25));
         assert_eq!((run.stages[1].name.as_str(), run.stages[1].ms), ("Encoder", 40.0));
         assert_eq!((report.seconds, report.is_on), (3.0, true));
     }

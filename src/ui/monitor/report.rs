@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::GpuReport;
 use crate::protocol::{BackendChoice, Bound, FailureKind, LoadPhase, PipelineTrace, TimedBy};
 use crate::ui::benchmark::record::StageFigure;
 use crate::ui::charts::{Chart, Kind, Line, Span, StackRow, Unit};
@@ -40,6 +41,8 @@ pub struct MonitorReport {
     pub peak_engine_bytes: u64,
     /// Shares of the adapter's peaks, of models that were traced meanwhile.
     pub shares: Vec<StageShare>,
+    /// What the GPU did in ordinary runs.
+    pub gpu: GpuReport,
     /// Tasks that held the page up for more than 50 ms.
     pub long_tasks: Vec<LongTask>,
     /// How they were noticed.
@@ -99,6 +102,8 @@ pub struct RunRecord {
     pub tokens_per_s: Option<f64>,
     /// Seconds of sound worked through in a second.
     pub real_time: Option<f64>,
+    /// Share of its time in which the GPU was busy; `None` where it was not on a GPU, or too long ago.
+    pub gpu_busy: Option<f64>,
     /// Its stages.
     pub stages: Vec<StageFigure>,
     /// Why it failed, if it did.

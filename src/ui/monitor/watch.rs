@@ -1,5 +1,5 @@
-//! What only the browser knows of the time between a start and a stop: tasks that held the page up, and the moments at which memory is
-//! asked for.
+//! What only the browser knows of the time between a start and a stop: tasks that held the page up, and the moments at which
+//! the engine is asked.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,8 +15,8 @@ use crate::ui::clock::now_ms;
 /// A timer that is to come so often, in ms, and so late that it was held up.
 const TICK_MS: u32 = 100;
 const LATE_MS: f64 = 50.0;
-/// Memory is asked for so often, in ms.
-const MEMORY_MS: u32 = 1000;
+/// The engine is asked so often, in ms: for memory, and for what the GPU did.
+const ASK_MS: u32 = 1000;
 
 /// The browser's own watch over tasks, and what it calls.
 type Observing = (PerformanceObserver, Closure<dyn FnMut(PerformanceObserverEntryList)>);
@@ -25,7 +25,7 @@ type Observing = (PerformanceObserver, Closure<dyn FnMut(PerformanceObserverEntr
 pub struct Watch {
     observer: Option<Observing>,
     _timer: Option<Interval>,
-    _memory: Interval,
+    _asking: Interval,
 }
 
 impl Watch {
@@ -40,8 +40,8 @@ impl Watch {
         }
     }
 
-    /// Begins; `ask_memory` is called once a second.
-    pub fn begin(monitor: Rc<RefCell<Option<Monitor>>>, ask_memory: impl Fn() + 'static) -> Self {
+    /// Begins; `ask` is called once a second.
+    pub fn begin(monitor: Rc<RefCell<Option<Monitor>>>, ask: impl Fn() + 'static) -> Self {
         let observer = match Self::timed_tasks() {
             TimedTasks::Browser => observe(monitor.clone()),
             TimedTasks::Timer => None,
@@ -59,8 +59,8 @@ impl Watch {
                 last_ms = now;
             })
         });
-        ask_memory();
-        Self { observer, _timer: timer, _memory: Interval::new(MEMORY_MS, ask_memory) }
+        ask();
+        Self { observer, _timer: timer, _asking: Interval::new(ASK_MS, ask) }
     }
 }
 

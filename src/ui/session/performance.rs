@@ -29,7 +29,7 @@ impl Session {
 
     /// Watch no more.
     pub fn stop_monitor(self) {
-        self.inner().platform.stop_monitor();
+        spawn_local(self.inner().platform.stop_monitor());
     }
 
     /// What was found since the last start.
