@@ -629,6 +629,40 @@ export interface BenchmarkRun {
     case: { model: string; title: string; task: Model['task']; backend: Backend; precision: Precision; input: string };
     outcome: { measured: BenchmarkFigures } | { failed: { message: string } } | 'stopped';
   }[];
+  /** The kernels that models are made of, each by itself on each backend; three of them in the short form. */
+  kernels: {
+    kernel: BenchKernel;
+    backend: Backend;
+    outcome: { measured: KernelFigures } | { failed: { message: string } } | 'stopped';
+  }[];
+}
+
+export type BenchKernel =
+  | 'wide-product'
+  | 'wide-product-int8'
+  | 'square-product'
+  | 'vocabulary'
+  | 'encoder-attention'
+  | 'decoder-attention'
+  | 'convolution'
+  | 'layer-norm'
+  | 'log-mel';
+
+/** How fast a kernel is. It was held against its definition before: one that is wrong has `failed`. */
+export interface KernelFigures {
+  adapter: string;
+  /** What was timed, in words; on slow devices the first part of the rows. */
+  shape: string;
+  /** In what its weights are held; `null` where it has no matrix of them. */
+  weights: Precision | null;
+  /** Microseconds of a run; on a GPU once, the best of three. */
+  us: Summary;
+  /** Products and sums of a run (0 where they are not counted), and bytes that it has to read and write. */
+  flops: number;
+  bytes: number;
+  /** Of the GPU's measured peak; above 1 where it is read from a cache. */
+  share: number | null;
+  timed_by: Roofline['timed_by'];
 }
 
 export interface BenchmarkFigures {

@@ -93,6 +93,31 @@ test('the benchmark measures every backend, keeps what it found, and saves it', 
   const shown = (await rows(chart)).map((cells) => Number(cells.find((cell) => /^[\d.,]+$/.test(cell)).replaceAll(',', '')));
   run.entries.forEach(({ outcome }, i) => expect(shown[i]).toBeCloseTo(outcome.measured.runs.median, 1));
 
+  // The kernels by themselves: right and fast on both backends, in the charts and in the table as they are stored.
+  expect(run.kernels.map(({ kernel, backend }) => `${kernel} ${backend}`)).toEqual(
+    ['wide-product', 'vocabulary', 'encoder-attention'].flatMap((kernel) => [`${kernel} webgpu`, `${kernel} wasm`]),
+  );
+  for (const { kernel, backend, outcome } of run.kernels) {
+    expect(outcome.measured, `${kernel} on ${backend}: ${JSON.stringify(outcome)}`).toBeTruthy();
+    expect(outcome.measured.us.median).toBeGreaterThan(0);
+    expect(outcome.measured.share !== null).toBe(backend === 'webgpu');
+  }
+  const rate = ({ kernel, outcome: { measured } }) => (kernel === 'vocabulary' ? measured.bytes : measured.flops) / measured.us.median / 1e3;
+  const kernels = found.getByRole('table', { name: /^Kernels in Chromium / });
+  await expect(kernels.locator('tbody tr')).toHaveCount(run.kernels.length);
+  const speeds = await kernels.locator('tbody td:nth-of-type(4)').evaluateAll((cells) => cells.map((cell) => cell.title));
+  run.kernels.forEach((entry, i) => expect(parseFloat(speeds[i])).toBeCloseTo(rate(entry), 6));
+  for (const [title, counted] of [['Kernels: products and sums a second', (name) => name !== 'vocabulary'], ['Kernels: bytes a second', (name) => name === 'vocabulary']]) {
+    const bars = found.locator('figure').filter({ hasText: title });
+    await bars.getByText('Numbers as a table').click();
+    const stored = run.kernels.filter(({ kernel }) => counted(kernel));
+    await expect(bars.locator('tbody tr')).toHaveCount(stored.length);
+    const told = (await rows(bars)).map((cells) => Number(cells[2].replaceAll(',', '')));
+    stored.forEach((entry, i) => expect(Math.abs(told[i] / rate(entry) - 1)).toBeLessThan(1e-3));
+  }
+  await expect(found.getByText(/^Of the kernels by themselves, the fastest is .* GFLOP\/s/)).toBeVisible();
+  await expect(found.getByText(/^Kernels by themselves are .* as fast on .* as on /)).toBeVisible();
+
   // It is there again after a visit elsewhere, and can be thrown away.
   await page.goto('about:blank');
   await rill.open('./#/speed/compare');

@@ -85,7 +85,7 @@ async fn run(
 }
 
 /// Compares two tensors given as bytes; the error names the first elements that are too far apart.
-fn compare(ty: &TensorType, expected: &[u8], got: &[u8], tolerance: Tolerance) -> Result<()> {
+pub fn compare(ty: &TensorType, expected: &[u8], got: &[u8], tolerance: Tolerance) -> Result<()> {
     let as_floats = |bytes: &[u8]| {
         let mut tensor = HostTensor::zeros(ty.clone());
         tensor.write_bytes(0, bytes);

@@ -144,6 +144,12 @@ impl Program {
         let graph = &self.graphs[graph.0];
         graph.nodes.iter().map(|node| node.op.flops(&self.signature(graph, node))).sum()
     }
+
+    /// Bytes that a graph has to read and write, node by node.
+    pub fn bytes(&self, graph: GraphId) -> u64 {
+        let graph = &self.graphs[graph.0];
+        graph.nodes.iter().map(|node| node.op.bytes(&self.signature(graph, node))).sum()
+    }
 }
 
 /// How a model is recorded.

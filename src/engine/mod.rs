@@ -19,6 +19,8 @@ pub mod gpu;
 pub mod graph;
 pub mod image;
 pub mod image_text;
+pub mod kernel_bench;
+pub mod kernel_suite;
 pub mod ladder;
 pub mod load;
 pub mod lowering;

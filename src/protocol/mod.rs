@@ -6,6 +6,7 @@
 
 mod gpu_times;
 mod hidden;
+mod kernels;
 mod load;
 mod memory;
 pub(crate) mod performance;
@@ -20,6 +21,7 @@ mod tuning;
 
 pub use gpu_times::*;
 pub use hidden::*;
+pub use kernels::*;
 pub use load::*;
 pub use memory::*;
 pub use performance::*;
@@ -196,6 +198,16 @@ pub enum Command {
     MeasureRoofline {
         /// The job.
         job: JobId,
+    },
+    /// Measure how fast a kernel is by itself on a backend, once its answer was held against its definition; the models that are loaded
+    /// rest meanwhile. What a GPU can do is measured before, where it is not known yet. Closed by [`Event::Kernel`].
+    MeasureKernel {
+        /// The job.
+        job: JobId,
+        /// On what.
+        backend: BackendChoice,
+        /// Which.
+        kernel: BenchKernel,
     },
     /// Time the stages of a loaded model, dispatch by dispatch; progress by [`Event::BatchProgress`] in hundredths, closed by
     /// [`Event::Traced`]. What the GPU can do is measured before, where it is not known yet.
@@ -455,6 +467,13 @@ pub enum Event {
         /// What it can do.
         roofline: Roofline,
     },
+    /// Answer to [`Command::MeasureKernel`].
+    Kernel {
+        /// The job.
+        job: JobId,
+        /// How fast it is.
+        figure: KernelFigure,
+    },
     /// Answer to [`Command::Trace`].
     Traced {
         /// The job.
@@ -532,6 +551,7 @@ impl Event {
             | Event::Matched { job, .. }
             | Event::Quality { job, .. }
             | Event::Roofline { job, .. }
+            | Event::Kernel { job, .. }
             | Event::Traced { job, .. }
             | Event::Memory { job, .. }
             | Event::GpuTimes { job, .. }
@@ -566,6 +586,7 @@ impl Event {
                 | Event::Matched { .. }
                 | Event::Quality { .. }
                 | Event::Roofline { .. }
+                | Event::Kernel { .. }
                 | Event::Traced { .. }
                 | Event::Memory { .. }
                 | Event::GpuTimes { .. }

@@ -3,10 +3,12 @@
 use leptos::prelude::*;
 
 use super::benchmark::compare::{self, Figure};
+use super::benchmark::compare_kernels;
 use super::benchmark::record::{BenchmarkRun, Entry, Figures, LoadFigures, Outcome, Scope};
 use super::benchmark::runner;
 use super::capability::{backend_name, precision_name};
 use super::charts::ChartView;
+use super::kernel_table::kernel_table;
 use super::route::View;
 use super::session::Session;
 use super::{format, save};
@@ -59,8 +61,8 @@ pub fn BenchmarkPanel() -> impl IntoView {
             <form class="panel__form" on:submit=start>
                 <fieldset class="benchmark__scope" disabled=move || benchmarks.is_running()>
                     <legend>"How much"</legend>
-                    {choice(Scope::Short, "Short", "The speech model in f32 on each backend, and the GPU itself: a minute or two.")}
-                    {choice(Scope::Full, "Full", "The models below on each backend in each precision, run several times: ten minutes or more.")}
+                    {choice(Scope::Short, "Short", "The speech model in f32 and a few kernels on each backend, and the GPU itself: a minute or two.")}
+                    {choice(Scope::Full, "Full", "The models below on each backend in each precision, run several times, and all kernels: ten minutes or more.")}
                 </fieldset>
                 <Show when=move || scope.get() == Scope::Full>
                     <fieldset class="benchmark__models" disabled=move || benchmarks.is_running()>
@@ -154,6 +156,7 @@ fn result(run: BenchmarkRun) -> impl IntoView {
     let bars = compare::bars(&[&run], Figure::Run);
     let stages = compare::stages(&run);
     let table = table(&run);
+    let kernels = kernels(&run);
     let kept = StoredValue::new(run);
     let session = expect_context::<Session>();
     view! {
@@ -163,6 +166,7 @@ fn result(run: BenchmarkRun) -> impl IntoView {
             <ChartView chart=Signal::stored(bars) />
             <ChartView chart=Signal::stored(stages) />
             {table}
+            {kernels}
             <p class="benchmark__take">
                 <a class="button button--small" href=View::Compare.href()>"Compare with others"</a>
                 <button type="button" class="button button--small" on:click=move |_| save_runs(session, &[kept.get_value()])>
@@ -171,6 +175,23 @@ fn result(run: BenchmarkRun) -> impl IntoView {
             </p>
         </section>
     }
+}
+
+/// The kernels by themselves; nothing where none was measured.
+fn kernels(run: &BenchmarkRun) -> Option<impl IntoView + use<>> {
+    let charts = [compare_kernels::arithmetic(&[run]), compare_kernels::memory(&[run])];
+    let charts = charts.into_iter().filter(|chart| !chart.is_empty());
+    let charts = charts.map(|chart| view! { <ChartView chart=Signal::stored(chart) /> }).collect_view();
+    kernel_table(run).map(|table| {
+        view! {
+            <h3>"Kernels"</h3>
+            <p class="panel__note">
+                "What models are made of, each by itself on each backend, in the models' own shapes; on slow backends in the first part of the rows. Each was held against its definition before it was timed."
+            </p>
+            {charts}
+            {table}
+        }
+    })
 }
 
 /// Save runs as a file: one as itself, several as a list.

@@ -5,11 +5,13 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::benchmark::compare::{self, Figure};
+use super::benchmark::compare_kernels;
 use super::benchmark::record::BenchmarkRun;
 use super::benchmark::share;
 use super::benchmark_panel::{save_runs, table};
 use super::charts::{Chart, ChartView};
 use super::files_in::picked;
+use super::kernel_table::kernel_table;
 use super::route::{self, View};
 use super::save;
 use super::session::Session;
@@ -39,6 +41,8 @@ pub fn ComparePanel() -> impl IntoView {
     let bars =
         Signal::derive(move || compared.with(|runs| compare::bars(&runs.iter().collect::<Vec<_>>(), figure.get())));
     let history = Memo::new(move |_| of_compared(compare::history));
+    let arithmetic = Memo::new(move |_| of_compared(compare_kernels::arithmetic));
+    let memory = Memo::new(move |_| of_compared(compare_kernels::memory));
     let sentences = move || compared.with(|runs| compare::sentences(&runs.iter().collect::<Vec<_>>()));
     let has_some = move || compared.with(|runs| !runs.is_empty());
     let pick = move |event: ev::Event| {
@@ -71,12 +75,17 @@ pub fn ComparePanel() -> impl IntoView {
                     </select>
                 </label>
                 <ChartView chart=bars />
-                <Show when=move || history.with(|chart| !chart.is_empty())>
-                    <ChartView chart=history />
-                </Show>
+                {[history, arithmetic, memory]
+                    .map(|chart| {
+                        view! {
+                            <Show when=move || chart.with(|chart| !chart.is_empty())>
+                                <ChartView chart />
+                            </Show>
+                        }
+                    })}
                 <details class="compare__tables">
                     <summary>"All figures"</summary>
-                    {move || compared.get().iter().map(|run| view! { <h3>{run.browser_name()}</h3> {table(run)} }).collect_view()}
+                    {move || compared.get().iter().map(|run| view! { <h3>{run.browser_name()}</h3> {table(run)} {kernel_table(run)} }).collect_view()}
                 </details>
                 <Take compared />
             </Show>

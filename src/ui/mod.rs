@@ -65,6 +65,8 @@ mod js_runs;
 #[cfg(target_arch = "wasm32")]
 mod js_values;
 #[cfg(target_arch = "wasm32")]
+mod kernel_table;
+#[cfg(target_arch = "wasm32")]
 mod ladder_panel;
 #[cfg(target_arch = "wasm32")]
 mod loader;

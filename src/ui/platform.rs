@@ -17,10 +17,11 @@ use super::monitor::watch::Watch;
 use super::monitor::{Monitor, MonitorReport};
 use crate::audio::{capture, files};
 use crate::protocol::{
-    BackendReport, CachedModel, Command, Event, FEATURES, Failure, FailureKind, FeatureReport, GenerateOptions,
-    GenerateTimings, Generation, GpuTimes, HiddenState, JobId, LabelScore, LoadRequest, MaskCandidate, Matches,
-    MemoryBytes, MemoryReport, ModelInfo, PipelineId, PipelineInfo, PipelineManifest, PipelineTrace, Precompile,
-    QualityReport, Roofline, Timings, TranscribeOptions, Transcript, Tuning,
+    BackendChoice, BackendReport, BenchKernel, CachedModel, Command, Event, FEATURES, Failure, FailureKind,
+    FeatureReport, GenerateOptions, GenerateTimings, Generation, GpuTimes, HiddenState, JobId, KernelFigure,
+    LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes, MemoryReport, ModelInfo, PipelineId, PipelineInfo,
+    PipelineManifest, PipelineTrace, Precompile, QualityReport, Roofline, Timings, TranscribeOptions, Transcript,
+    Tuning,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -195,6 +196,16 @@ impl Platform {
             Event::Roofline { roofline, .. } => Ok(roofline),
             other => Err(failure_of(other)),
         }
+    }
+
+    /// Measure how fast a kernel is by itself on a backend.
+    pub fn kernel(&self, backend: BackendChoice, kernel: BenchKernel) -> Pending<KernelFigure> {
+        let measure = |job| Command::MeasureKernel { job, backend, kernel };
+        let reply = self.client.request(measure, Attachment::None, |_| {});
+        self.pending(reply, |event| match event {
+            Event::Kernel { figure, .. } => Ok(figure),
+            other => Err(failure_of(other)),
+        })
     }
 
     /// What the tuner found on this GPU, after `forget` is done.

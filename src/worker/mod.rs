@@ -153,6 +153,10 @@ impl Worker {
                 self.begin(job);
                 (job, self.roofline(job).await.map(|roofline| Event::Roofline { job, roofline }))
             }
+            Command::MeasureKernel { job, backend, kernel } => {
+                let cancel = self.begin(job);
+                (job, self.kernel(job, backend, kernel, &cancel).await)
+            }
             Command::Trace { job, pipeline } => {
                 let cancel = self.begin(job);
                 (job, self.trace(job, pipeline, &cancel).await)

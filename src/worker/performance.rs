@@ -1,11 +1,14 @@
-//! What the GPU can do, measured once, and what share of it the stages of a loaded model use.
+//! What the GPU can do, measured once, what share of it the stages of a loaded model use, and how fast single kernels are.
 
 use super::Worker;
 use super::parts::Part;
-use crate::engine::ladder::name_of;
-use crate::engine::session::Watch;
+use crate::engine::kernel_bench::{self, Bench};
+use crate::engine::ladder::{Wish, name_of};
+use crate::engine::session::{Device, Watch};
 use crate::engine::{CancelFlag, Error, Result};
-use crate::protocol::{BackendChoice, Event, JobId, PipelineId, PipelineTrace, Precompile, Roofline};
+use crate::protocol::{
+    BackendChoice, BenchKernel, Event, JobId, PipelineId, PipelineTrace, Precision, Precompile, Roofline,
+};
 
 impl Worker {
     /// What the GPU can do. Every model rests while it is measured.
@@ -16,14 +19,39 @@ impl Worker {
         if let Some(roofline) = known.as_ref().filter(|roofline| roofline.adapter == gpu.name) {
             return Ok(roofline.clone());
         }
+        let roofline = self.while_models_rest(job, gpu.roofline()).await?;
+        *known = Some(roofline.clone());
+        Ok(roofline)
+    }
+
+    /// Does `work` while no loaded model computes.
+    async fn while_models_rest<T>(&self, job: JobId, work: impl Future<Output = Result<T>>) -> Result<T> {
         let models: Vec<_> = self.models.borrow().values().cloned().collect();
         let mut resting = Vec::with_capacity(models.len());
         for loaded in &models {
             resting.push(self.lock(job, loaded, 0.0).await);
         }
-        let roofline = gpu.roofline().await?;
-        *known = Some(roofline.clone());
-        Ok(roofline)
+        work.await
+    }
+
+    /// How fast a kernel is on a backend. Every model rests while it is measured.
+    pub(super) async fn kernel(
+        &self,
+        job: JobId,
+        backend: BackendChoice,
+        kernel: BenchKernel,
+        cancel: &CancelFlag,
+    ) -> Result<Event> {
+        let wish = Wish { backend, precision: Precision::F32, fallbacks: false, threads: None, model: None };
+        let on = self.ladder.choose(&wish).await?;
+        let roofline = match on.device {
+            Device::Gpu(_) => Some(self.roofline(job).await?),
+            _ => None,
+        };
+        let expected = kernel_bench::answer(kernel, &on.device, &Device::Plain).await?;
+        let bench = Bench { kernel, expected: &expected, roofline: roofline.as_ref(), cancel };
+        let figure = self.while_models_rest(job, kernel_bench::measure(&on, &bench)).await?;
+        Ok(Event::Kernel { job, figure })
     }
 
     /// What the tuner found on the GPU.

@@ -12,6 +12,7 @@ mod clip;
 mod components;
 mod gpu_times;
 mod interpreter;
+mod kernels;
 mod memory;
 mod minilm;
 mod models;

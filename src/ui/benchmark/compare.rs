@@ -1,5 +1,6 @@
 //! Runs side by side: what can be compared, as bars, and as sentences that say what was found.
 
+use super::compare_kernels;
 use super::record::{BenchmarkRun, Entry, Figures};
 use super::statistics::Summary;
 use crate::protocol::{BackendChoice, Precision};
@@ -192,7 +193,7 @@ fn note(figures: &Figures, value: f64, best: Option<f64>, figure: Figure) -> Str
 }
 
 /// `3.2×`.
-fn times(ratio: f64) -> String {
+pub(super) fn times(ratio: f64) -> String {
     match ratio {
         r if r < 9.95 => format!("{r:.1}×"),
         r => format!("{}×", format::count(r.round().min(f64::from(u32::MAX)) as u32)),
@@ -269,7 +270,10 @@ pub fn sentences(runs: &[&BenchmarkRun]) -> Vec<String> {
             ));
         }
     }
-    let failed = runs.iter().flat_map(|run| &run.entries).filter(|entry| entry.figures().is_none()).count();
+    sentences.extend(compare_kernels::sentences(runs));
+    let failed_models = runs.iter().flat_map(|run| &run.entries).filter(|entry| entry.figures().is_none());
+    let failed_kernels = runs.iter().flat_map(|run| &run.kernels).filter(|entry| entry.figures().is_none());
+    let failed = failed_models.count() + failed_kernels.count();
     if failed > 0 {
         let words = if failed == 1 { "One entry was".into() } else { format!("{failed} entries were") };
         sentences.push(format!("{words} not measured; the table says why."));

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::kernels::KernelEntry;
 use super::statistics::Summary;
 use crate::protocol::{BackendChoice, Precision, Roofline, Task};
 
@@ -14,9 +15,9 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// The speech model in f32 on each backend, and the GPU itself.
+    /// The speech model in f32 and a few kernels on each backend, and the GPU itself.
     Short,
-    /// Every chosen model on each backend in each precision that it has there.
+    /// Every chosen model on each backend in each precision that it has there, and every kernel.
     #[default]
     Full,
 }
@@ -54,6 +55,9 @@ pub struct BenchmarkRun {
     pub roofline_note: String,
     /// What was measured, in order.
     pub entries: Vec<Entry>,
+    /// The kernels that were measured by themselves; runs of before have none.
+    #[serde(default)]
+    pub kernels: Vec<KernelEntry>,
 }
 
 /// A browser by the name that people know.
@@ -93,12 +97,12 @@ pub struct Entry {
     pub outcome: Outcome,
 }
 
-/// What came of a case.
+/// What came of a case, or of a kernel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Outcome<T = Box<Figures>> {
     /// It was measured.
-    Measured(Box<Figures>),
+    Measured(T),
     /// It failed; the others went on.
     Failed {
         /// Why, in the engine's words.
@@ -262,7 +266,9 @@ impl BenchmarkRun {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::kernels;
     use super::*;
+    use crate::protocol::BenchKernel;
 
     /// A run in a browser with so many ms for the speech model on each backend.
     pub(crate) fn run(id: &str, browser: &str, ms: &[(BackendChoice, f64)]) -> BenchmarkRun {
@@ -282,6 +288,7 @@ pub(super) mod tests {
             roofline: None,
             roofline_note: "no GPU".into(),
             entries,
+            kernels: Vec::new(),
         }
     }
 
@@ -324,6 +331,21 @@ pub(super) mod tests {
         assert_eq!(BenchmarkRun::read(&serde_json::to_string(&first).unwrap()).unwrap(), [first.clone()]);
         let both = [first, second];
         assert_eq!(BenchmarkRun::read(&serde_json::to_string(&both).unwrap()).unwrap(), both);
+    }
+
+    #[test]
+    fn kernels_come_back_as_they_were_and_runs_of_before_have_none() {
+        let mut run = run("a", "Firefox", &[(BackendChoice::Wasm, 100.0)]);
+        let (kernel, backend) = (BenchKernel::WideProductInt8, BackendChoice::Wasm);
+        run.kernels = vec![
+            kernels::tests::entry(kernel, backend, &[812.3, 790.1]),
+            KernelEntry { kernel, backend, outcome: Outcome::Failed { message: "an impossible result".into() } },
+            KernelEntry { kernel, backend, outcome: Outcome::Stopped },
+        ];
+        let mut json = serde_json::to_value(&run).unwrap();
+        assert_eq!(BenchmarkRun::read(&json.to_string()).unwrap(), [run.clone()]);
+        json.as_object_mut().unwrap().remove("kernels");
+        assert_eq!(BenchmarkRun::read(&json.to_string()).unwrap(), [BenchmarkRun { kernels: Vec::new(), ..run }]);
     }
 
     #[test]

@@ -10,6 +10,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::Blob;
 
 use super::browser::system_of;
+use super::kernel_runner;
+use super::kernels;
 use super::record::{
     Accuracy, BenchmarkRun, Browser, Case, Entry, FORMAT, Figures, LoadFigures, Outcome, Scope, StageFigure, VERSION,
 };
@@ -47,7 +49,7 @@ pub struct Plan {
 pub struct Position {
     /// Cases that are done.
     pub done: u32,
-    /// Cases in all, the GPU itself among them.
+    /// Cases in all, the GPU itself and single kernels among them.
     pub total: u32,
     /// What is done now, in words.
     pub doing: String,
@@ -78,7 +80,7 @@ impl Stopper {
     }
 
     /// Waits for a job, and gives it up when it is stopped or takes too long.
-    async fn wait<T>(&self, pending: Pending<T>) -> Result<T, Failure> {
+    pub(super) async fn wait<T>(&self, pending: Pending<T>) -> Result<T, Failure> {
         let canceller = pending.canceller.clone();
         *self.0.current.borrow_mut() = Some(canceller.clone());
         if self.is_stopped() {
@@ -102,7 +104,7 @@ impl Stopper {
     }
 }
 
-fn trouble(message: &str) -> Failure {
+pub(super) fn trouble(message: &str) -> Failure {
     Failure { kind: FailureKind::Backend, message: message.into(), hint: String::new() }
 }
 
@@ -114,7 +116,9 @@ pub async fn run(
     on_news: impl Fn(Position, &BenchmarkRun),
 ) -> BenchmarkRun {
     let cases = suite::cases(&plan.models, &plan.backends, plan.scope);
-    let total = cases.len() as u32 + 1;
+    let kernels = kernels::plan(&plan.backends, plan.scope);
+    let before_kernels = cases.len() as u32 + 1;
+    let total = before_kernels + kernels.len() as u32;
     let mut found = begin(plan);
     let at = |done, doing: String| Position { done, total, doing };
     on_news(at(0, "The GPU itself".into()), &found);
@@ -127,19 +131,26 @@ pub async fn run(
         let doing = |what: &str| on_news(at(idx as u32 + 1, format!("{name}: {what}")), &found);
         let outcome = match stopper.is_stopped() {
             true => Outcome::Stopped,
-            false => match measure(platform, &case, plan.scope, stopper, &doing).await {
-                Ok(figures) => Outcome::Measured(Box::new(figures)),
-                Err(failure) if failure.kind == FailureKind::Cancelled => Outcome::Stopped,
-                Err(failure) => Outcome::Failed { message: format!("{} {}", failure.message, failure.hint) },
-            },
+            false => outcome_of(measure(platform, &case, plan.scope, stopper, &doing).await.map(Box::new)),
         };
         found.entries.push(Entry { case, outcome });
         if platform.is_crashed() {
             platform.restart();
         }
     }
+    let on_kernel = |done, doing, found: &BenchmarkRun| on_news(at(before_kernels + done, doing), found);
+    kernel_runner::run(platform, kernels, stopper, &mut found, on_kernel).await;
     on_news(at(total, String::new()), &found);
     found
+}
+
+/// What came of a measurement.
+pub(super) fn outcome_of<T>(result: Result<T, Failure>) -> Outcome<T> {
+    match result {
+        Ok(figures) => Outcome::Measured(figures),
+        Err(failure) if failure.kind == FailureKind::Cancelled => Outcome::Stopped,
+        Err(failure) => Outcome::Failed { message: format!("{} {}", failure.message, failure.hint) },
+    }
 }
 
 /// A case in words.
@@ -165,6 +176,7 @@ fn begin(plan: &Plan) -> BenchmarkRun {
         roofline: None,
         roofline_note: String::new(),
         entries: Vec::new(),
+        kernels: Vec::new(),
     }
 }
 

@@ -22,6 +22,10 @@ pub enum Unit {
     Percent,
     /// Whatever is counted, in a second.
     PerSecond,
+    /// 10^9 products and sums in a second.
+    GigaflopsPerSecond,
+    /// 10^9 bytes in a second.
+    GigabytesPerSecond,
     /// Seconds.
     Seconds,
     /// Things counted, or the number of a run.
@@ -36,6 +40,7 @@ impl Unit {
             _ if value < 0.0 => format!("−{}", self.words(-value)),
             Self::TokensPerSecond => format!("{} tokens/s", format::figure(value)),
             Self::PerSecond => format!("{} per second", format::figure(value)),
+            Self::GigaflopsPerSecond | Self::GigabytesPerSecond => format!("{} {}", format::figure(value), self.name()),
             Self::RealTime => format::speed(1.0 / value),
             _ => self.label(value),
         }
@@ -55,6 +60,7 @@ impl Unit {
             Self::Times | Self::RealTime => format!("{}×", format::figure(value)),
             Self::Percent => format!("{} %", format::figure(value)),
             Self::Count if value.fract() == 0.0 && value <= f64::from(u32::MAX) => format::count(value as u32),
+            Self::GigaflopsPerSecond | Self::GigabytesPerSecond => format::figure(value),
             Self::Count | Self::TokensPerSecond | Self::PerSecond => format::figure(value),
         }
     }
@@ -70,6 +76,8 @@ impl Unit {
             Self::RealTime => "× real time",
             Self::Percent => "%",
             Self::PerSecond => "per second",
+            Self::GigaflopsPerSecond => "GFLOP/s",
+            Self::GigabytesPerSecond => "GB/s",
             Self::Seconds => "s",
             Self::Count => "",
         }
@@ -122,6 +130,8 @@ mod tests {
             (Unit::Count, 1652.0),
             (Unit::Seconds, 12.34),
             (Unit::PerSecond, 7.0),
+            (Unit::GigaflopsPerSecond, 8214.3),
+            (Unit::GigabytesPerSecond, 11.42),
             (Unit::Times, -1.5),
             (Unit::Count, f64::NAN),
         ]
@@ -140,6 +150,8 @@ mod tests {
             "1,652",
             "12.3 s",
             "7.00 per second",
+            "8,214 GFLOP/s",
+            "11.4 GB/s",
             "−1.50×",
             "not measured",
         ];
