@@ -44,9 +44,10 @@ pub fn unpack(letters: &str) -> Result<Vec<BenchmarkRun>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::kernels;
     use super::super::record::tests::run;
     use super::*;
-    use crate::protocol::BackendChoice;
+    use crate::protocol::{BackendChoice, BenchKernel};
 
     #[test]
     fn runs_come_back_from_an_address_as_they_were() {
@@ -63,6 +64,24 @@ mod tests {
         assert!(unpack(&letters[..letters.len() / 2]).unwrap_err().contains("link was cut"));
         assert!(unpack("not a link!").unwrap_err().contains("letters"));
         assert!(unpack("").is_err());
+    }
+
+    #[test]
+    fn kernels_make_a_link_little_longer() {
+        let mut all = run("a", "Firefox", &[(BackendChoice::Wasm, 812.345678)]);
+        let without = pack(&[all.clone()]).unwrap().len();
+        for (idx, kernel) in BenchKernel::ALL.into_iter().enumerate() {
+            for (by, backend) in
+                [BackendChoice::WebGpu, BackendChoice::WebNn, BackendChoice::Wasm].into_iter().enumerate()
+            {
+                let us = |sample: usize| 1e3 * (1.0 + (idx * 31 + by * 7 + sample) as f64).sqrt();
+                all.kernels.push(kernels::tests::entry(kernel, backend, &[us(0), us(1), us(2)]));
+            }
+        }
+        let letters = pack(&[all.clone()]).unwrap();
+        assert_eq!(unpack(&letters).unwrap(), [all]);
+        // An address of 8,000 letters passes through anything that people send each other.
+        assert!(letters.len() - without < 2_500, "{} of {}", letters.len() - without, letters.len());
     }
 
     #[test]

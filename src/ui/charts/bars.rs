@@ -4,14 +4,14 @@ use super::axis::{self, Axis};
 use super::rows::Names;
 use super::scene::{Anchor, Area, Mark, Sheet};
 use super::text::{self, SIZE};
-use super::{Bar, BarGroup, Unit, legend, noted};
+use super::{Bar, BarGroup, Unit, legend, noted, pattern};
 
 /// Between a bar's end and its value.
 const TO_LABEL: f64 = 6.0;
 
 /// Lay out the bars.
 pub fn lay_out(sheet: &mut Sheet, unit: Unit, series: &[String], groups: &[BarGroup]) {
-    legend::write(sheet, series);
+    legend::write(sheet, series, pattern::fill);
     let names = Names::new(sheet, groups.iter().map(|group| group.name.as_str()));
     let left = names.plot_left(sheet);
     let bars = || groups.iter().flat_map(|group| &group.bars);
@@ -53,7 +53,7 @@ fn draw_bar(
     let left = axis.at(0.0);
     let length = if bar.value.is_finite() { axis.at(bar.value.max(0.0)) - left } else { 0.0 };
     let shown = Area { left, top, width: length, height: thick };
-    sheet.rect(shown, sheet.colours.among(bar.series, n_series));
+    pattern::fill(sheet, shown, bar.series, n_series);
     let middle = top + thick / 2.0;
     if let Some((low, high)) = bar.spread.filter(|(low, high)| low.is_finite() && high.is_finite()) {
         whisker(sheet, (axis.at(low.max(0.0)), axis.at(high.max(0.0))), middle);

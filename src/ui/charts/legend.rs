@@ -1,14 +1,15 @@
-//! The legend: what each colour means, in the order of what is drawn, in as many lines as it takes.
+//! The legend: what each colour and pattern means, in the order of what is drawn, in as many lines as it takes.
 
+use super::pattern::Fill;
 use super::scene::{Anchor, Area, Sheet};
 use super::text::{self, LINE, SIZE};
 
-const SWATCH: f64 = 10.0;
+const SWATCH: f64 = 12.0;
 const GAP: f64 = 6.0;
 const BETWEEN: f64 = 16.0;
 
-/// Write the legend where there is something to tell apart, and move on below it.
-pub fn write(sheet: &mut Sheet, names: &[String]) {
+/// Write the legend where there is something to tell apart, and move on below it; `fill` fills a swatch as what is drawn.
+pub fn write(sheet: &mut Sheet, names: &[String], fill: Fill) {
     if names.len() < 2 {
         return;
     }
@@ -20,7 +21,7 @@ pub fn write(sheet: &mut Sheet, names: &[String]) {
             (x, sheet.y) = (sheet.left, sheet.y + LINE + 2.0);
         }
         let swatch = Area { left: x, top: sheet.y + (LINE - SWATCH) / 2.0, width: SWATCH, height: SWATCH };
-        sheet.rect(swatch, sheet.colours.among(idx, names.len()));
+        fill(sheet, swatch, idx, names.len());
         for (row, line) in lines.iter().enumerate() {
             if row > 0 {
                 sheet.y += LINE;

@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 use super::axis::Axis;
 use super::scene::{Anchor, Area, Mark, Shape, Sheet};
 use super::text::{self, LINE, SIZE};
-use super::{Line, Unit, legend};
+use super::{Line, Unit, legend, pattern};
 
 /// What lies across.
 pub struct X<'a> {
@@ -75,7 +75,7 @@ fn end_names(sheet: &mut Sheet, lines: &[Line]) -> Vec<String> {
         return vec![String::new(); letters.len()];
     }
     let explained: Vec<String> = letters.iter().zip(&names).map(|(letter, name)| format!("{letter} {name}")).collect();
-    legend::write(sheet, &explained);
+    legend::write(sheet, &explained, pattern::plain);
     letters
 }
 

@@ -8,6 +8,7 @@ mod bars;
 pub mod draw;
 mod legend;
 mod lines;
+mod pattern;
 mod rows;
 pub mod scene;
 mod stack;

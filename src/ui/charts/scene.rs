@@ -174,7 +174,7 @@ pub(super) struct Sheet {
 }
 
 impl Sheet {
-    fn new(frame: Frame) -> Self {
+    pub(super) fn new(frame: Frame) -> Self {
         // Enough for an outline; more where the picture stands alone.
         let margin = if frame.titled { 16.0 } else { 3.0 };
         let (left, right) = (margin, (frame.width - margin).max(margin + 60.0));

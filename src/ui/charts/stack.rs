@@ -4,7 +4,7 @@ use super::axis::{self, Axis};
 use super::rows::Names;
 use super::scene::{Anchor, Area, Mark, Sheet};
 use super::text::{self, SIZE};
-use super::{StackRow, Unit, legend, noted};
+use super::{StackRow, Unit, legend, noted, pattern};
 
 const THICK: f64 = 24.0;
 const BETWEEN: f64 = 12.0;
@@ -12,7 +12,7 @@ const TO_LABEL: f64 = 6.0;
 
 /// Lay out the rows.
 pub fn lay_out(sheet: &mut Sheet, unit: Unit, parts: &[String], rows: &[StackRow]) {
-    legend::write(sheet, parts);
+    legend::write(sheet, parts, pattern::fill);
     let names = Names::new(sheet, rows.iter().map(|row| row.name.as_str()));
     let left = names.plot_left(sheet);
     let widest = rows.iter().map(|row| text::width(&unit.label(total(row)), SIZE)).fold(0.0, f64::max);
@@ -40,11 +40,11 @@ fn draw_row(sheet: &mut Sheet, unit: Unit, axis: &Axis, (parts, row): (&[String]
         // A gap of a pixel keeps neighbours apart, whatever their colours.
         let gap = if to - from > 3.0 { 1.0 } else { 0.0 };
         let shown = Area { left: from, top, width: to - from - gap, height: THICK };
-        let fill = sheet.colours.among(idx, parts.len());
-        sheet.rect(shown, fill);
+        pattern::fill(sheet, shown, idx, parts.len());
         let label = unit.label(value);
         if text::width(&label, SIZE) + 8.0 <= shown.width && row.values.len() > 1 {
-            sheet.text(label, (shown.middle().0, middle), Anchor::Middle, sheet.colours.ink_on(fill));
+            let ink = sheet.colours.ink_on(sheet.colours.among(idx, parts.len()));
+            sheet.text(label, (shown.middle().0, middle), Anchor::Middle, ink);
         }
         let part = parts.get(idx).map_or("", String::as_str);
         let share = Unit::Percent.words(100.0 * value / whole);

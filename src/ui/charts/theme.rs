@@ -97,6 +97,14 @@ impl Colours {
     pub fn ink_on(&self, fill: RGBColor) -> RGBColor {
         if contrast(self.ink, fill) >= contrast(self.ground, fill) { self.ink } else { self.ground }
     }
+
+    /// A shade of `fill` for thin lines on it: away from the ink, so that words read no worse on them.
+    pub fn shade_of(&self, fill: RGBColor) -> RGBColor {
+        let is_ink_darker = luminance(self.ink_on(fill)) < luminance(fill);
+        let (towards, share) = if is_ink_darker { (255.0, 0.55) } else { (0.0, 0.35) };
+        let mixed = |channel: u8| (f64::from(channel) * (1.0 - share) + towards * share).round() as u8;
+        RGBColor(mixed(fill.0), mixed(fill.1), mixed(fill.2))
+    }
 }
 
 /// How far apart two colours are in lightness, as WCAG defines it: from 1 to 21.
@@ -128,6 +136,18 @@ mod tests {
             }
             for ink in [colours.ink, colours.ink_soft] {
                 assert!(contrast(ink, colours.ground) >= 4.5 && contrast(ink, colours.sunken) >= 4.5);
+            }
+        }
+    }
+
+    #[test]
+    fn lines_on_a_colour_can_be_seen_and_words_on_them_be_read() {
+        for theme in [Theme::Light, Theme::Dark] {
+            let colours = theme.colours();
+            for fill in colours.palette {
+                let (shade, ink) = (colours.shade_of(fill), colours.ink_on(fill));
+                let (seen, read) = (contrast(shade, fill), contrast(shade, ink));
+                assert!(seen >= 1.25 && read >= contrast(fill, ink), "{theme:?} {fill:?}: {seen:.2}, {read:.2}");
             }
         }
     }
