@@ -72,13 +72,20 @@ async function measure(name, url) {
   }
 }
 
-function show({ browser, entries }) {
+function show({ browser, entries, kernels }) {
   for (const { case: what, outcome } of entries) {
     const name = `${browser.name} ${browser.version}  ${what.model}, ${what.backend} ${what.precision}`.padEnd(56);
     const measured = outcome.measured;
     const words = measured
       ? `${measured.runs.median.toFixed(1)} ms (${measured.runs.n} runs), first load ${measured.first_load.total_ms.toFixed(0)} ms, ${measured.adapter}`
       : (outcome.failed?.message ?? 'stopped');
+    console.log(`${name} ${words}`);
+  }
+  for (const { kernel, backend, outcome } of kernels) {
+    const name = `${browser.name} ${browser.version}  ${kernel}, ${backend}`.padEnd(56);
+    const measured = outcome.measured;
+    const share = measured?.share == null ? '' : `, ${(100 * measured.share).toFixed(1)} % of the peak`;
+    const words = measured ? `${measured.us.median} µs (${measured.shape})${share}` : (outcome.failed?.message ?? 'stopped');
     console.log(`${name} ${words}`);
   }
 }

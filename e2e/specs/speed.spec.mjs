@@ -178,6 +178,45 @@ test('files of others are compared, wrong ones are refused by name, and a link h
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360);
 });
 
+/** A kernel that took so long. */
+const kernel = (backend, us) => ({
+  kernel: 'wide-product',
+  backend,
+  outcome: {
+    measured: {
+      adapter: 'an adapter',
+      shape: '256 × 384 × 1536',
+      weights: 'f16',
+      us: { median: us, low: us, high: us, n: 1 },
+      flops: 3e8,
+      bytes: 3e6,
+      share: backend === 'webgpu' ? 0.25 : null,
+      timed_by: 'wall-clock',
+    },
+  },
+});
+
+test('kernels are compared where runs have some, and one that was wrong has no bar', async ({ rill }) => {
+  await rill.open('./#/speed/compare');
+  const { page } = rill;
+  const wrong = { kernel: 'log-mel', backend: 'webgpu', outcome: { failed: { message: 'an impossible result' } } };
+  const kernels = [kernel('webgpu', 100), kernel('wasm', 1000), wrong];
+  await rill.drop(file('a.json', { ...sent('a', 'Netscape', 500), kernels }), file('b.json', sent('b', 'Mosaic', 1600)));
+  const words = page.getByRole('list', { name: 'What was found' });
+  await expect(words).toContainText('on Netscape 9 · WebGPU with 3,000 GFLOP/s, 25.0 % of its measured peak.');
+  await expect(words).toContainText('Netscape 9: a kernel by itself is 10× as fast on WebGPU as on WebAssembly.');
+  await expect(words).toContainText('One entry was not measured');
+  const chart = page.locator('figure').filter({ hasText: 'Kernels: products and sums a second' });
+  await chart.getByText('Numbers as a table').click();
+  expect((await rows(chart)).map((cells) => cells[2])).toEqual(['3,000', '300']);
+  await expect(page.locator('figure').filter({ hasText: 'Kernels: bytes a second' })).toHaveCount(0);
+  await page.getByText('All figures').click();
+  const table = page.getByRole('table', { name: /^Kernels in Netscape 9/ });
+  await expect(table.getByRole('row')).toHaveCount(4);
+  await expect(table.getByRole('row', { name: /Log-mel features on WebGPU/ })).toContainText('an impossible result');
+  await expect(page.getByRole('table', { name: /^Kernels in Mosaic/ })).toHaveCount(0);
+});
+
 test('the example that ships with the page is a comparison of three browsers', async ({ rill }) => {
   await rill.open('./#/speed/compare');
   await rill.page.getByRole('button', { name: 'Show an example' }).click();
