@@ -176,6 +176,19 @@ export interface Pipeline {
    * what it was before. Rejects on other backends, and at memory level 3. `onProgress` gets the share that is done, 0 to 1.
    */
   trace(options?: { onProgress?: (share: number) => void; signal?: AbortSignal }): Promise<PipelineTrace>;
+  /** The graphs of its stages and their nodes, on WebGPU and WASM. Rejects on WebNN, and at memory level 3. */
+  nodes(): Promise<GraphNodes[]>;
+  /**
+   * Runs a graph node by node and holds what the device computes against each node's plain definition, given the same inputs: what the model computed
+   * last, zeros before its first run. The model is afterwards what it was before. `nodes` are numbers, all where there are none. Rejects for a graph or
+   * node that is not there. `onProgress` gets the share that is done, 0 to 1.
+   */
+  inspect(options: {
+    graph: string;
+    nodes?: number[];
+    onProgress?: (share: number) => void;
+    signal?: AbortSignal;
+  }): Promise<Inspection>;
   /** What it holds in its backend's memory now. Rejects once it was disposed of. */
   memory(): Promise<MemoryBytes>;
   /** What was loaded and what it has done so far. */
@@ -504,6 +517,50 @@ export interface StageTrace {
   dispatch_share: number;
   timed_by: Roofline['timed_by'];
   dispatches: DispatchTrace[];
+}
+
+/** A graph of a model; a node's number is its place in `nodes`. */
+export interface GraphNodes {
+  graph: string;
+  /** In the order in which they run. Shape and type are those of the output, empty where a node only writes `states`. */
+  nodes: { op: string; shape: number[]; dtype: string; states: string[] }[];
+}
+
+/** Figures are of the finite elements, `null` where there are none. */
+export interface TensorStatistics {
+  min: number | null;
+  max: number | null;
+  mean: number | null;
+  n_nan: number;
+  n_infinite: number;
+}
+
+/** One tensor that a node computed. */
+export interface TensorCheck {
+  node: number;
+  op: string;
+  /** The label of the state that it is, `output` where it is none. */
+  tensor: string;
+  shape: number[];
+  dtype: 'f32' | 'f16' | 'u32';
+  /** What the device computed. */
+  device: TensorStatistics;
+  /** What the definition makes of the same inputs. */
+  definition: TensorStatistics;
+  /** Elements that are NaN or infinite on one side and something else on the other. */
+  n_unlike: number;
+  /**
+   * The largest among the elements that are finite on both sides. `relative` is it over the largest magnitude of the definition's finite values, `null`
+   * where those are all 0 and the device's is not.
+   */
+  difference: { place: number[]; device: number; definition: number; absolute: number; relative: number | null } | null;
+}
+
+export interface Inspection {
+  pipeline: number;
+  model: string;
+  graph: string;
+  checks: TensorCheck[];
 }
 
 export interface PipelineTrace {

@@ -11,6 +11,7 @@ use super::weights::checkpoint::{Checkpoint, CheckpointDType};
 use super::{Error, Result};
 use crate::protocol::KernelLevel;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 pub use super::weight_form::WeightForm;
@@ -103,6 +104,27 @@ pub struct Graph {
     pub nodes: Vec<Node>,
 }
 
+impl Graph {
+    /// The slot that holds a value; `None` for what lies between its ops.
+    pub fn slot_of(&self, value: Value) -> Option<SlotId> {
+        match value {
+            Value::Slot(id) => Some(id),
+            Value::Node(idx) => self.nodes[idx].target,
+        }
+    }
+
+    /// The slots that a node writes: that of its output, then those of its states.
+    pub fn written_by(&self, node: &Node) -> Vec<SlotId> {
+        let states = node.op.writes().iter().filter_map(|&input| self.slot_of(node.inputs[input]?));
+        node.target.into_iter().chain(states).collect()
+    }
+
+    /// The slots that a run of it writes.
+    pub fn written(&self) -> BTreeSet<SlotId> {
+        self.nodes.iter().flat_map(|node| self.written_by(node)).collect()
+    }
+}
+
 /// All that a model needs to run.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
@@ -115,6 +137,16 @@ pub struct Program {
 }
 
 impl Program {
+    /// The same without the bytes of its constants: what a session keeps once they are on its device.
+    pub fn without_constants(mut self) -> Self {
+        for slot in &mut self.slots {
+            if let SlotKind::Constant(bytes) = &mut slot.kind {
+                *bytes = Vec::new();
+            }
+        }
+        self
+    }
+
     /// Type of a value in a graph.
     pub fn type_of<'a>(&'a self, graph: &'a Graph, value: Value) -> &'a TensorType {
         match value {

@@ -19,6 +19,7 @@ pub mod gpu;
 pub mod graph;
 pub mod image;
 pub mod image_text;
+pub mod inspect;
 pub mod kernel_bench;
 pub mod kernel_suite;
 pub mod ladder;

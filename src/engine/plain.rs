@@ -1,7 +1,7 @@
 //! The definitions as a device: walks the graph and calls each op's plain definition. Exact and slow; every other device is
 //! compared with it.
 
-use super::graph::{Graph, GraphId, Program, SlotId, SlotKind, Value};
+use super::graph::{Graph, GraphId, Node, Program, SlotId, SlotKind, Value};
 use super::memory::{MemoryUse, Purpose};
 use super::op::Operands;
 use super::session::Watch;
@@ -71,17 +71,21 @@ impl PlainSession {
     }
 }
 
+/// What a node's definition makes of its inputs: its output, where it has one. The inputs that the op writes are left out; they are the
+/// `states`, as they were before and are to be after.
+pub fn define(node: &Node, inputs: Vec<Option<&HostTensor>>, states: &mut [HostTensor]) -> Option<HostTensor> {
+    let mut output = node.ty.clone().map(HostTensor::zeros);
+    node.op.define(Operands { inputs, states, output: output.as_mut() });
+    output
+}
+
 fn run_node(graph: &Graph, idx: usize, slots: &mut [HostTensor], values: &mut [Option<HostTensor>]) {
     let node = &graph.nodes[idx];
     // What the op writes is taken out of its place for the call, so that everything else can be lent to it.
-    let place = |value: Value| match value {
-        Value::Slot(id) => Some(id.0),
-        Value::Node(earlier) => graph.nodes[earlier].target.map(|slot| slot.0),
-    };
+    let place = |value: Value| graph.slot_of(value).map(|slot| slot.0);
     let written: Vec<usize> = node.op.writes().iter().filter_map(|&input| node.inputs[input].and_then(place)).collect();
     let empty = || HostTensor::zeros(super::tensor::TensorType::f32([0]));
     let mut states: Vec<_> = written.iter().map(|&slot| std::mem::replace(&mut slots[slot], empty())).collect();
-    let mut output = node.ty.clone().map(HostTensor::zeros);
     let inputs = (0..node.inputs.len())
         .map(|input| {
             let value = node.inputs[input].filter(|_| !node.op.writes().contains(&input))?;
@@ -92,7 +96,7 @@ fn run_node(graph: &Graph, idx: usize, slots: &mut [HostTensor], values: &mut [O
             }
         })
         .collect();
-    node.op.define(Operands { inputs, states: &mut states, output: output.as_mut() });
+    let output = define(node, inputs, &mut states);
     for (slot, state) in written.into_iter().zip(states) {
         slots[slot] = state;
     }

@@ -4,11 +4,12 @@ use super::backing::Backing;
 use super::cpu::{Cpu, CpuSession};
 use super::gpu::{Gpu, GpuSession, TraceOptions};
 use super::graph::{GraphId, Program, SlotId, SlotKind, WeightForm};
+use super::inspect::{ByNodes, InspectOptions};
 use super::memory::{Ledger, MemoryOptions, MemoryUse, Purpose};
 use super::plain::PlainSession;
 use super::webnn::{Context, WebNnSession};
 use super::{CancelFlag, Error, Result};
-use crate::protocol::{MemoryLevel, StageTrace};
+use crate::protocol::{MemoryLevel, StageTrace, TensorCheck};
 use std::rc::Rc;
 
 /// Watches a long run: learns how far it is, and may stop it.
@@ -116,7 +117,7 @@ impl Session {
     pub async fn compile_within(device: &Device, program: Program, memory: &MemoryOptions) -> Result<Self> {
         Ok(match device {
             Device::Gpu(gpu) => Session::Gpu(GpuSession::compile(gpu, program, memory).await?),
-            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, &program, memory).await?),
+            Device::Cpu(cpu) => Session::Cpu(CpuSession::compile(cpu, program, memory).await?),
             Device::WebNn(_) if memory.level == MemoryLevel::Stream => return Err(not_streamed()),
             Device::WebNn(context) => Session::WebNn(WebNnSession::compile(context, program)?),
             Device::Plain => Session::Plain(PlainSession::new(program)),
@@ -317,6 +318,38 @@ impl Session {
         };
         let what = "the stages of a model are timed dispatch by dispatch on WebGPU";
         Err(Error::Input(format!("{what}; this one runs on {runs_on}")))
+    }
+
+    /// What was compiled, where its nodes can be held against their definitions.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they cannot: on WebNN, and where weights pass through a window.
+    pub fn inspectable(&self) -> Result<&Program> {
+        let runs_on = match self {
+            _ if self.is_streamed() => {
+                let reason = "the numbers inside a model whose weights pass through a window (memory level 3) cannot be looked at";
+                return Err(Error::Input(format!("{reason}; load it at another memory level")));
+            }
+            Session::Gpu(session) => return Ok(session.program()),
+            Session::Cpu(session) => return Ok(session.program()),
+            Session::WebNn(_) => "WebNN",
+            Session::Plain(_) => "the ops' definitions",
+        };
+        let what = "the numbers inside a model are looked at on WebGPU and on the processor";
+        Err(Error::Input(format!("{what}; this one runs on {runs_on}")))
+    }
+
+    /// Holds nodes of a graph against their definitions; see [`GpuSession::inspect`].
+    ///
+    /// # Errors
+    /// Those of [`Session::inspectable`].
+    pub async fn inspect(&mut self, options: &InspectOptions<'_>, watch: &mut Watch<'_>) -> Result<Vec<TensorCheck>> {
+        self.inspectable()?;
+        match self {
+            Session::Gpu(session) => session.inspect(options, watch).await,
+            Session::Cpu(session) => session.inspect(options, watch).await,
+            Session::WebNn(_) | Session::Plain(_) => unreachable!("these were refused"),
+        }
     }
 
     /// Runs one large graph to its end, in submits short enough for the page's own drawing and for a stop.

@@ -10,7 +10,7 @@ use super::{Error, Result};
 use crate::protocol::{Roofline, StageTrace};
 
 /// A graph, and the slots that are set for as long as it is timed.
-type Stage = (GraphId, Vec<(SlotId, Vec<u8>)>);
+pub(super) type Stage = (GraphId, Vec<(SlotId, Vec<u8>)>);
 
 impl Model {
     /// Times its stages, in the order in which they run; decoders stand in the middle of a text, and inputs are as long as their graphs take.
@@ -35,7 +35,8 @@ impl Model {
         Ok(traced)
     }
 
-    fn stages(&mut self, smallest_only: bool) -> Vec<(&mut Session, Vec<Stage>)> {
+    /// Its stages by session. Of graphs for inputs of several sizes the smallest is there, and the largest unless only the smallest is wanted.
+    pub(super) fn stages(&mut self, smallest_only: bool) -> Vec<(&mut Session, Vec<Stage>)> {
         match self {
             Model::Speech(model) => {
                 let (whisper, vocab) = (&model.whisper, model.whisper.config.vocab_size as u32);

@@ -41,6 +41,17 @@ impl DType {
         }
     }
 
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::F16 => "f16",
+            DType::U32 => "u32",
+            DType::Q8 => "int8",
+            DType::Q4 => "int4",
+        }
+    }
+
     /// The type's name in WGSL. Panics on quantised weights, which shaders read by files of their own and no other way.
     pub fn wgsl(self) -> &'static str {
         match self {
@@ -127,6 +138,24 @@ pub enum HostData {
     F32(Vec<f32>),
     /// Integers.
     U32(Vec<u32>),
+}
+
+impl HostData {
+    /// How many elements.
+    pub fn n_elements(&self) -> usize {
+        match self {
+            HostData::F32(v) => v.len(),
+            HostData::U32(v) => v.len(),
+        }
+    }
+
+    /// An element, whatever its type.
+    pub fn at(&self, idx: usize) -> f64 {
+        match self {
+            HostData::F32(v) => v[idx].into(),
+            HostData::U32(v) => v[idx].into(),
+        }
+    }
 }
 
 impl HostTensor {

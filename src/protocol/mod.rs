@@ -6,6 +6,7 @@
 
 mod gpu_times;
 mod hidden;
+mod inspection;
 mod kernels;
 mod load;
 mod memory;
@@ -21,6 +22,7 @@ mod tuning;
 
 pub use gpu_times::*;
 pub use hidden::*;
+pub use inspection::*;
 pub use kernels::*;
 pub use load::*;
 pub use memory::*;
@@ -216,6 +218,25 @@ pub enum Command {
         job: JobId,
         /// A model loaded on a GPU.
         pipeline: PipelineId,
+    },
+    /// The nodes of a loaded model's graphs; answered by [`Event::Nodes`].
+    Nodes {
+        /// The job.
+        job: JobId,
+        /// A model loaded on a GPU or on the processor.
+        pipeline: PipelineId,
+    },
+    /// Hold nodes of a loaded model against their plain definitions; progress by [`Event::BatchProgress`] in hundredths, closed by
+    /// [`Event::Inspected`].
+    Inspect {
+        /// The job.
+        job: JobId,
+        /// A model loaded on a GPU or on the processor.
+        pipeline: PipelineId,
+        /// One of those that [`Event::Nodes`] tells.
+        graph: String,
+        /// Numbers of its nodes; `None` for all.
+        nodes: Option<Vec<u32>>,
     },
     /// What is in memory now; answered by [`Event::Memory`] at once, whatever else is under way.
     Memory {
@@ -481,6 +502,20 @@ pub enum Event {
         /// Where the time goes.
         trace: PipelineTrace,
     },
+    /// Answer to [`Command::Nodes`].
+    Nodes {
+        /// The job.
+        job: JobId,
+        /// In the order in which they run.
+        graphs: Vec<GraphNodes>,
+    },
+    /// Answer to [`Command::Inspect`].
+    Inspected {
+        /// The job.
+        job: JobId,
+        /// What was found.
+        inspection: Inspection,
+    },
     /// Answer to [`Command::Memory`].
     Memory {
         /// The job.
@@ -553,6 +588,8 @@ impl Event {
             | Event::Roofline { job, .. }
             | Event::Kernel { job, .. }
             | Event::Traced { job, .. }
+            | Event::Nodes { job, .. }
+            | Event::Inspected { job, .. }
             | Event::Memory { job, .. }
             | Event::GpuTimes { job, .. }
             | Event::Tuning { job, .. }
@@ -588,6 +625,8 @@ impl Event {
                 | Event::Roofline { .. }
                 | Event::Kernel { .. }
                 | Event::Traced { .. }
+                | Event::Nodes { .. }
+                | Event::Inspected { .. }
                 | Event::Memory { .. }
                 | Event::GpuTimes { .. }
                 | Event::Tuning { .. }

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::protocol::{Event, Failure, FailureKind, PipelineId, PipelineInfo, PipelineTrace, Roofline, Timings};
+use crate::protocol::{
+    Event, Failure, FailureKind, Inspection, PipelineId, PipelineInfo, PipelineTrace, Roofline, Timings,
+};
 
 /// So many failures are kept, the latest.
 const MOST_FAILURES: usize = 50;
@@ -38,6 +40,8 @@ pub struct LoadedModel {
     pub lost: bool,
     /// Where its time goes, where that was measured.
     pub trace: Option<PipelineTrace>,
+    /// What its last check against the definitions found.
+    pub inspection: Option<Inspection>,
 }
 
 impl Chronicle {
@@ -52,13 +56,19 @@ impl Chronicle {
             }
             Event::Usable { pipeline, .. } | Event::Loaded { pipeline, .. } | Event::Moved { pipeline, .. } => {
                 self.forget(pipeline.id);
-                self.models.push(LoadedModel { info: pipeline.clone(), lost: false, trace: None });
+                let info = pipeline.clone();
+                self.models.push(LoadedModel { info, lost: false, trace: None, inspection: None });
             }
             Event::Roofline { roofline, .. } => self.roofline = Some(roofline.clone()),
             Event::Traced { trace, .. } => {
                 self.roofline = Some(trace.roofline.clone());
                 for model in self.models.iter_mut().filter(|model| model.info.id == trace.pipeline) {
                     model.trace = Some(trace.clone());
+                }
+            }
+            Event::Inspected { inspection, .. } => {
+                for model in self.models.iter_mut().filter(|model| model.info.id == inspection.pipeline) {
+                    model.inspection = Some(inspection.clone());
                 }
             }
             Event::Transcribed { transcript, .. } => self.last_transcription = Some(transcript.timings),

@@ -5,9 +5,10 @@ use serde::Serialize;
 
 use super::chronicle::{Chronicle, LoadedModel, Noted};
 use super::monitor::GraphTotal;
-use super::{capability, findings, format};
+use super::{capability, findings, format, numbers};
 use crate::protocol::{
-    BackendReport, CachedModel, FeatureReport, MemoryReport, PipelineManifest, PipelineTrace, Roofline, Tuning,
+    BackendReport, CachedModel, FeatureReport, Inspection, MemoryReport, PipelineManifest, PipelineTrace, Roofline,
+    Tuning,
 };
 
 /// The kinds of file.
@@ -152,7 +153,7 @@ impl DebugReport {
     }
 }
 
-fn model(LoadedModel { info, lost, trace }: &LoadedModel) -> String {
+fn model(LoadedModel { info, lost, trace, inspection }: &LoadedModel) -> String {
     let precision = capability::precision_name(info.precision);
     let timings = &info.timings;
     let facts = [
@@ -181,7 +182,15 @@ fn model(LoadedModel { info, lost, trace }: &LoadedModel) -> String {
     ];
     let rows = facts.map(|(name, value)| vec![name.to_string(), value]);
     let stages = trace.as_ref().map(stages).unwrap_or_default();
-    format!("<h3>{}</h3>{}{stages}", escaped(&info.model.id), table(&["", ""], rows))
+    let numbers = inspection.as_ref().map(checked).unwrap_or_default();
+    format!("<h3>{}</h3>{}{stages}{numbers}", escaped(&info.model.id), table(&["", ""], rows))
+}
+
+/// What the device computed beside the definitions, folded.
+fn checked(inspection: &Inspection) -> String {
+    let rows = table(&numbers::HEADS, inspection.checks.iter().map(numbers::row));
+    let (summary, graph) = (escaped(&numbers::summary(inspection)), escaped(&inspection.graph));
+    format!("<p>{summary}</p><details><summary>Numbers of {graph}</summary>{rows}</details>")
 }
 
 /// Stages and, folded, the dispatches of each.
@@ -298,7 +307,9 @@ th[scope=row]{font-weight:600}summary{cursor:pointer;padding:.25rem 0}";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{BackendChoice, Event, Failure, FailureKind, JobId};
+    use crate::protocol::{
+        BackendChoice, Event, Failure, FailureKind, JobId, PipelineId, TensorCheck, TensorStatistics,
+    };
 
     fn report() -> DebugReport {
         let mut chronicle = Chronicle::default();
@@ -351,6 +362,28 @@ mod tests {
         let html = report().write(ReportKind::Html);
         for words in
             ["None is loaded.", "It was not measured.", "The monitor saw none.", "a processor: it computes", "1.5 s"]
+        {
+            assert!(html.contains(words), "{words}: {html}");
+        }
+    }
+
+    #[test]
+    fn what_a_check_found_stands_in_a_table_with_the_farthest_node_named() {
+        let figures = TensorStatistics { min: Some(-1.0), max: Some(1.0), mean: Some(0.0), n_nan: 0, n_infinite: 0 };
+        let check = TensorCheck {
+            node: 3,
+            op: "linear".into(),
+            tensor: "output".into(),
+            shape: vec![2],
+            dtype: "f32".into(),
+            device: TensorStatistics { n_nan: 1, ..figures },
+            definition: figures,
+            n_unlike: 1,
+            difference: None,
+        };
+        let (model, graph) = ("m".into(), "step".into());
+        let html = checked(&Inspection { pipeline: PipelineId(1), model, graph, checks: vec![check] });
+        for words in ["The farthest is node 3 linear", "<th scope=\"row\">3 linear</th><td>off: NaN on the device only"]
         {
             assert!(html.contains(words), "{words}: {html}");
         }

@@ -249,6 +249,10 @@ fn pipeline_object(pipeline: Pipeline) -> JsValue {
     let it = pipeline.clone();
     method(&object, "trace", move |options, _| trace(it.clone(), options));
     let it = pipeline.clone();
+    method(&object, "nodes", move |_, _| js_measuring::nodes(it.clone()));
+    let it = pipeline.clone();
+    method(&object, "inspect", move |options, _| js_measuring::inspect(it.clone(), options));
+    let it = pipeline.clone();
     method(&object, "memory", move |_, _| {
         let it = it.clone();
         async move { to_js(&it.memory().await.map_err(|failure| error(&failure))?) }

@@ -1,4 +1,4 @@
-//! The monitor and the benchmark of `window.rill`.
+//! The monitor and the benchmark of `window.rill`, and the numbers inside its models.
 
 use js_sys::Object;
 use wasm_bindgen::prelude::*;
@@ -7,7 +7,8 @@ use super::benchmark::runner::{self, Plan, Stopper};
 use super::js_api::method;
 use super::js_options::{Given, type_error};
 use super::js_values::{Abort, Outcome, error, set, tell, to_js};
-use super::platform::Platform;
+use super::platform::{Pipeline, Platform};
+use crate::protocol::Event;
 
 /// `rill.monitor`: start, stop, report.
 pub fn monitor(platform: &Platform) -> Object {
@@ -72,6 +73,27 @@ pub async fn benchmark(platform: Platform, options: JsValue) -> Outcome {
     });
     let found = run.await;
     to_js(&abort.settle(Ok(found))?)
+}
+
+/// The nodes of the model's graphs.
+pub async fn nodes(pipeline: Pipeline) -> Outcome {
+    let pending = pipeline.nodes().map_err(|failure| error(&failure))?;
+    to_js(&pending.result().await.map_err(|failure| error(&failure))?)
+}
+
+/// Holds nodes of a graph against their definitions.
+pub async fn inspect(pipeline: Pipeline, options: JsValue) -> Outcome {
+    let given = Given::new("inspect", &options, &["graph", "nodes", "onProgress", "signal"])?;
+    let (graph, nodes) = (given.graph()?, given.nodes()?);
+    let (on_progress, signal) = (given.function("onProgress")?, given.signal()?);
+    let pending = pipeline.inspect(graph, nodes, move |event| {
+        if let (Event::BatchProgress { done, total, .. }, Some(callback)) = (event, &on_progress) {
+            tell(callback, &(f64::from(*done) / f64::from((*total).max(1))));
+        }
+    });
+    let pending = pending.map_err(|failure| error(&failure))?;
+    let abort = Abort::watch(signal, &pending.canceller)?;
+    to_js(&abort.settle(pending.result().await)?)
 }
 
 /// Puts both on the object.

@@ -231,6 +231,23 @@ impl<'a> Given<'a> {
         Ok(options)
     }
 
+    /// The graph that is looked at.
+    pub fn graph(&self) -> Result<String, JsValue> {
+        self.string("graph")?.ok_or_else(|| self.wrong("graph", "the name of a graph, one of those that nodes() tells"))
+    }
+
+    /// Numbers of nodes, where they are named.
+    pub fn nodes(&self) -> Result<Option<Vec<u32>>, JsValue> {
+        let Some(value) = self.value("nodes") else { return Ok(None) };
+        let wrong = || self.wrong("nodes", "an array of whole numbers from 0");
+        let number = |value: JsValue| {
+            let number = value.as_f64().filter(|number| (0.0..=f64::from(u32::MAX)).contains(number));
+            number.filter(|number| number.fract() == 0.0).map(|number| number as u32)
+        };
+        let numbers = value.dyn_into::<Array>().map_err(|_| wrong())?;
+        numbers.iter().map(number).collect::<Option<_>>().map(Some).ok_or_else(wrong)
+    }
+
     /// A callback.
     pub fn function(&self, name: &str) -> Result<Option<Function>, JsValue> {
         self.value(name).map(|value| value.dyn_into().map_err(|_| self.wrong(name, "a function"))).transpose()

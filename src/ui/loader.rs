@@ -7,6 +7,7 @@ use super::capability::{backend_name, precision_name};
 use super::format;
 use super::memory_now::MemoryNow;
 use super::models::kind;
+use super::numbers_panel::NumbersPanel;
 use super::precision_cost::PrecisionCost;
 use super::session::Session;
 use super::settings::memory_words;
@@ -288,12 +289,14 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
             </dl>
             <MemoryNow pipeline=info.id is_shown=is_open />
             {(info.backend == BackendChoice::WebGpu).then(|| view! { <StageTable task=info.model.task /> })}
+            {matches!(info.backend, BackendChoice::WebGpu | BackendChoice::Wasm)
+                .then(|| view! { <NumbersPanel task=info.model.task /> })}
         </details>
         <PrecisionCost info />
     }
 }
 
 /// Whether the details that fired this event are open.
-fn is_open_now(event: &web_sys::Event) -> bool {
+pub fn is_open_now(event: &web_sys::Event) -> bool {
     event.target().and_then(|target| target.dyn_into::<web_sys::HtmlDetailsElement>().ok()).is_some_and(|it| it.open())
 }

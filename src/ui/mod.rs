@@ -3,7 +3,7 @@
 //! Reading order: `client` holds the worker, `platform` is the API over it, `state` is what the page knows, `session`
 //! is what the visitor does, `js_api` is the same platform for programs; then one file for each panel. What needs no
 //! browser ([`format`], [`export`], [`capability`], [`charts`], [`chronicle`], [`debug_report`], [`findings`], [`settings`],
-//! [`jobs`], [`models`], [`passages`], [`vectors`]) compiles natively and is tested there.
+//! [`jobs`], [`models`], [`numbers`], [`passages`], [`vectors`]) compiles natively and is tested there.
 
 pub mod benchmark;
 pub mod capability;
@@ -16,6 +16,7 @@ pub mod format;
 pub mod jobs;
 pub mod models;
 pub mod monitor;
+pub mod numbers;
 pub mod passages;
 pub mod settings;
 pub mod vectors;
@@ -78,6 +79,8 @@ mod memory_now;
 mod model_picker;
 #[cfg(target_arch = "wasm32")]
 mod monitor_panel;
+#[cfg(target_arch = "wasm32")]
+mod numbers_panel;
 #[cfg(target_arch = "wasm32")]
 mod other_model;
 #[cfg(target_arch = "wasm32")]

@@ -18,10 +18,10 @@ use super::monitor::{Monitor, MonitorReport};
 use crate::audio::{capture, files};
 use crate::protocol::{
     BackendChoice, BackendReport, BenchKernel, CachedModel, Command, Event, FEATURES, Failure, FailureKind,
-    FeatureReport, GenerateOptions, GenerateTimings, Generation, GpuTimes, HiddenState, JobId, KernelFigure,
-    LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes, MemoryReport, ModelInfo, PipelineId, PipelineInfo,
-    PipelineManifest, PipelineTrace, Precompile, QualityReport, Roofline, Timings, TranscribeOptions, Transcript,
-    Tuning,
+    FeatureReport, GenerateOptions, GenerateTimings, Generation, GpuTimes, GraphNodes, HiddenState, Inspection, JobId,
+    KernelFigure, LabelScore, LoadRequest, MaskCandidate, Matches, MemoryBytes, MemoryReport, ModelInfo, PipelineId,
+    PipelineInfo, PipelineManifest, PipelineTrace, Precompile, QualityReport, Roofline, Timings, TranscribeOptions,
+    Transcript, Tuning,
 };
 
 /// What this browser can run, and how to run it. Clones share one engine.
@@ -511,6 +511,33 @@ impl Pipeline {
         let command = |job, pipeline| Command::Trace { job, pipeline };
         self.run(command, Attachment::None, on_event, |event| match event {
             Event::Traced { trace, .. } => Ok(trace),
+            other => Err(failure_of(other)),
+        })
+    }
+
+    /// The nodes of a model's graphs.
+    pub fn nodes(&self) -> Result<Pending<Vec<GraphNodes>>, Failure> {
+        self.run(
+            |job, pipeline| Command::Nodes { job, pipeline },
+            Attachment::None,
+            |_| {},
+            |event| match event {
+                Event::Nodes { graphs, .. } => Ok(graphs),
+                other => Err(failure_of(other)),
+            },
+        )
+    }
+
+    /// Hold nodes of a graph against their plain definitions; all where none is named.
+    pub fn inspect(
+        &self,
+        graph: String,
+        nodes: Option<Vec<u32>>,
+        on_event: impl Fn(&Event) + 'static,
+    ) -> Result<Pending<Inspection>, Failure> {
+        let command = |job, pipeline| Command::Inspect { job, pipeline, graph, nodes };
+        self.run(command, Attachment::None, on_event, |event| match event {
+            Event::Inspected { inspection, .. } => Ok(inspection),
             other => Err(failure_of(other)),
         })
     }

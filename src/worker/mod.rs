@@ -5,6 +5,7 @@
 
 mod attachment;
 mod attempts;
+mod inspection;
 mod live;
 mod loads;
 mod memory;
@@ -160,6 +161,14 @@ impl Worker {
             Command::Trace { job, pipeline } => {
                 let cancel = self.begin(job);
                 (job, self.trace(job, pipeline, &cancel).await)
+            }
+            Command::Nodes { job, pipeline } => {
+                let cancel = self.begin(job);
+                (job, self.nodes(job, pipeline, &cancel).await)
+            }
+            Command::Inspect { job, pipeline, graph, nodes } => {
+                let cancel = self.begin(job);
+                (job, self.inspect(job, pipeline, (graph, nodes), &cancel).await)
             }
             Command::Memory { job } => (job, Ok(Event::Memory { job, report: self.memory() })),
             Command::GpuTimes { job, on } => {

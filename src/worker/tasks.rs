@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Runs `work` over `total` inputs as [`Worker::on_model`] does; what it reports is told as progress of the batch.
-    async fn on_batch<T>(
+    pub(super) async fn on_batch<T>(
         &self,
         job: JobId,
         pipeline: PipelineId,

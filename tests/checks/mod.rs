@@ -723,7 +723,7 @@ pub async fn split_weights_agree(device: &Device) -> Result<()> {
 
 /// An op whose kernel is not what its definition says: it finds maxima where the definition gives zeros.
 #[derive(Debug)]
-struct Wrong;
+pub struct Wrong;
 
 impl Op for Wrong {
     fn name(&self) -> &'static str {

@@ -11,6 +11,7 @@ mod checks;
 mod clip;
 mod components;
 mod gpu_times;
+mod inspect;
 mod interpreter;
 mod kernels;
 mod memory;

@@ -53,6 +53,8 @@ pub struct Layout {
     pub window: Operand,
     /// Of each graph.
     pub plans: Vec<Plan>,
+    /// For each graph and node where its output lies, where no slot holds it.
+    pub arena: Vec<Vec<Option<Operand>>>,
     /// The steps of each graph, to be written to their place.
     pub steps: Vec<Vec<Step>>,
     /// The first byte behind all of it.
@@ -81,9 +83,11 @@ impl Layout {
         let slots: Vec<_> = program.slots.iter().enumerate().map(&mut place_slot).collect();
         let window = place(streaming.window_bytes, Purpose::Weights);
         let Arena { buffer_bytes, places } = Arena::of(program, shares);
-        let arena: Vec<_> = buffer_bytes.into_iter().map(|bytes| place(bytes, Purpose::Activations)).collect();
+        let buffers: Vec<_> = buffer_bytes.into_iter().map(|bytes| place(bytes, Purpose::Activations)).collect();
+        let arena: Vec<_> =
+            program.graphs.iter().zip(&places).map(|(graph, places)| outputs(graph, places, &buffers)).collect();
         let (mut plans, mut all_steps) = (Vec::new(), Vec::new());
-        for (graph, places) in program.graphs.iter().zip(&places) {
+        for (graph, outputs) in program.graphs.iter().zip(&arena) {
             let needs: Vec<_> = (0..graph.nodes.len()).map(|idx| needs(program, graph, idx, streaming)).collect();
             let segments = window::segments(&needs, streaming.window_bytes);
             let mut steps = Vec::with_capacity(graph.nodes.len());
@@ -96,7 +100,7 @@ impl Layout {
                     slots[id.0].unwrap_or_else(in_window)
                 };
                 for idx in segment.dispatches.clone() {
-                    steps.push(step(program, graph, idx, &of_slot, &arena, places)?);
+                    steps.push(step(program, graph, idx, &of_slot, outputs)?);
                 }
             }
             let flops = graph.nodes.iter().map(|node| node.op.flops(&program.signature(graph, node))).collect();
@@ -105,7 +109,7 @@ impl Layout {
             all_steps.push(steps);
         }
         addressable(end)?;
-        Ok(Self { slots, window, plans, steps: all_steps, end: end as usize, memory })
+        Ok(Self { slots, window, plans, arena, steps: all_steps, end: end as usize, memory })
     }
 }
 
@@ -132,25 +136,27 @@ fn needs(program: &Program, graph: &Graph, idx: usize, streaming: &Streaming) ->
     pieces
 }
 
+/// Where each output lies that is in a buffer of the arena, which is as long as its longest tensor.
+fn outputs(graph: &Graph, places: &[Option<usize>], buffers: &[Operand]) -> Vec<Option<Operand>> {
+    let operand = |(idx, place): (usize, &Option<usize>)| {
+        let len = graph.nodes[idx].ty.as_ref().map_or(0, |ty| ty.n_bytes()) as u32;
+        place.map(|buffer| Operand { len, ..buffers[buffer] })
+    };
+    places.iter().enumerate().map(operand).collect()
+}
+
 /// A node as a step: its inputs, then its output.
 fn step(
     program: &Program,
     graph: &Graph,
     idx: usize,
     of_slot: &dyn Fn(SlotId) -> Operand,
-    arena: &[Operand],
-    places: &[Option<usize>],
+    outputs: &[Option<Operand>],
 ) -> Result<Step> {
     let node = &graph.nodes[idx];
-    let operand_of = |value: Value| {
-        let (place, ty) = match value {
-            Value::Slot(id) => return of_slot(id),
-            Value::Node(node) => (graph.nodes[node].target.map(of_slot), &graph.nodes[node].ty),
-        };
-        let Value::Node(node) = value else { unreachable!("slots have returned") };
-        // A buffer of the arena is as long as its longest tensor.
-        let len = ty.as_ref().map_or(0, |ty| ty.n_bytes()) as u32;
-        place.or_else(|| places[node].map(|buffer| Operand { len, ..arena[buffer] })).unwrap_or_default()
+    let operand_of = |value: Value| match value {
+        Value::Slot(id) => of_slot(id),
+        Value::Node(node) => graph.nodes[node].target.map(of_slot).or(outputs[node]).unwrap_or_default(),
     };
     if node.ty.as_ref().is_some_and(|ty| ty.dtype == DType::F16) {
         return Err(Error::Unsupported("the processor's kernels compute in f32; load it with precision f32".into()));

@@ -3,6 +3,7 @@
 //! In a browser the kernels are a wasm module of their own beside the engine's, with a memory of its own that is exactly as large as
 //! the program (`web`); natively they run in process (`native`). `layout` says where everything lies.
 
+mod inspect;
 mod layout;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
@@ -52,6 +53,10 @@ pub struct CpuSession {
     /// Those that pass through the window have no place.
     slots: Vec<Option<Operand>>,
     plans: Vec<Plan>,
+    /// What was compiled.
+    program: Program,
+    /// For each graph and node where its output lies, where no slot holds it.
+    arena: Vec<Vec<Option<Operand>>>,
     stream: Option<Stream>,
     ledger: Rc<Ledger>,
     _bookings: Vec<Booking>,
@@ -75,8 +80,8 @@ impl CpuSession {
     }
 
     /// Lays `program` out and fills in its constants.
-    pub async fn compile(cpu: &Cpu, program: &Program, memory: &MemoryOptions) -> Result<Self> {
-        let layout = lay_out(cpu, program, memory)?;
+    pub async fn compile(cpu: &Cpu, program: Program, memory: &MemoryOptions) -> Result<Self> {
+        let layout = lay_out(cpu, &program, memory)?;
         let mut heap = Heap::new(cpu, layout.end).await?;
         for (slot, operand) in program.slots.iter().zip(&layout.slots) {
             if let (SlotKind::Constant(bytes), Some(operand)) = (&slot.kind, operand) {
@@ -96,6 +101,8 @@ impl CpuSession {
             heap,
             slots: layout.slots,
             plans: layout.plans,
+            program: program.without_constants(),
+            arena: layout.arena,
             stream,
             flops_per_ms: 1e6,
         })

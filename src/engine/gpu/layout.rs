@@ -26,7 +26,7 @@ pub(super) struct Layout {
     /// The buffer that streamed weights pass through.
     pub window: Option<usize>,
     /// For each graph and node the buffer that holds its output, where no slot does.
-    arena: Vec<Vec<Option<usize>>>,
+    pub arena: Vec<Vec<Option<usize>>>,
 }
 
 /// Some rows of a slot: all of them, or as many as one binding may hold.

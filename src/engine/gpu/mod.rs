@@ -12,6 +12,8 @@ mod compiler_log;
 mod device;
 #[cfg(not(target_arch = "wasm32"))]
 mod driver;
+mod inspect;
+mod keep;
 mod layout;
 mod manifest;
 mod pipeline;

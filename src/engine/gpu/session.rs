@@ -30,7 +30,11 @@ pub struct GpuSession {
     pub(super) buffers: Vec<Buffer>,
     pub(super) slots: Vec<(String, Vec<Part>)>,
     pub(super) plans: Vec<Plan>,
-    ring: StagingRing,
+    /// What was compiled.
+    pub(super) program: Program,
+    /// For each graph and node the buffer that holds its output, where no slot does.
+    pub(super) arena: Vec<Vec<Option<usize>>>,
+    pub(super) ring: StagingRing,
     stream: Option<Stream>,
     begun: edge::Instant,
     /// Milliseconds from the beginning until all pipelines were made; grows until they are.
@@ -52,6 +56,8 @@ pub(super) struct Plan {
 
 #[derive(Debug)]
 pub(super) struct Dispatch {
+    /// Which of the graph's.
+    pub node: usize,
     pub op: &'static str,
     pub shader: &'static str,
     pub pipeline: Rc<Pipeline>,
@@ -60,8 +66,6 @@ pub(super) struct Dispatch {
     pub flops: u64,
     /// Read and written.
     pub bytes: u64,
-    /// The buffers that it writes to.
-    pub writes: Vec<usize>,
 }
 
 impl GpuSession {
@@ -92,7 +96,7 @@ impl GpuSession {
         let stream = layout.window.map(|window| Stream::new(window, streaming));
         let validation = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
         let out_of_memory = gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut session = Self::make(gpu, &program, &layout, stream, memory.level);
+        let mut session = Self::make(gpu, program, layout, stream, memory.level);
         // Both scopes are closed before either answer is awaited: they may not outlive this call out of order.
         let (out_of_memory, validation) = (out_of_memory.pop(), validation.pop());
         if let Some(error) = out_of_memory.await {
@@ -149,7 +153,7 @@ impl GpuSession {
         self.compile_ms
     }
 
-    fn make(gpu: &Rc<Gpu>, program: &Program, layout: &Layout, stream: Option<Stream>, level: MemoryLevel) -> Self {
+    fn make(gpu: &Rc<Gpu>, program: Program, layout: Layout, stream: Option<Stream>, level: MemoryLevel) -> Self {
         let begun = edge::Instant::now();
         let ledger = Ledger::new();
         let buffers: Vec<Buffer> = layout.buffers.iter().map(|plan| plan.make(gpu, &ledger)).collect();
@@ -160,6 +164,8 @@ impl GpuSession {
             buffers,
             slots: labels.zip(layout.slots.iter().cloned()).collect(),
             plans: Vec::new(),
+            program: Program::default(),
+            arena: Vec::new(),
             ring: StagingRing::new(&ledger, level < MemoryLevel::Quantize),
             ledger,
             stream,
@@ -185,11 +191,12 @@ impl GpuSession {
             };
             for segment in &layout.graphs[idx].segments {
                 for draft in &layout.graphs[idx].drafts[segment.dispatches.clone()] {
-                    plan.dispatches.push(session.make_dispatch(program, layout, idx, segment, draft));
+                    plan.dispatches.push(session.make_dispatch(&program, &layout, idx, segment, draft));
                 }
             }
             session.plans.push(plan);
         }
+        (session.program, session.arena) = (program.without_constants(), layout.arena);
         session
     }
 
@@ -223,8 +230,6 @@ impl GpuSession {
             places.push(Some(layout.place(program, graph, segment, Value::Node(draft.node), 0)));
         }
         resources.extend(places.iter().map(|place| place.map_or(self.gpu.empty.as_entire_binding(), binding)));
-        let written = places.iter().zip(&draft.written).filter(|(_, written)| **written);
-        let writes = written.filter_map(|(place, _)| place.map(|place| place.buffer)).collect();
         let entries: Vec<_> = resources
             .into_iter()
             .enumerate()
@@ -236,6 +241,7 @@ impl GpuSession {
             entries: &entries,
         });
         Dispatch {
+            node: draft.node,
             op: node.op.name(),
             shader: draft.kernel.shader,
             pipeline,
@@ -243,7 +249,6 @@ impl GpuSession {
             workgroups: draft.kernel.workgroups,
             flops: draft.flops,
             bytes: draft.bytes,
-            writes,
         }
     }
 
@@ -394,13 +399,8 @@ impl GpuSession {
                 let budget = self.gpu.flops_per_submit.get();
                 let (n, flops) = take_budget(rest, budget);
                 let start = edge::Instant::now();
-                let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-                let mut timed = self.gpu.begin_timed();
                 let begins = u32::from(idx == 0 && rest.len() == segment.dispatches.len());
-                let timestamp_writes = timed.as_mut().and_then(|timed| timed.pass(&plan.name, begins));
-                let descriptor = wgpu::ComputePassDescriptor { label: Some(&plan.name), timestamp_writes };
-                encode(&mut encoder.begin_compute_pass(&descriptor), &rest[..n]);
-                self.gpu.submit(encoder, timed);
+                self.submit_pass(&plan.name, &rest[..n], Some(begins));
                 rest = &rest[n..];
                 self.gpu.finish().await?;
                 let rate = flops as f64 / edge::ms_since(start).max(0.05);
@@ -411,6 +411,17 @@ impl GpuSession {
             }
         }
         Ok(())
+    }
+
+    /// Submits dispatches as one compute pass. One that belongs to a run is timed while the GPU is watched, and `begins` says how many
+    /// runs begin with it.
+    pub(super) fn submit_pass(&self, label: &str, dispatches: &[Dispatch], begins: Option<u32>) {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut timed = begins.and_then(|_| self.gpu.begin_timed());
+        let timestamp_writes = timed.as_mut().and_then(|timed| timed.pass(label, begins.unwrap_or(0)));
+        let descriptor = wgpu::ComputePassDescriptor { label: Some(label), timestamp_writes };
+        encode(&mut encoder.begin_compute_pass(&descriptor), dispatches);
+        self.gpu.submit(encoder, timed);
     }
 }
 

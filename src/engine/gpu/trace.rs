@@ -4,14 +4,13 @@
 //! a pass of their own, so that what one of them has left in a cache is used up as little as possible by the next. What fits into caches all the same is read
 //! from there: a share of the memory's peak above 1 says so. What the graph writes is put aside and brought back.
 
-use super::buffer::{Buffer, BufferPlan};
 use super::clock::{Clock, Patience};
+use super::keep::Kept;
 use super::session::{Dispatch, GpuSession, encode, take_budget};
 use crate::engine::graph::{GraphId, SlotId};
-use crate::engine::memory::{Ledger, Purpose};
+use crate::engine::memory::Ledger;
 use crate::engine::{CancelFlag, Error, Result, edge};
 use crate::protocol::{DispatchTrace, Roofline, StageTrace};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// A pass over dispatches that are alike takes at least so long, in µs: forty times a browser's step of 0.1 ms.
@@ -29,12 +28,6 @@ pub struct TraceOptions<'a> {
     pub cancel: &'a CancelFlag,
 }
 
-/// A slot's buffer and a copy of what it held.
-struct Kept {
-    of: usize,
-    copy: Buffer,
-}
-
 impl GpuSession {
     /// Times the dispatches of a graph and the graph as a whole. What it writes is afterwards as it was before.
     ///
@@ -49,41 +42,20 @@ impl GpuSession {
         }
         self.finish_graphs(&[graph], &mut |_, _| ()).await?;
         let ledger = Ledger::new();
-        let out_of_memory = self.gpu.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let mut changed: BTreeSet<usize> =
-            self.plans[graph.0].dispatches.iter().flat_map(|dispatch| dispatch.writes.iter().copied()).collect();
-        changed.extend(options.states.iter().flat_map(|(slot, _)| self.slot_buffers(*slot)));
-        let of_slots: BTreeSet<usize> =
-            (0..self.slots.len()).flat_map(|slot| self.slot_buffers(SlotId(slot))).collect();
-        let kept: Vec<Kept> = changed.intersection(&of_slots).map(|&of| self.keep(of, &ledger)).collect();
-        // As they are to be before each timed pass.
-        let set: Vec<Kept> = kept.iter().map(|kept| self.keep(kept.of, &ledger)).collect();
-        if let Some(error) = out_of_memory.pop().await {
-            // No reason to move the model: it does without.
-            return Err(Error::Input(format!("there is no room to put aside what this stage writes ({error})")));
-        }
-        self.copy_kept(&kept, false);
-        for (slot, bytes) in options.states {
-            self.write(*slot, 0, bytes)?;
-        }
-        self.copy_kept(&set, false);
-        let traced = self.timed(graph, options, &set, &ledger).await;
-        self.copy_kept(&kept, true);
-        self.gpu.finish().await?;
+        let kept = self.keep(graph, options.states, &ledger).await?;
+        let traced = self.timed(graph, options, &ledger).await;
+        self.bring_back(&kept).await?;
         traced
     }
 
-    async fn timed(
-        &self,
-        graph: GraphId,
-        options: &TraceOptions<'_>,
-        set: &[Kept],
-        ledger: &Rc<Ledger>,
-    ) -> Result<StageTrace> {
+    async fn timed(&self, graph: GraphId, options: &TraceOptions<'_>, ledger: &Rc<Ledger>) -> Result<StageTrace> {
+        self.set(options.states)?;
+        // As they are to be before each timed pass.
+        let set = self.keep(graph, options.states, ledger).await?;
         let plan = &self.plans[graph.0];
         let clock = Clock::start(&self.gpu, ledger).await?;
         let before = |encoder: &mut wgpu::CommandEncoder| {
-            for Kept { of, copy } in set {
+            for Kept { of, copy } in &set {
                 encoder.copy_buffer_to_buffer(copy, 0, &self.buffers[*of], 0, copy.size());
             }
         };
@@ -138,30 +110,6 @@ impl GpuSession {
             rest = &rest[n..];
         }
         Ok(us)
-    }
-
-    /// The buffers that hold a slot and nothing else.
-    fn slot_buffers(&self, slot: SlotId) -> impl Iterator<Item = usize> + use<'_> {
-        self.slots[slot.0].1.iter().filter_map(|part| part.buffer)
-    }
-
-    fn keep(&self, of: usize, ledger: &Rc<Ledger>) -> Kept {
-        let (usage, bytes) = (wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST, self.buffers[of].size());
-        Kept {
-            of,
-            copy: BufferPlan { label: "kept".into(), bytes, purpose: Purpose::States, usage }.make(&self.gpu, ledger),
-        }
-    }
-
-    /// Copies from the slots, or `back` to them.
-    fn copy_kept(&self, kept: &[Kept], back: bool) {
-        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        for Kept { of, copy } in kept {
-            let slot: &wgpu::Buffer = &self.buffers[*of];
-            let (from, to): (&wgpu::Buffer, &wgpu::Buffer) = if back { (copy, slot) } else { (slot, copy) };
-            encoder.copy_buffer_to_buffer(from, 0, to, 0, copy.size());
-        }
-        self.gpu.queue.submit([encoder.finish()]);
     }
 }
 

@@ -6,6 +6,7 @@ mod benchmark;
 pub mod cost;
 mod loads;
 mod matching;
+pub mod numbers;
 pub mod performance;
 mod pictures;
 pub mod pipelines;

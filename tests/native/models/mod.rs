@@ -86,6 +86,11 @@ pub fn load_from(device: Device, folder: PathBuf, precision: Precision) -> Model
 
 /// The same for `batch_size` inputs at once.
 pub fn load_for(device: Device, folder: PathBuf, precision: Precision, batch_size: usize) -> Model {
+    load_with(device, folder, precision, &LoadOptions { batch_size, ..LoadOptions::default() })
+}
+
+/// The same with all that can be asked for.
+pub fn load_with(device: Device, folder: PathBuf, precision: Precision, options: &LoadOptions) -> Model {
     let choice = Choice {
         backend: BackendChoice::WebGpu,
         adapter: "test".into(),
@@ -97,8 +102,7 @@ pub fn load_for(device: Device, folder: PathBuf, precision: Precision, batch_siz
     };
     let name = folder.display().to_string();
     let files = ModelFiles::folder(folder, LoadHooks::default());
-    let options = LoadOptions { batch_size, ..LoadOptions::default() };
-    let loaded = pollster::block_on(load(&choice, &files, &options, &CancelFlag::default(), &mut |_| ()));
+    let loaded = pollster::block_on(load(&choice, &files, options, &CancelFlag::default(), &mut |_| ()));
     loaded.unwrap_or_else(|e| panic!("{name}: {e}")).model
 }
 
