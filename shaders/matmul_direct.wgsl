@@ -10,6 +10,10 @@ fn x1(at: i32) -> f32 {
     return f32(x[at >> 2u][at & 3]);
 }
 
+fn x_at(at: i32) -> vec4<f32> {
+    return vec4<f32>(x_quad(at));
+}
+
 fn start_of(m: u32) -> i32 {
     return params.first + i32(min(m, params.n_rows - 1u)) * params.stride;
 }
@@ -51,22 +55,22 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
     if (VECTORED) {
         for (var k = 0u; k < params.n_cols; k += 8u) {
             let at = i32(k);
-            let lo0 = x4(x_0 + at);
-            let hi0 = x4(x_0 + at + 4);
-            let lo1 = x4(x_1 + at);
-            let hi1 = x4(x_1 + at + 4);
-            let lo2 = x4(x_2 + at);
-            let hi2 = x4(x_2 + at + 4);
-            let lo3 = x4(x_3 + at);
-            let hi3 = x4(x_3 + at + 4);
-            let lo4 = x4(x_4 + at);
-            let hi4 = x4(x_4 + at + 4);
-            let lo5 = x4(x_5 + at);
-            let hi5 = x4(x_5 + at + 4);
-            let lo6 = x4(x_6 + at);
-            let hi6 = x4(x_6 + at + 4);
-            let lo7 = x4(x_7 + at);
-            let hi7 = x4(x_7 + at + 4);
+            let lo0 = x_at(x_0 + at);
+            let hi0 = x_at(x_0 + at + 4);
+            let lo1 = x_at(x_1 + at);
+            let hi1 = x_at(x_1 + at + 4);
+            let lo2 = x_at(x_2 + at);
+            let hi2 = x_at(x_2 + at + 4);
+            let lo3 = x_at(x_3 + at);
+            let hi3 = x_at(x_3 + at + 4);
+            let lo4 = x_at(x_4 + at);
+            let hi4 = x_at(x_4 + at + 4);
+            let lo5 = x_at(x_5 + at);
+            let hi5 = x_at(x_5 + at + 4);
+            let lo6 = x_at(x_6 + at);
+            let hi6 = x_at(x_6 + at + 4);
+            let lo7 = x_at(x_7 + at);
+            let hi7 = x_at(x_7 + at + 4);
             var w: Eight;
             w = w8(min(n + 0u, last), k >> 3u);
             a0 += dots(lo0, lo1, lo2, lo3, w.lo) + dots(hi0, hi1, hi2, hi3, w.hi);
@@ -126,15 +130,5 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>) {
         }
     }
     var sums = array<vec4<f32>, 16>(a0, a1, b0, b1, c0, c1, d0, d1, e0, e1, f0, f1, g0, g1, h0, h1);
-    for (var i = 0u; i < 64u; i++) {
-        let col = params.y_first + n + i / 8u;
-        let row = m + i % 8u;
-        if (n + i / 8u >= params.n_out || row >= params.n_rows) { continue; }
-        var v = sums[i / 4u][i % 4u];
-        if (HAS_BIAS) { v += bias[col]; }
-        v = activate(v);
-        let at = row * params.y_stride + col;
-        if (HAS_RESIDUAL) { v += residual[at]; }
-        y[at] = y_t(v);
-    }
+    for (var i = 0u; i < 64u; i++) { store_one(m + i % 8u, n + i / 8u, sums[i / 4u][i % 4u]); }
 }

@@ -1,5 +1,5 @@
 // y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows, on a GPU.
-// Each thread makes 8 rows x 8 columns: columns WGX apart, rows by fours, fours WGY apart. Sums are named, since arrays of them may end up in memory.
+// Each thread makes 8 rows x 8 columns: fours of rows WGY apart, fours of columns WGX apart. Sums are named, since arrays of them may end up in memory.
 const EACH = 8u;
 
 @compute @workgroup_size(WGX, WGY)
@@ -30,60 +30,48 @@ fn main(
     for (var k0 = 0u; k0 < params.n_cols; k0 += 16u) {
         put(next, idx);
         workgroupBarrier();
-        if (k0 + 16u < params.n_cols) { next = read_next(m0, n0, k0 + 16u, idx); }
-        for (var k4 = 0u; k4 < 4u; k4++) {
-            let at = 4u * k4 * X_PITCH + lid.y;
-            let p0 = x_tile[at];
-            let q0 = x_tile[at + X_PITCH];
-            let r0 = x_tile[at + 2u * X_PITCH];
-            let s0 = x_tile[at + 3u * X_PITCH];
-            let p1 = x_tile[at + WGY];
-            let q1 = x_tile[at + X_PITCH + WGY];
-            let r1 = x_tile[at + 2u * X_PITCH + WGY];
-            let s1 = x_tile[at + 3u * X_PITCH + WGY];
-            let w0 = w_tile[lid.x * W_PITCH + k4];
-            a0 = multiplied(a0, w0, p0, q0, r0, s0);
-            a1 = multiplied(a1, w0, p1, q1, r1, s1);
-            let w1 = w_tile[(lid.x + WGX) * W_PITCH + k4];
-            b0 = multiplied(b0, w1, p0, q0, r0, s0);
-            b1 = multiplied(b1, w1, p1, q1, r1, s1);
-            let w2 = w_tile[(lid.x + 2u * WGX) * W_PITCH + k4];
-            c0 = multiplied(c0, w2, p0, q0, r0, s0);
-            c1 = multiplied(c1, w2, p1, q1, r1, s1);
-            let w3 = w_tile[(lid.x + 3u * WGX) * W_PITCH + k4];
-            d0 = multiplied(d0, w3, p0, q0, r0, s0);
-            d1 = multiplied(d1, w3, p1, q1, r1, s1);
-            let w4 = w_tile[(lid.x + 4u * WGX) * W_PITCH + k4];
-            e0 = multiplied(e0, w4, p0, q0, r0, s0);
-            e1 = multiplied(e1, w4, p1, q1, r1, s1);
-            let w5 = w_tile[(lid.x + 5u * WGX) * W_PITCH + k4];
-            f0 = multiplied(f0, w5, p0, q0, r0, s0);
-            f1 = multiplied(f1, w5, p1, q1, r1, s1);
-            let w6 = w_tile[(lid.x + 6u * WGX) * W_PITCH + k4];
-            g0 = multiplied(g0, w6, p0, q0, r0, s0);
-            g1 = multiplied(g1, w6, p1, q1, r1, s1);
-            let w7 = w_tile[(lid.x + 7u * WGX) * W_PITCH + k4];
-            h0 = multiplied(h0, w7, p0, q0, r0, s0);
-            h1 = multiplied(h1, w7, p1, q1, r1, s1);
+        next = read_next(m0, n0, min(k0 + 16u, params.n_cols - 16u), idx); // the last tile twice: a branch costs more
+        for (var k = 0u; k < 16u; k++) { // unrolled
+            let p = x_tile[k * X_PITCH + lid.y];
+            let q = x_tile[k * X_PITCH + lid.y + WGY];
+            let v = w_tile[k * W_PITCH + lid.x];
+            let w = w_tile[k * W_PITCH + lid.x + WGX];
+            a0 += p.x * v;
+            a1 += p.x * w;
+            b0 += p.y * v;
+            b1 += p.y * w;
+            c0 += p.z * v;
+            c1 += p.z * w;
+            d0 += p.w * v;
+            d1 += p.w * w;
+            e0 += q.x * v;
+            e1 += q.x * w;
+            f0 += q.y * v;
+            f1 += q.y * w;
+            g0 += q.z * v;
+            g1 += q.z * w;
+            h0 += q.w * v;
+            h1 += q.w * w;
         }
         workgroupBarrier();
     }
     let m = m0 + 4u * lid.y;
-    let n = n0 + lid.x;
+    let n = n0 + 4u * lid.x;
+    let far = n + 4u * WGX;
     store(m, n, a0);
-    store(m + 4u * WGY, n, a1);
-    store(m, n + WGX, b0);
-    store(m + 4u * WGY, n + WGX, b1);
-    store(m, n + 2u * WGX, c0);
-    store(m + 4u * WGY, n + 2u * WGX, c1);
-    store(m, n + 3u * WGX, d0);
-    store(m + 4u * WGY, n + 3u * WGX, d1);
-    store(m, n + 4u * WGX, e0);
-    store(m + 4u * WGY, n + 4u * WGX, e1);
-    store(m, n + 5u * WGX, f0);
-    store(m + 4u * WGY, n + 5u * WGX, f1);
-    store(m, n + 6u * WGX, g0);
-    store(m + 4u * WGY, n + 6u * WGX, g1);
-    store(m, n + 7u * WGX, h0);
-    store(m + 4u * WGY, n + 7u * WGX, h1);
+    store(m, far, a1);
+    store(m + 1u, n, b0);
+    store(m + 1u, far, b1);
+    store(m + 2u, n, c0);
+    store(m + 2u, far, c1);
+    store(m + 3u, n, d0);
+    store(m + 3u, far, d1);
+    store(m + 4u * WGY, n, e0);
+    store(m + 4u * WGY, far, e1);
+    store(m + 4u * WGY + 1u, n, f0);
+    store(m + 4u * WGY + 1u, far, f1);
+    store(m + 4u * WGY + 2u, n, g0);
+    store(m + 4u * WGY + 2u, far, g1);
+    store(m + 4u * WGY + 3u, n, h0);
+    store(m + 4u * WGY + 3u, far, h1);
 }

@@ -7,13 +7,12 @@ override HAS_RESIDUAL: bool = false;
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<x_t>>;
 // binding 2: w, by a file weight_*.wgsl
-@group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read> residual: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<y_t>;
+// bindings 3 to 5: bias, residual and y, by outputs.wgsl or output_quads.wgsl
 
-fn x4(at: i32) -> vec4<f32> {
+// Four elements of x, as it is stored.
+fn x_quad(at: i32) -> vec4<x_t> {
     if (BOUNDED) {
-        if (at < 0 || at >= params.len) { return vec4<f32>(); }
+        if (at < 0 || at >= params.len) { return vec4<x_t>(); }
     }
-    return vec4<f32>(x[at >> 2u]);
+    return x[at >> 2u];
 }

@@ -11,7 +11,7 @@ use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::{DType, TensorType};
+use crate::engine::tensor::TensorType;
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, attention};
 
@@ -63,9 +63,14 @@ struct Params {
 }
 
 impl Attention {
-    fn kernel_as(&self, form: Form, signature: &Signature) -> Kernel {
+    /// Vectors of four that a head is made of.
+    fn head_vecs(&self, signature: &Signature) -> usize {
+        signature.input(0).n_cols() / 12 / self.n_heads
+    }
+
+    fn kernel_as(&self, form: Form, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let qkv = signature.input(0);
-        let head_size = qkv.n_cols() / 3 / self.n_heads;
+        let head_vecs = self.head_vecs(signature);
         let params = Params {
             seq_len: self.seq_len as u32,
             n_heads: self.n_heads as u32,
@@ -77,13 +82,22 @@ impl Attention {
         let kernel = Kernel::new(form.shader(), params, groups)
             .shared("attention")
             .alias("x_t", qkv.dtype)
-            .constant("HEAD_VECS", head_size / 4)
+            .constant("HEAD_VECS", head_vecs)
             .flag("HAS_LENGTHS", signature.has(LENGTHS))
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("CAUSAL", self.causal);
         match form {
             Form::Direct | Form::Tiled => kernel,
-            Form::Blocks { down, across } => kernel.constant("QG", down).constant("KG", across),
+            Form::Blocks { down, across } => kernel
+                .constant("QG", down)
+                .constant("KG", across)
+                .constant("COLS_EACH", head_vecs.div_ceil(across))
+                .constant("Q_READS", head_vecs.div_ceil(across))
+                .constant("K_READS", head_vecs.div_ceil(down))
+                .constant(
+                    "V_READS",
+                    if form.holds_values(head_vecs, caps) { (4 * head_vecs).div_ceil(down) } else { 0 },
+                ),
         }
     }
 }
@@ -101,20 +115,18 @@ enum Form {
 
 impl Form {
     /// What the tuner tries.
-    const TRIED: [Form; 5] = [
+    const TRIED: [Form; 4] = [
         Form::Tiled,
         Form::Blocks { down: 8, across: 8 },
         Form::Blocks { down: 8, across: 16 },
         Form::Blocks { down: 16, across: 8 },
-        Form::Blocks { down: 32, across: 4 },
     ];
 
     /// What suits most adapters (measured on an H100: `docs/bench-notes.md`).
     fn usual(op: &Attention, signature: &Signature, caps: &GpuCaps) -> Self {
-        let blocks = match signature.input(0).dtype {
-            DType::F16 if op.seq_len >= 1024 => Form::Blocks { down: 16, across: 8 },
-            _ => Form::Blocks { down: 8, across: 16 },
-        };
+        // As many threads across as a head has vectors: each sums one.
+        let across = if op.head_vecs(signature) < 16 { 8 } else { 16 };
+        let blocks = Form::Blocks { down: 8, across };
         match blocks.fits(op, signature, caps) {
             _ if caps.is_plain() => Form::Direct,
             true => blocks,
@@ -139,15 +151,24 @@ impl Form {
         }
     }
 
-    /// Whether its tiles fit into workgroup memory.
+    /// Whether its tiles fit into workgroup memory, and a head is made of whole steps of the loops that are written out.
     fn fits(self, op: &Attention, signature: &Signature, caps: &GpuCaps) -> bool {
         let Form::Blocks { down, across } = self else { return true };
-        let qkv = signature.input(0);
-        let (vecs, vec_bytes) = (qkv.n_cols() / 12 / op.n_heads, if qkv.dtype == DType::F16 { 8 } else { 16 });
-        let queries = 4 * down * (vecs + 1) * vec_bytes;
-        let keys_or_values = (4 * vecs * (across + 1)).max(4 * across * vecs) * vec_bytes;
-        let weights = 16 * (4 * down * (across + 1) + down * across);
-        queries + keys_or_values + weights <= caps.workgroup_bytes as usize
+        let vecs = op.head_vecs(signature);
+        vecs.is_multiple_of(4) && Self::tile_bytes(down, across, vecs) <= caps.workgroup_bytes as usize
+    }
+
+    /// Whether there is room for a block's values beside the tiles; otherwise they are read from where they lie.
+    fn holds_values(self, vecs: usize, caps: &GpuCaps) -> bool {
+        let Form::Blocks { down, across } = self else { return false };
+        Self::tile_bytes(down, across, vecs) + 16 * 4 * across * vecs <= caps.workgroup_bytes as usize
+    }
+
+    /// Bytes of the tiles of queries and of keys or weights, and of the threads' greatest scores.
+    fn tile_bytes(down: usize, across: usize, vecs: usize) -> usize {
+        let queries = 4 * vecs * (down + 1);
+        let keys_or_weights = (4 * vecs * (across + 1)).max(4 * across * (down + 1));
+        16 * (queries + keys_or_weights + down * across)
     }
 }
 
@@ -219,13 +240,13 @@ impl Op for Attention {
     }
 
     fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
-        self.kernel_as(Form::usual(self, signature, caps), signature)
+        self.kernel_as(Form::usual(self, signature, caps), signature, caps)
     }
 
     fn alternatives(&self, signature: &Signature, caps: &GpuCaps) -> Vec<Kernel> {
         let usual = Form::usual(self, signature, caps);
         let others = Form::TRIED.into_iter().filter(|form| *form != usual && form.fits(self, signature, caps));
-        others.map(|form| self.kernel_as(form, signature)).collect()
+        others.map(|form| self.kernel_as(form, signature, caps)).collect()
     }
 
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {

@@ -1,11 +1,12 @@
 //! The matrix-product kernels of `linear` and `conv1d`: many rows; inputs x, weight, bias, residual.
 //!
 //! On a GPU a workgroup makes a tile of the output from tiles of x and w in its memory, each thread 4 x 4 (`matmul_tiled`) or 8 x 8
-//! (`matmul_wide`) of it. Which tile is the fastest depends on how many of them there are for the adapter's cores.
+//! (`matmul_wide`) of it, by outer products. Which tile is the fastest depends on how many of them there are for the adapter's cores.
 
 use super::linear::{BIAS, RESIDUAL, WEIGHT, X, is_vectored, weight_file};
 use super::math::Activation;
 use crate::engine::op::{GpuCaps, Kernel, Signature};
+use crate::engine::tensor::{DType, TensorType};
 
 /// Rows of a matrix product that are windows into a flat tensor; windows may overlap and reach over its ends, where
 /// zeros are read.
@@ -56,9 +57,11 @@ const fn wide(across: usize, down: usize) -> Tile {
     Tile { shader: "matmul_wide", each: 8, threads: [across, down] }
 }
 
-/// What the tuner tries.
-const TRIED: [Tile; 7] =
-    [tiled(8, 8), tiled(8, 16), tiled(16, 8), tiled(16, 16), wide(8, 8), wide(8, 16), wide(16, 16)];
+/// What the tuner tries. None has more rows or columns than threads, and all fit into the workgroup memory that every adapter has.
+const TRIED: [Tile; 4] = [tiled(8, 8), tiled(8, 16), wide(8, 8), wide(8, 16)];
+
+/// From so many workgroups on, 8 x 8 outputs a thread are faster than 4 x 4 although fewer threads work.
+const ENOUGH: usize = 50;
 
 impl Tile {
     fn rows(self) -> usize {
@@ -74,25 +77,14 @@ impl Tile {
         m.div_ceil(self.rows()) * n.div_ceil(self.cols())
     }
 
-    /// Whether its tiles fit into workgroup memory.
-    fn fits(self, caps: &GpuCaps) -> bool {
-        16 * (16 * (self.rows() / 4 + 1) + 5 * self.cols()) <= caps.workgroup_bytes as usize
-    }
-
     /// What suits most adapters (measured on an H100, of 132 cores: `docs/bench-notes.md`).
     fn usual(signature: &Signature, caps: &GpuCaps, rows: &Rows) -> Self {
         // Emulators are slowest at barriers, then at reading: there each thread reads for itself, for as many outputs as it can
         // (`docs/bench-notes.md`).
-        if caps.is_plain() || !rows.are_vectors() {
+        if caps.is_plain() || !rows.fit_tiles() {
             return DIRECT;
         }
-        let (m, n) = (rows.n_rows, signature.rows.len());
-        match wide(8, 16).count(m, n) {
-            480.. if wide(16, 16).fits(caps) => wide(16, 16),
-            200.. => wide(8, 16),
-            _ if tiled(8, 16).count(m, n) >= 320 => tiled(8, 16),
-            _ => tiled(8, 8),
-        }
+        if wide(8, 16).count(rows.n_rows, signature.rows.len()) >= ENOUGH { wide(8, 16) } else { tiled(8, 8) }
     }
 
     fn kernel(self, signature: &Signature, activation: Activation, rows: Rows) -> Kernel {
@@ -111,7 +103,6 @@ impl Tile {
         let reaches_over = rows.first < 0 || (m - 1) * rows.stride + k > (rows.len as isize - rows.first) as usize;
         let kernel = Kernel::new(self.shader, params, groups)
             .binds(&[X, WEIGHT, BIAS, RESIDUAL])
-            .shared(weight_file(signature.input(WEIGHT)))
             .shared("activation")
             .shared("matmul")
             .alias("x_t", signature.input(X).dtype)
@@ -120,19 +111,47 @@ impl Tile {
             .flag("BOUNDED", reaches_over)
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("HAS_RESIDUAL", signature.has(RESIDUAL));
+        let [across, down] = self.threads;
         match self {
-            DIRECT => kernel.flag("VECTORED", rows.are_vectors()),
-            Tile { threads: [across, down], .. } => {
-                kernel.shared("tiles").constant("WGX", across).constant("WGY", down)
-            }
+            DIRECT => kernel
+                .shared(weight_file(signature.input(WEIGHT)))
+                .shared("outputs")
+                .flag("VECTORED", rows.are_vectors()),
+            _ => kernel
+                .shared(quad_file(signature.input(WEIGHT)))
+                .shared(if writes_vectors(signature) { "output_quads" } else { "outputs" })
+                .shared("tiles")
+                .constant("WGX", across)
+                .constant("WGY", down),
         }
     }
+}
+
+/// The file that reads the weight at binding 2 four elements at a time.
+fn quad_file(weight: &TensorType) -> &'static str {
+    match weight.dtype {
+        DType::F16 => "quad_f16",
+        DType::Q8 => "quad_q8",
+        DType::Q4 => "quad_q4",
+        DType::F32 | DType::U32 => "quad_f32",
+    }
+}
+
+/// Whether what is written of each row is made of whole vectors.
+fn writes_vectors(signature: &Signature) -> bool {
+    let rows = &signature.rows;
+    [rows.start, rows.len(), signature.output().n_cols()].into_iter().all(|n| n.is_multiple_of(4))
 }
 
 impl Rows {
     /// Whether each begins at a vector and is made of whole ones.
     fn are_vectors(&self) -> bool {
         is_vectored(self.n_cols) && self.stride.is_multiple_of(4) && self.first % 4 == 0
+    }
+
+    /// Whether tiles, which are 16 columns long, can be read by vectors.
+    fn fit_tiles(&self) -> bool {
+        self.are_vectors() && self.n_cols.is_multiple_of(16)
     }
 }
 
@@ -144,6 +163,6 @@ pub(super) fn kernel(signature: &Signature, caps: &GpuCaps, activation: Activati
 /// The same in other tiles.
 pub(super) fn alternatives(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Vec<Kernel> {
     let usual = Tile::usual(signature, caps, &rows);
-    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.are_vectors() && tile.fits(caps));
+    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.fit_tiles());
     others.map(|tile| tile.kernel(signature, activation, rows)).collect()
 }
