@@ -591,7 +591,7 @@ export interface MonitorReport {
     phases: { phase: LoadProgress['phase']; start_ms: number; ms: number }[];
     /** Null where the load failed, as are the two below. */
     backend: Backend | null;
-    /** Milliseconds that were waited for pipelines; `rill.pipelines()` has each of them. */
+    /** Milliseconds that were waited for pipelines; `pipelines` below has each of them. */
     compile_ms: number | null;
     peak_bytes: number | null;
     failed: RillError['kind'] | 'cancelled' | null;
@@ -621,6 +621,8 @@ export interface MonitorReport {
   peak_engine_bytes: number;
   /** Of models that were traced meanwhile: what their stages use of the adapter's measured peaks, and by which clock. */
   shares: { model: string; stage: string; us: number; share: number; bound: Rate['bound']; timed_by: Roofline['timed_by'] }[];
+  /** Shader pipelines that were made meanwhile, in that order, with their first and last times. */
+  pipelines: PipelineEntry[];
   /** What the GPU did in ordinary runs on WebGPU. */
   gpu: GpuReport;
   /** Tasks that held the page up for more than 50 ms, told by the browser or, where it tells of none, by a timer that came late. */
@@ -698,6 +700,7 @@ export type BenchKernel =
   | 'wide-product'
   | 'wide-product-int8'
   | 'square-product'
+  | 'large-product'
   | 'vocabulary'
   | 'encoder-attention'
   | 'decoder-attention'
@@ -755,30 +758,33 @@ export interface Tuning {
   }[];
 }
 
+/** A variant of a kernel. */
+export interface PipelineEntry {
+  op: string;
+  /** The kernel, a file of `shaders/`. */
+  shader: string;
+  /** The types of its elements and its constants. */
+  variant: string;
+  /** The models that use it, as far as they were loaded here; none for what the tuner and the measurements made. */
+  models: string[];
+  /** Whether the first run of one of them needs it; the rest is for inputs of other kinds. */
+  essential: boolean;
+  /** Milliseconds that making it took when it was listed first; the browser may have known it from before. */
+  cold_ms: number | null;
+  /** The same at the latest visit after that. */
+  warm_ms: number | null;
+  /**
+   * How it was made in this visit: milliseconds until it was there, whether the browser made it meanwhile (others beside it), and its place in
+   * the order in which they were begun; null where it was not.
+   */
+  made: { ms: number; ahead: boolean; order: number } | null;
+}
+
 /** The shader pipelines of a GPU. */
 export interface PipelineManifest {
   adapter: string;
   /** Essential ones first, those of no model last. */
-  pipelines: {
-    op: string;
-    /** The kernel, a file of `shaders/`. */
-    shader: string;
-    /** The types of its elements and its constants. */
-    variant: string;
-    /** The models that use it, as far as they were loaded here; none for what the tuner and the measurements made. */
-    models: string[];
-    /** Whether the first run of one of them needs it; the rest is for inputs of other kinds. */
-    essential: boolean;
-    /** Milliseconds that making it took when it was listed first; the browser may have known it from before. */
-    cold_ms: number | null;
-    /** The same at the latest visit after that. */
-    warm_ms: number | null;
-    /**
-     * How it was made in this visit: milliseconds until it was there, whether the browser made it meanwhile (others beside it), and its place in
-     * the order in which they were begun; null where it was not.
-     */
-    made: { ms: number; ahead: boolean; order: number } | null;
-  }[];
+  pipelines: PipelineEntry[];
   /** Whether everything that the shader compiler says is noted. What it refuses always is. */
   logging: boolean;
   /** `line` counts from 1 in the assembled text; 0 where none is named. */

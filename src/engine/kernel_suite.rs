@@ -45,6 +45,7 @@ pub struct KernelProgram {
 pub fn sizes(kernel: BenchKernel) -> &'static [usize] {
     match kernel {
         BenchKernel::WideProduct | BenchKernel::WideProductInt8 | BenchKernel::SquareProduct => &[49, 256, 1500],
+        BenchKernel::LargeProduct => &[17, 512, 4096],
         BenchKernel::Vocabulary => &[1001, 8192, 51_864],
         BenchKernel::EncoderAttention => &[99, 256, 512, 1500],
         BenchKernel::DecoderAttention => &[CAPACITY / 2],
@@ -69,6 +70,7 @@ impl KernelProgram {
         let (y, shape) = match kernel {
             BenchKernel::WideProduct | BenchKernel::WideProductInt8 => product(&recorder, [size, D, 4 * D])?,
             BenchKernel::SquareProduct => product(&recorder, [size, 512, 512])?,
+            BenchKernel::LargeProduct => product(&recorder, [size, 4096, 4096])?,
             BenchKernel::Vocabulary => {
                 let table = recorder.weights().tied_table("table", size, D)?;
                 (input(&recorder, [1, D]).linear(&table, LinearOptions::default())?, format!("1 × {D} × {size}"))

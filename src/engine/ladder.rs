@@ -13,7 +13,8 @@ use super::webnn::{Context, DeviceType};
 use super::{Error, Result, edge};
 use crate::protocol::{BackendChoice, GpuTimes, KernelLevel, MeasuredChoice, Measurement, Precision};
 use async_lock::Mutex;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The backends from the most to the least specialised, which is their order where nothing was measured.
@@ -32,6 +33,8 @@ pub struct Ladder {
     pub(super) listing: Mutex<()>,
     logs_compilation: Cell<bool>,
     times_runs: Cell<bool>,
+    /// Pipelines that whoever watches was told of, by their places in the order of making.
+    pub(super) told: RefCell<BTreeSet<u32>>,
 }
 
 /// A device, and why this one.
@@ -122,14 +125,19 @@ impl Ladder {
         }
     }
 
-    /// What the GPU worked on since the last asking, and whether runs are timed from now on, also on one that is opened later.
+    /// What the GPU worked on, and which pipelines were made, since the last asking; and whether runs are timed from now on, also on a GPU
+    /// that is opened later.
     pub async fn gpu_times(&self, on: bool) -> Result<GpuTimes> {
+        let begins = on && !self.times_runs.get();
         self.times_runs.set(on);
         let gpu = self.gpu.lock().await.clone();
         match gpu.filter(|gpu| gpu.check().is_ok()) {
             Some(gpu) => {
                 gpu.time_runs(on).await?;
-                gpu.take_times().await
+                let pipelines = self.newly_made(&gpu).await;
+                let times = gpu.take_times().await?;
+                // Those of before are nobody's business.
+                Ok(GpuTimes { pipelines: if begins { Vec::new() } else { pipelines }, ..times })
             }
             None => Ok(GpuTimes::default()),
         }

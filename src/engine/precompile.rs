@@ -5,7 +5,7 @@ use super::ladder::Ladder;
 use super::model::Model;
 use super::session::{Device, Session};
 use super::{CancelFlag, Error, Result};
-use crate::protocol::{PipelineManifest, Precompile};
+use crate::protocol::{PipelineEntry, PipelineManifest, Precompile};
 
 /// Under which name the list is kept.
 const LIST: &str = "pipelines";
@@ -52,6 +52,17 @@ impl Ladder {
         .await;
         made?;
         Ok(gpu.pipelines(&self.list(&gpu).await))
+    }
+
+    /// Pipelines that were made since the last asking, in that order.
+    pub(super) async fn newly_made(&self, gpu: &Gpu) -> Vec<PipelineEntry> {
+        let listed = self.list(gpu).await;
+        let mut told = self.told.borrow_mut();
+        let order = |entry: &PipelineEntry| entry.made.map(|made| made.order);
+        let mut made = gpu.pipelines(&listed).pipelines;
+        made.retain(|entry| order(entry).is_some_and(|order| told.insert(order)));
+        made.sort_by_key(order);
+        made
     }
 
     async fn list(&self, gpu: &Gpu) -> Manifest {

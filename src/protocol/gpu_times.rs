@@ -1,6 +1,6 @@
 //! What the GPU worked on in ordinary runs, and when.
 
-use super::TimedBy;
+use super::{PipelineEntry, TimedBy};
 use serde::{Deserialize, Serialize};
 
 /// What joins the names of graphs that were timed together.
@@ -26,6 +26,8 @@ pub struct GpuSpan {
 pub struct GpuTimes {
     /// In the order of submission.
     pub spans: Vec<GpuSpan>,
+    /// Pipelines that were made since then, in that order.
+    pub pipelines: Vec<PipelineEntry>,
     /// Graphs that ran and were not timed: too many were under way.
     pub n_dropped: u32,
     /// By which clock times are taken now; `None` where none are: no GPU is open, or nobody asked.

@@ -13,6 +13,8 @@ pub enum BenchKernel {
     WideProductInt8,
     /// 1,500 rows of 512 with a matrix of 512 rows, weights as stored.
     SquareProduct,
+    /// 4,096 rows of 4,096 with a matrix as large, weights as stored: the most that a product reaches.
+    LargeProduct,
     /// One row of 384 with a table of 51,864 rows, weights as stored: a token's logits.
     Vocabulary,
     /// Attention of 1,500 positions to each other, 6 heads of 64.
@@ -29,10 +31,11 @@ pub enum BenchKernel {
 
 impl BenchKernel {
     /// All of them, in the order in which they are measured.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::WideProduct,
         Self::WideProductInt8,
         Self::SquareProduct,
+        Self::LargeProduct,
         Self::Vocabulary,
         Self::EncoderAttention,
         Self::DecoderAttention,
@@ -50,6 +53,7 @@ impl BenchKernel {
             Self::WideProduct => "Matrix product, 384 × 1,536",
             Self::WideProductInt8 => "Matrix product, 384 × 1,536, int8",
             Self::SquareProduct => "Matrix product, 512 × 512",
+            Self::LargeProduct => "Matrix product, 4,096 × 4,096",
             Self::Vocabulary => "One row with the vocabulary",
             Self::EncoderAttention => "Attention of an encoder",
             Self::DecoderAttention => "Attention of a decoder",
@@ -65,6 +69,7 @@ impl BenchKernel {
             Self::WideProduct
             | Self::WideProductInt8
             | Self::SquareProduct
+            | Self::LargeProduct
             | Self::EncoderAttention
             | Self::Convolution => Bound::Arithmetic,
             Self::Vocabulary | Self::DecoderAttention | Self::LayerNorm | Self::LogMel => Bound::Memory,

@@ -9,8 +9,8 @@ use super::charts::{Chart, ChartView};
 use super::monitor::{GpuReport, GraphTotal, MonitorReport, RunRecord, TimedTasks};
 use super::session::Session;
 use super::session::performance::Tracing;
-use super::{format, monitor, save};
-use crate::protocol::{BackendChoice, Task, TimedBy};
+use super::{format, monitor, pipelines_panel, save};
+use crate::protocol::{BackendChoice, PipelineEntry, Task, TimedBy};
 
 /// How often the curves are drawn anew, in ms.
 const EVERY_MS: u32 = 500;
@@ -36,6 +36,7 @@ pub fn MonitorPanel() -> impl IntoView {
         }
     });
     let on_gpu = Memo::new(move |_| report.with(|report| report.as_ref().map(|report| report.gpu.clone())));
+    let made = Memo::new(move |_| report.with(|report| report.as_ref().map_or(Vec::new(), |it| it.pipelines.clone())));
     let flip = move |_| {
         if untrack(is_on) {
             session.stop_monitor()
@@ -88,6 +89,7 @@ pub fn MonitorPanel() -> impl IntoView {
                     None => view! { <p class="panel__note">"What each graph of a model takes, while the monitor is on."</p> }.into_any(),
                 })}
                 {chart(|report| report.gpu.timeline())}
+                {move || made.with(|made| (!made.is_empty()).then(|| pipelines(made)))}
             </section>
             <Dispatches />
         </section>
@@ -191,6 +193,20 @@ fn graphs(gpu: &GpuReport) -> impl IntoView + use<> {
     view! {
         {notes}
         {table}
+    }
+}
+
+/// The shader pipelines that were made, each with its times.
+fn pipelines(made: &[PipelineEntry]) -> impl IntoView + use<> {
+    let summary = match made.len() {
+        1 => "One shader pipeline was made meanwhile".to_string(),
+        n => format!("{n} shader pipelines were made meanwhile"),
+    };
+    view! {
+        <details class="stages">
+            <summary>{summary}</summary>
+            {pipelines_panel::table(made, "Pipelines made while the monitor was on".into())}
+        </details>
     }
 }
 

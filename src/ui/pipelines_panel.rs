@@ -76,7 +76,10 @@ pub fn Pipelines() -> impl IntoView {
             </p>
             <p class="ladder__words" role="status">{status}</p>
             {move || {
-                manifest.with(|manifest| manifest.as_ref().filter(|it| !it.pipelines.is_empty()).map(table))
+                manifest.with(|manifest| {
+                    let some = manifest.as_ref().filter(|it| !it.pipelines.is_empty());
+                    some.map(|it| table(&it.pipelines, format!("Pipelines of {}", it.adapter)))
+                })
             }}
             <label class="settings__check">
                 <input
@@ -111,12 +114,13 @@ fn ops(manifest: Option<&PipelineManifest>) -> Vec<String> {
     ops
 }
 
-fn table(manifest: &PipelineManifest) -> impl IntoView + use<> {
-    let rows = manifest.pipelines.iter().map(row).collect_view();
+/// Pipelines with their times.
+pub fn table(pipelines: &[PipelineEntry], caption: String) -> impl IntoView + use<> {
+    let rows = pipelines.iter().map(row).collect_view();
     view! {
         <div class="stages__box" role="region" aria-label="Shader pipelines, to be scrolled" tabindex="0">
             <table class="stages__table stages__table--long">
-                <caption class="visually-hidden">{format!("Pipelines of {}", manifest.adapter)}</caption>
+                <caption class="visually-hidden">{caption}</caption>
                 <thead>
                     <tr>
                         {["Pipeline", "Variant", "Priority", "First time (cold)", "Last time", "In this visit"]

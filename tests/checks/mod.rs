@@ -110,7 +110,7 @@ fn named(error: Error, case: String) -> Error {
 /// Sizes around every tile and vector width, and one that is none of them. Rows: one, the last that goes to the matrix-vector
 /// kernel, the first that does not, one more than a tile.
 pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
-    for (k, n) in [(1, 1), (7, 5), (65, 33), (384, 70)] {
+    for (k, n) in [(1, 1), (7, 5), (65, 33), (48, 72), (384, 70)] {
         linear(device, [1, k, n], DType::F16, true).await?;
         linear(device, [8, k, n], DType::F32, false).await?;
         linear(device, [9, k, n], DType::F16, false).await?;

@@ -10,8 +10,8 @@ use rill::engine::model::Model;
 use rill::engine::session::{Device, Watch};
 use rill::engine::{CancelFlag, edge};
 use rill::protocol::{
-    BackendChoice, Command, Event, GenerateOptions, GpuSpan, GpuTimes, JobId, LoadRequest, Precision, TimedBy,
-    TranscribeOptions,
+    BackendChoice, Command, Event, GenerateOptions, GpuSpan, GpuTimes, JobId, LoadRequest, PipelineEntry, Precision,
+    TimedBy, TranscribeOptions,
 };
 use rill::worker::{Attachment, Worker};
 use std::cell::RefCell;
@@ -65,7 +65,7 @@ fn every_graph_of_a_run_has_its_time_within_the_run() {
     let from_ms = edge::epoch_ms();
     assert_eq!(write(&mut model), expected);
     let to_ms = edge::epoch_ms();
-    let GpuTimes { spans, n_dropped, timed_by, uncertainty_us } = take(&gpu);
+    let GpuTimes { spans, n_dropped, timed_by, uncertainty_us, .. } = take(&gpu);
     assert_eq!((n_dropped, timed_by), (0, Some(TimedBy::Timestamps)));
     let uncertainty_ms = uncertainty_us.expect("the clocks were compared") / 1e3;
     // A calibration on a queue that rests: no more than the processor playing the GPU takes for a tiny submit.
@@ -163,7 +163,10 @@ fn the_worker_tells_what_the_gpu_did_also_on_one_that_is_opened_later() {
     let options = TranscribeOptions { temperatures: vec![0.0], ..Default::default() };
     let command = Command::Transcribe { job: JobId(4), pipeline: pipeline.id, options };
     ask(command, Attachment::Samples(vec![0.1; 16_000]));
+    let is_made = |entry: &PipelineEntry| entry.made.is_some_and(|made| made.ms >= 0.0) && !entry.models.is_empty();
+    assert!(warmed_up.pipelines.iter().any(|entry| entry.op == "linear" && is_made(entry)), "{warmed_up:?}");
     let last = times(5, false);
+    assert!(last.pipelines.iter().all(|entry| !warmed_up.pipelines.contains(entry)), "told once: {last:?}");
     assert!(last.spans.iter().any(|span| span.graph == "step"), "{last:?}");
     assert_eq!(times(6, false), GpuTimes::default());
 }

@@ -286,6 +286,7 @@ impl Recorder {
     fn take(&mut self) -> GpuTimes {
         self.collect();
         GpuTimes {
+            pipelines: Vec::new(),
             spans: std::mem::take(&mut self.spans),
             n_dropped: std::mem::take(&mut self.n_dropped),
             timed_by: Some(if self.calibration.is_some() { TimedBy::Timestamps } else { TimedBy::WallClock }),

@@ -223,6 +223,7 @@ impl Monitor {
     /// The engine told what the GPU did.
     pub fn note_gpu(&mut self, times: &GpuTimes) {
         self.found.gpu.note(times, self.origin_ms + self.started_ms);
+        times.pipelines.iter().for_each(|made| push(&mut self.found.pipelines, made.clone()));
     }
 
     /// A task held the page up.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::GpuReport;
-use crate::protocol::{BackendChoice, Bound, FailureKind, LoadPhase, PipelineTrace, TimedBy};
+use crate::protocol::{BackendChoice, Bound, FailureKind, LoadPhase, PipelineEntry, PipelineTrace, TimedBy};
 use crate::ui::benchmark::record::StageFigure;
 use crate::ui::charts::{Chart, Kind, Line, Span, StackRow, Unit};
 
@@ -43,6 +43,8 @@ pub struct MonitorReport {
     pub shares: Vec<StageShare>,
     /// What the GPU did in ordinary runs.
     pub gpu: GpuReport,
+    /// Shader pipelines that were made meanwhile, in that order.
+    pub pipelines: Vec<PipelineEntry>,
     /// Tasks that held the page up for more than 50 ms.
     pub long_tasks: Vec<LongTask>,
     /// How they were noticed.
