@@ -292,8 +292,9 @@ test('the monitor tells what the GPU did in ordinary runs, graph by graph, on th
 
   const table = page.getByRole('table', { name: 'Graphs on the GPU while the monitor was on' });
   await expect(table.locator('tbody tr')).toHaveCount(gpu.totals.length);
-  const shown = await table.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [row.cells[0].textContent, row.cells[1].textContent]));
-  expect(shown).toEqual(gpu.totals.map(({ graph, n_runs }) => [graph, n_runs.toLocaleString('en')]));
+  // The page looks for news twice a second.
+  const shown = () => table.locator('tbody tr').evaluateAll((rows) => rows.map((row) => [row.cells[0].textContent, row.cells[1].textContent]));
+  await expect.poll(shown).toEqual(gpu.totals.map(({ graph, n_runs }) => [graph, n_runs.toLocaleString('en')]));
   const chart = page.locator('figure').filter({ hasText: 'Graphs on the GPU' });
   await chart.getByText('Numbers as a table').click();
   await expect(chart.locator('tbody tr')).toHaveCount(gpu.spans.length);
