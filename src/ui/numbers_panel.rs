@@ -110,7 +110,7 @@ fn ticks(graph: &GraphNodes, chosen: RwSignal<BTreeSet<usize>>) -> impl IntoView
 fn table(inspection: &Inspection) -> impl IntoView + use<> {
     let rows = inspection.checks.iter().map(row).collect_view();
     view! {
-        <div class="stages__box" role="region" aria-label="Numbers, to be scrolled" tabindex="0">
+        <div class="stages__box stages__box--tall" role="region" aria-label="Numbers, to be scrolled" tabindex="0">
             <table class="stages__table">
                 <caption class="visually-hidden">{format!("Numbers of {}", inspection.graph)}</caption>
                 <thead>

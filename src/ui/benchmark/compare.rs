@@ -226,14 +226,17 @@ pub fn stages(run: &BenchmarkRun) -> Chart {
     Chart { title: "Where the time of a run goes".into(), unit: Unit::Milliseconds, kind: Kind::Stack { parts, rows } }
 }
 
-/// The time of a run over runs of the benchmark, the oldest first, a line for each thing that was measured more than once.
+/// The time of a run over runs of the benchmark, the oldest first, a line for each thing that was measured more than once on a machine.
+/// What gave wrong answers has no place there.
 pub fn history(runs: &[&BenchmarkRun]) -> Chart {
     let mut lines: Vec<Line> = Vec::new();
     for (idx, run) in runs.iter().enumerate() {
-        for (entry, figures) in run.entries.iter().filter_map(|entry| Some((entry, entry.figures()?))) {
+        let figures = run.entries.iter().filter_map(|entry| Some((entry, entry.figures()?)));
+        for (entry, figures) in figures.filter(|(_, figures)| !is_poor(figures)) {
             let case = &entry.case;
+            let machine = if run.machine.is_empty() { String::new() } else { format!(", {}", run.machine) };
             let name = format!(
-                "{}, {} {} in {}",
+                "{}, {} {} in {}{machine}",
                 case.title,
                 backend_name(case.backend),
                 precision_name(case.precision),
@@ -399,5 +402,9 @@ mod tests {
         let Kind::Lines { lines, .. } = history(&[&a, &b]).kind else { panic!("no lines") };
         assert_eq!(lines.len(), 1, "what was measured once has no history");
         assert_eq!(lines[0].points, [(1.0, 100.0), (2.0, 50.0)]);
+        // Another machine's runs are another line.
+        let elsewhere = BenchmarkRun { machine: "the laptop".into(), ..b.clone() };
+        let Kind::Lines { lines, .. } = history(&[&a, &elsewhere]).kind else { panic!("no lines") };
+        assert_eq!(lines, []);
     }
 }
