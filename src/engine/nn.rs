@@ -4,6 +4,10 @@ use super::Result;
 use super::graph::{Scope, Tensor};
 use super::ops::linear::{LinearOptions, Norm};
 
+/// Up to so many rows a linear map normalises for itself: on an H100 16 rows of 384 take 12.8 µs to 1,536 columns with the norm, and 13.5 and 5 µs
+/// apart; 256 rows 149 and about 35 µs.
+const FEW_ROWS: usize = 16;
+
 /// A layer normalisation's weights; without a bias it is the root-mean-square norm.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
@@ -69,6 +73,15 @@ impl Linear {
     pub fn load_plain(scope: &Scope, names: &[&str], n_out: usize, n_in: usize) -> Result<Self> {
         let names: Vec<_> = names.iter().map(|name| format!("{name}.weight")).collect();
         Ok(Self { weight: scope.stacked(&names, n_out, n_in)?, bias: None })
+    }
+
+    /// The same of the normalised x: one op where rows are few, as those of a token; where they are many the matrix product, which cannot
+    /// normalise, saves more than a pass over x takes.
+    pub fn forward_normed(&self, norm: &LayerNorm, x: &Tensor, options: LinearOptions) -> Result<Tensor> {
+        match x.ty.n_rows() > FEW_ROWS {
+            true => self.forward(&norm.forward(x)?, options),
+            false => self.forward(x, LinearOptions { norm: norm.before(), ..options }),
+        }
     }
 
     /// `x . weight + bias`, and whatever else the options say.

@@ -472,21 +472,22 @@ impl DecoderLayer {
     /// Rows of the sequences whose states these are; `region` is the window that all of them look at.
     fn forward(&self, x: &Tensor, state: &Tensor, region: Option<&Tensor>) -> Result<Tensor> {
         let activation = x.recorder().options.activation;
-        let after = |norm| LinearOptions { norm, output: activation, ..Default::default() };
+        let inside = LinearOptions { output: activation, ..Default::default() };
         let onto = |x| LinearOptions { residual: Some(x), ..Default::default() };
-        let h = self.qkv.forward(x, after(self.norm1.before()))?.attention_cached(
+        let h = self.qkv.forward_normed(&self.norm1, x, inside)?.attention_cached(
             &self.cache,
             state,
             self.n_heads,
             CachedOptions::default(),
         )?;
         let x = &self.out.forward(&h, onto(x))?;
-        let q = self.cross_q.forward(x, after(self.norm2.before()))?;
+        let q = self.cross_q.forward_normed(&self.norm2, x, inside)?;
         let h = q
             .attention_cross(&self.encoded_kv, self.n_heads, CrossOptions { region, ..Default::default() })?
             .attention_combine(self.n_heads, activation)?;
         let x = &self.cross_out.forward(&h, onto(x))?;
-        let h = self.fc1.forward(x, LinearOptions { activation: Activation::Gelu, ..after(self.norm3.before()) })?;
+        let gelu = LinearOptions { activation: Activation::Gelu, ..inside };
+        let h = self.fc1.forward_normed(&self.norm3, x, gelu)?;
         self.fc2.forward(&h, onto(x))
     }
 }
