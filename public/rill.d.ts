@@ -653,7 +653,7 @@ export interface GpuReport {
 export interface BenchmarkOptions {
   /** `short` (default): f32 alone, few runs; `full`: each precision, more runs. */
   scope?: 'short' | 'full';
-  /** Ids of `models()`. Default: the default model. */
+  /** Ids of `models()`. Default: the default model; in full one of each kind, the smallest. */
   models?: string[];
   /** What the machine is called in the result. */
   machine?: string;

@@ -63,6 +63,12 @@ test('the benchmark measures every backend, keeps what it found, and saves it', 
   await serve(rill.page, smallWhisper());
   await rill.open('./#/speed');
   const { page } = rill;
+  // In full, a model of each kind is measured.
+  await page.getByRole('radio', { name: /^Full/ }).check();
+  for (const name of [/^Whisper tiny/, /MiniLM/, /^DeiT/, /^CLIP emoji/, /^T5 numbers/]) {
+    await expect(page.getByRole('group', { name: 'Models' }).getByRole('checkbox', { name })).toBeChecked();
+  }
+  await page.getByRole('radio', { name: /^Short/ }).check();
   await page.getByLabel('Name of this machine, if you like').fill('The test machine');
   await page.getByRole('button', { name: 'Run the benchmark' }).click();
   await expect(page.getByRole('progressbar', { name: 'Progress of the benchmark' })).toBeVisible();

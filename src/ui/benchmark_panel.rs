@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::benchmark::compare::{self, Figure};
 use super::benchmark::compare_kernels;
 use super::benchmark::record::{BenchmarkRun, Entry, Figures, LoadFigures, Outcome, Scope};
-use super::benchmark::runner;
+use super::benchmark::{runner, suite};
 use super::capability::{backend_name, precision_name};
 use super::charts::ChartView;
 use super::kernel_table::kernel_table;
@@ -134,7 +134,7 @@ fn ModelTick(model: ModelInfo, left_out: RwSignal<Vec<String>>) -> impl IntoView
     }
 }
 
-/// The default model first, then what ships with the page, what is kept here, and what is loaded.
+/// The default model first, then the others of the suite, what ships with the page, what is kept here, and what is loaded.
 fn suggested(session: Session) -> Vec<ModelInfo> {
     let state = session.state;
     let is_loaded = |id: &str| {
@@ -142,7 +142,8 @@ fn suggested(session: Session) -> Vec<ModelInfo> {
         crate::protocol::Task::ALL.into_iter().any(holds)
     };
     let is_wanted = |model: &ModelInfo| {
-        model.default || model.hub_id.is_empty() || state.is_cached(&model.id) || is_loaded(&model.id)
+        let is_here = model.hub_id.is_empty() || state.is_cached(&model.id) || is_loaded(&model.id);
+        is_here || suite::has(model, Scope::Short) || suite::has(model, Scope::Full)
     };
     let mut models =
         state.models.with(|models| models.iter().filter(|model| is_wanted(model)).cloned().collect::<Vec<_>>());

@@ -4,6 +4,7 @@ use js_sys::Object;
 use wasm_bindgen::prelude::*;
 
 use super::benchmark::runner::{self, Plan, Stopper};
+use super::benchmark::suite;
 use super::js_api::method;
 use super::js_options::{Given, type_error};
 use super::js_values::{Abort, Outcome, error, set, tell, to_js};
@@ -43,7 +44,7 @@ struct At<'a> {
     doing: &'a str,
 }
 
-/// Runs the benchmark; by default its short form, with the models that are asked for.
+/// Runs the benchmark; by default its short form, with the models that are asked for or the suite's own.
 pub async fn benchmark(platform: Platform, options: JsValue) -> Outcome {
     let given = Given::new("benchmark", &options, &["scope", "models", "machine", "onProgress", "signal"])?;
     let scope = given.scope()?;
@@ -59,7 +60,7 @@ pub async fn benchmark(platform: Platform, options: JsValue) -> Outcome {
             };
             ids.iter().map(find).collect::<Result<_, _>>()?
         }
-        None => known.into_iter().filter(|model| model.default).collect(),
+        None => known.into_iter().filter(|model| suite::has(model, scope)).collect(),
     };
     let backends = platform.backends(|_| {}).await.map_err(|failure| error(&failure))?;
     let plan = Plan { scope, models, backends, machine };

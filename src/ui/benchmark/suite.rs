@@ -4,6 +4,18 @@ use super::record::{Accuracy, Case, Scope};
 use crate::protocol::{BackendChoice, BackendReport, MaskCandidate, ModelInfo, Precision, Task};
 use crate::word_errors::WordErrors;
 
+/// The models that everybody measures in full, so that results can be compared: one of each kind, the smallest.
+const MODELS: [&str; 5] =
+    ["whisper-tiny.en", "all-MiniLM-L6-v2", "deit-tiny-patch16-224", "clip-emoji", WRITES_NUMBERS];
+
+/// Whether the suite has this model.
+pub fn has(model: &ModelInfo, scope: Scope) -> bool {
+    match scope {
+        Scope::Short => model.default,
+        Scope::Full => MODELS.contains(&model.id.as_str()),
+    }
+}
+
 /// A recording of the samples and what is said in it; all are in the public domain.
 #[derive(Debug, Clone, Copy)]
 pub struct Clip {
