@@ -4,10 +4,11 @@ use leptos::prelude::*;
 
 use super::benchmark::compare::{self, Figure};
 use super::benchmark::compare_kernels;
-use super::benchmark::record::{BenchmarkRun, Entry, Figures, LoadFigures, Outcome, Scope};
+use super::benchmark::record::{BenchmarkRun, Entry, Figures, LoadFigures, Scope};
 use super::benchmark::{runner, suite};
 use super::capability::{backend_name, precision_name};
 use super::charts::ChartView;
+use super::figures_table::{figures_table, outcome_cells};
 use super::kernel_table::kernel_table;
 use super::route::View;
 use super::session::Session;
@@ -212,7 +213,7 @@ pub fn save_runs(session: Session, runs: &[BenchmarkRun]) {
 /// Every entry of a run with its figures, or why there are none.
 pub fn table(run: &BenchmarkRun) -> impl IntoView + use<> {
     let heads =
-        ["What", "Time", "Middle half", "First token", "Tokens/s", "First load", "Load again", "Memory", "Answers"];
+        &["What", "Time", "Middle half", "First token", "Tokens/s", "First load", "Load again", "Memory", "Answers"];
     let rows = run.entries.iter().map(row).collect_view();
     let gpu = match &run.roofline {
         Some(gpu) => format!(
@@ -227,32 +228,14 @@ pub fn table(run: &BenchmarkRun) -> impl IntoView + use<> {
     };
     let caption = format!("{}, {}, {}", run.browser_name(), run.system, run.day());
     view! {
-        <div class="stages__box" role="region" aria-label="Figures, to be scrolled" tabindex="0">
-            <table class="stages__table">
-                <caption class="visually-hidden">{caption}</caption>
-                <thead><tr>{heads.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
-                <tbody>{rows}</tbody>
-            </table>
-        </div>
+        {figures_table("Figures, to be scrolled", caption, heads, rows)}
         <p class="panel__note">{gpu}</p>
     }
 }
 
 fn row(entry: &Entry) -> impl IntoView + use<> {
     let name = runner::words(&entry.case);
-    let cells = match &entry.outcome {
-        Outcome::Measured(figures) => cells(figures)
-            .into_iter()
-            .map(|(words, exact)| view! { <td title=exact>{words}</td> })
-            .collect_view()
-            .into_any(),
-        Outcome::Failed { message } => {
-            view! { <td colspan="8" class="benchmark__failed">{message.clone()}</td> }.into_any()
-        }
-        Outcome::Stopped => {
-            view! { <td colspan="8" class="benchmark__failed">"Stopped before it was measured."</td> }.into_any()
-        }
-    };
+    let cells = outcome_cells(&entry.outcome, 8, |figures| cells(figures));
     view! { <tr title=format!("{} in {}", backend_name(entry.case.backend), precision_name(entry.case.precision))><th scope="row">{name}</th>{cells}</tr> }
 }
 

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 
 use super::benchmark::kernels::{KernelEntry, KernelFigures};
-use super::benchmark::record::{BenchmarkRun, Outcome};
+use super::benchmark::record::BenchmarkRun;
 use super::capability::{backend_name, precision_name};
+use super::figures_table::{figures_table, outcome_cells};
 use super::format;
 use crate::protocol::TimedBy;
 
@@ -12,32 +13,12 @@ use crate::protocol::TimedBy;
 pub fn kernel_table(run: &BenchmarkRun) -> Option<impl IntoView + use<>> {
     let rows = run.kernels.iter().map(row).collect_view();
     let caption = format!("Kernels in {}, {}, {}", run.browser_name(), run.system, run.day());
-    let heads = ["Kernel", "Shape", "Weights", "Time", "Speed", "Of the peak"];
-    (!run.kernels.is_empty()).then(|| {
-        view! {
-            <div class="stages__box" role="region" aria-label="Figures of kernels, to be scrolled" tabindex="0">
-                <table class="stages__table">
-                    <caption class="visually-hidden">{caption}</caption>
-                    <thead><tr>{heads.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
-        }
-    })
+    let heads = &["Kernel", "Shape", "Weights", "Time", "Speed", "Of the peak"];
+    (!run.kernels.is_empty()).then(|| figures_table("Figures of kernels, to be scrolled", caption, heads, rows))
 }
 
 fn row(entry: &KernelEntry) -> impl IntoView + use<> {
-    let cells = match &entry.outcome {
-        Outcome::Measured(figures) => {
-            cells(entry, figures).map(|(words, exact)| view! { <td title=exact>{words}</td> }).collect_view().into_any()
-        }
-        Outcome::Failed { message } => {
-            view! { <td colspan="5" class="benchmark__failed">{message.clone()}</td> }.into_any()
-        }
-        Outcome::Stopped => {
-            view! { <td colspan="5" class="benchmark__failed">"Stopped before it was measured."</td> }.into_any()
-        }
-    };
+    let cells = outcome_cells(&entry.outcome, 5, |figures| cells(entry, figures).into());
     let name = format!("{} on {}", entry.kernel.title(), backend_name(entry.backend));
     view! { <tr><th scope="row">{name}</th>{cells}</tr> }
 }

@@ -44,6 +44,8 @@ mod fault_report;
 #[cfg(target_arch = "wasm32")]
 mod fields;
 #[cfg(target_arch = "wasm32")]
+mod figures_table;
+#[cfg(target_arch = "wasm32")]
 mod files_in;
 #[cfg(target_arch = "wasm32")]
 mod folders;

@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 
 use super::capability::backend_name;
 use super::charts::{Chart, ChartView};
+use super::figures_table::figures_table;
 use super::monitor::{GpuReport, GraphTotal, MonitorReport, RunRecord, TimedTasks};
 use super::session::Session;
 use super::session::performance::Tracing;
@@ -129,7 +130,7 @@ fn figures(report: &MonitorReport) -> impl IntoView + use<> {
 }
 
 fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
-    let heads = ["Run", "Began", "Time", "First token", "Tokens/s", "Speed", "GPU busy"];
+    let heads = &["Run", "Began", "Time", "First token", "Tokens/s", "Speed", "GPU busy"];
     let some = |value: Option<f64>, words: fn(f64) -> String| value.map_or("–".into(), words);
     let row = |run: &RunRecord| {
         let name = match run.failed {
@@ -146,21 +147,14 @@ fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
         ];
         view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }
     };
-    view! {
-        <div class="stages__box" role="region" aria-label="Runs, to be scrolled" tabindex="0">
-            <table class="stages__table">
-                <caption class="visually-hidden">"Runs while the monitor was on"</caption>
-                <thead><tr>{heads.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
-                <tbody>{runs.iter().rev().map(row).collect_view()}</tbody>
-            </table>
-        </div>
-    }
+    let rows = runs.iter().rev().map(row).collect_view();
+    figures_table("Runs, to be scrolled", "Runs while the monitor was on", heads, rows)
 }
 
 /// What the graphs took on the GPU, and what is to be known of that.
 fn graphs(gpu: &GpuReport) -> impl IntoView + use<> {
     let notes = gpu.sentences().into_iter().map(|words| view! { <p class="panel__note">{words}</p> }).collect_view();
-    let heads = ["Graph", "Runs", "Total", "Median", "Clock"];
+    let heads = &["Graph", "Runs", "Total", "Median", "Clock"];
     let row = |total: &GraphTotal| {
         let clock = match total.timed_by {
             TimedBy::Timestamps => "the GPU’s own",
@@ -180,15 +174,8 @@ fn graphs(gpu: &GpuReport) -> impl IntoView + use<> {
         }
     };
     let table = (!gpu.totals.is_empty()).then(|| {
-        view! {
-            <div class="stages__box" role="region" aria-label="Graphs on the GPU, to be scrolled" tabindex="0">
-                <table class="stages__table">
-                    <caption class="visually-hidden">"Graphs on the GPU while the monitor was on"</caption>
-                    <thead><tr>{heads.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
-                    <tbody>{gpu.totals.iter().map(row).collect_view()}</tbody>
-                </table>
-            </div>
-        }
+        let rows = gpu.totals.iter().map(row).collect_view();
+        figures_table("Graphs on the GPU, to be scrolled", "Graphs on the GPU while the monitor was on", heads, rows)
     });
     view! {
         {notes}
