@@ -110,6 +110,15 @@ impl Worker {
         (self.emit)(Event::Ready { models: offered.map(|card| card.info()).collect() });
     }
 
+    /// Begins to open the devices: the first command will be about them, and a GPU takes a few tenths of a second.
+    #[cfg(target_arch = "wasm32")]
+    fn open_ahead(&self) {
+        let (gpu, cpu) = (self.ladder.clone(), self.ladder.clone());
+        // A failure is told to whoever asks, who tries again.
+        wasm_bindgen_futures::spawn_local(async move { drop(gpu.gpu().await) });
+        wasm_bindgen_futures::spawn_local(async move { drop(cpu.cpu().await) });
+    }
+
     /// Carries a command out. Whatever happens, a command with a job is closed by one event.
     pub async fn handle(self: &Rc<Self>, command: Command, attachment: Attachment) {
         let (job, result) = match command {

@@ -37,6 +37,7 @@ pub fn start() {
     });
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
     on_message.forget();
+    worker.open_ahead();
     wasm_bindgen_futures::spawn_local(async move {
         let own = own_models(&scope, &app_url).await;
         worker.ready(&own);

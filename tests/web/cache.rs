@@ -1,4 +1,4 @@
-//! The loader in a real browser: its IndexedDB, and a server that breaks in every way a server can.
+//! The loader in a real browser: its IndexedDB and its private files, and a server that breaks in every way a server can.
 //!
 //! The browser is real, the server is a few lines of JavaScript in place of `fetch`: it answers by a plan and writes
 //! down what it was asked. Run with `cargo test --target wasm32-unknown-unknown --test web cache::`.
@@ -16,6 +16,7 @@ use rill::engine::weights::{FileStream, LoadHooks, ModelFiles, WebSource};
 use rill::engine::{CancelFlag, Error, Result, edge};
 use rill::protocol::{FileProgress, Source};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::Blob;
 
@@ -65,6 +66,42 @@ globalThis.fetch = async (url, init) => {
 
 fn js(code: &str) -> JsValue {
     js_sys::eval(code).unwrap_or_else(|error| panic!("{code}: {error:?}"))
+}
+
+/// The value of a promise; `code` is the body of an asynchronous function that has the folder of kept files as `folder`.
+async fn in_folder(code: &str) -> JsValue {
+    let folder = "const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('rill-models');";
+    let promise = js(&format!("(async () => {{ {folder} {code} }})()"));
+    JsFuture::from(js_sys::Promise::from(promise)).await.unwrap_or_else(|error| panic!("{code}: {error:?}"))
+}
+
+/// Where browsers' windows keep large files.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Window {
+    WithFiles,
+    /// As WebKit's private windows.
+    WithoutFiles,
+}
+
+const WINDOWS: [Window; 2] = [Window::WithFiles, Window::WithoutFiles];
+
+impl Window {
+    /// The browser is one of these until this is dropped.
+    fn open(self) -> impl Drop {
+        struct Closed;
+        impl Drop for Closed {
+            fn drop(&mut self) {
+                js("StorageManager.prototype.getDirectory = trueDirectory");
+            }
+        }
+        js("globalThis.trueDirectory ??= StorageManager.prototype.getDirectory");
+        if self == Window::WithoutFiles {
+            js(
+                "StorageManager.prototype.getDirectory = async () => { throw new DOMException('not here', 'SecurityError') }",
+            );
+        }
+        Closed
+    }
 }
 
 fn bytes(len: usize, seed: usize) -> Vec<u8> {
@@ -152,7 +189,16 @@ fn fetch_reason(error: &Error) -> String {
 
 #[wasm_bindgen_test]
 async fn second_visit_loads_without_a_single_request() {
-    let model = "second-visit";
+    for window in WINDOWS {
+        let _open = window.open();
+        second_visit("second-visit").await;
+        let url = format!("{APP}models/second-visit/{WEIGHTS}");
+        let manifest = ModelCache::open().await.unwrap().manifest(&url).await.unwrap().unwrap();
+        assert_eq!(manifest.file.is_some(), window == Window::WithFiles);
+    }
+}
+
+async fn second_visit(model: &str) {
     start(model).await;
     let content = bytes(3 * CHUNK + 123, 1);
     serve_weights(model, &content);
@@ -291,7 +337,13 @@ async fn wrong_hash_is_an_error_and_is_not_kept() {
 
 #[wasm_bindgen_test]
 async fn damaged_chunk_in_the_store_is_fetched_again() {
-    let model = "damaged";
+    for window in WINDOWS {
+        let _open = window.open();
+        damaged_chunk(window, "damaged").await;
+    }
+}
+
+async fn damaged_chunk(window: Window, model: &str) {
     start(model).await;
     let content = bytes(3 * CHUNK, 7);
     serve_weights(model, &content);
@@ -300,12 +352,77 @@ async fn damaged_chunk_in_the_store_is_fetched_again() {
     let url = format!("{APP}models/{model}/{WEIGHTS}");
     let manifest = cache.manifest(&url).await.unwrap().unwrap();
     assert_eq!((manifest.kept, manifest.chunks.len()), (Kept::Whole, 3));
-    cache.put(&manifest, Some((1, b"half written"))).await.unwrap();
+    match (window, &manifest.file) {
+        (Window::WithFiles, Some(name)) => {
+            let cut = "const handle = await (await folder.getFileHandle(name)).createSyncAccessHandle({ mode: 'readwrite-unsafe' });
+                handle.truncate(20012); handle.close();";
+            in_folder(&format!("const name = '{name}'; {cut}")).await;
+        }
+        (Window::WithoutFiles, None) => cache.put(&manifest, Some((2, b"half written"))).await.unwrap(),
+        other => panic!("{other:?}"),
+    }
     asked();
     assert_eq!(weights(&own(model).await).await.unwrap(), content);
-    assert_eq!(asked(), [format!("{WEIGHTS} 10000-19999")]);
+    assert_eq!(asked(), [format!("{WEIGHTS} 20000-29999")]);
     js("server.offline = true");
     assert_eq!(weights(&own(model).await).await.unwrap(), content);
+}
+
+#[wasm_bindgen_test]
+async fn file_that_another_page_holds_is_read_and_one_that_is_gone_comes_again() {
+    let model = "held";
+    start(model).await;
+    let content = bytes(3 * CHUNK + 5, 17);
+    serve_weights(model, &content);
+    weights(&own(model).await).await.unwrap();
+    let url = format!("{APP}models/{model}/{WEIGHTS}");
+    let cache = ModelCache::open().await.unwrap();
+    let name = cache.manifest(&url).await.unwrap().unwrap().file.expect("a file");
+    // As browsers do that give one handle for each file.
+    in_folder(&format!("globalThis.lock = await (await folder.getFileHandle('{name}')).createSyncAccessHandle();"))
+        .await;
+    js("server.offline = true");
+    let held = weights(&own(model).await).await;
+    js("lock.close()");
+    assert_eq!(held.unwrap(), content);
+
+    js("server.offline = false");
+    in_folder(&format!("await folder.removeEntry('{name}')")).await;
+    asked();
+    assert_eq!(weights(&own(model).await).await.unwrap(), content);
+    assert_eq!(asked().len(), 4, "nothing of it was left");
+    // What is there no more is not written to: the rest of it would be a hole.
+    let mut manifest = Manifest::new(model, url.clone(), CHUNK as u32);
+    manifest.file = cache.new_file();
+    manifest.chunks.extend_to(2);
+    assert!(matches!(
+        cache.put(&manifest, Some((1, &content[..CHUNK]))).await,
+        Err(Error::Storage { full: false, .. })
+    ));
+}
+
+#[wasm_bindgen_test]
+async fn files_go_with_their_models_and_orphans_when_they_are_old() {
+    let model = "gone-with-it";
+    start(model).await;
+    serve_weights(model, &bytes(3 * CHUNK, 18));
+    weights(&own(model).await).await.unwrap();
+    let cache = ModelCache::open().await.unwrap();
+    let url = format!("{APP}models/{model}/{WEIGHTS}");
+    let name = cache.manifest(&url).await.unwrap().unwrap().file.expect("a file");
+    let begun = cache.new_file().expect("a name");
+    let orphans =
+        format!("for (const name of ['1000-7', '{begun}']) await folder.getFileHandle(name, {{ create: true }})");
+    in_folder(&orphans).await;
+    cache.remove_orphans().await.unwrap();
+    let there = "const names = []; for await (const name of folder.keys()) names.push(name); return names.join(' ')";
+    let names = in_folder(there).await.as_string().unwrap();
+    let has = |names: &str, one: &str| names.split(' ').any(|name| name == one);
+    assert!(has(&names, &name) && has(&names, &begun) && !has(&names, "1000-7"), "{names}");
+    cache.remove(model).await.unwrap();
+    let names = in_folder(there).await.as_string().unwrap();
+    assert!(!has(&names, &name), "{names}");
+    in_folder(&format!("await folder.removeEntry('{begun}')")).await;
 }
 
 #[wasm_bindgen_test]
@@ -454,7 +571,10 @@ async fn whatever_is_dropped_while_the_browser_works_leaves_no_call_into_nothing
     begin_and_drop(ModelCache::open());
     begin_and_drop(cache.put(&manifest, Some((0, &[1, 2, 3]))));
     begin_and_drop(cache.manifest(url));
-    begin_and_drop(cache.chunk(url, 0));
+    begin_and_drop(cache.chunk(&manifest, 0));
+    let mut in_file = Manifest::new("dropped-midway", format!("{url}/file"), CHUNK as u32);
+    in_file.file = cache.new_file();
+    begin_and_drop(cache.put(&in_file, Some((0, &[1, 2, 3]))));
     begin_and_drop(cache.list());
     begin_and_drop(edge::give_way());
     // Requests are answered in their order.
@@ -686,6 +806,11 @@ IDBObjectStore.prototype.put = function (value, key) {
   if (value.byteLength > server.room) throw new DOMException('no room', 'QuotaExceededError');
   return truePut.call(this, value, key);
 };
+globalThis.trueWrite ??= FileSystemSyncAccessHandle.prototype.write;
+FileSystemSyncAccessHandle.prototype.write = function (bytes, options) {
+  if (bytes.byteLength > server.room) throw new DOMException('no room', 'QuotaExceededError');
+  return trueWrite.call(this, bytes, options);
+};
 globalThis.trueDelete ??= IDBObjectStore.prototype.delete;
 IDBObjectStore.prototype.delete = function (what) {
   if (what instanceof IDBKeyRange && what.lower[0].includes('#')) server.room = Infinity;
@@ -705,7 +830,8 @@ async fn copies_give_way_to_the_files_in_a_full_store_and_the_visitor_is_told() 
     js(SMALL_STORE);
     let (files, heard, _) = files(model, Source::Own).await;
     let loaded = weights(&files).await;
-    js("IDBObjectStore.prototype.put = truePut; IDBObjectStore.prototype.delete = trueDelete");
+    js("IDBObjectStore.prototype.put = truePut; IDBObjectStore.prototype.delete = trueDelete;
+        FileSystemSyncAccessHandle.prototype.write = trueWrite");
     assert_eq!(loaded.unwrap(), content);
     let notices = heard.notices.take();
     assert!(matches!(notices[..], [Error::CopyGone]), "{notices:?}");

@@ -44,13 +44,14 @@ pub async fn make_room(cache: &ModelCache, model: Option<&str>) -> Result<bool> 
     remove(cache, |copy| is_meant(&copy.model)).await
 }
 
-/// Removes copies whose sessions ended before they could do it themselves.
+/// Removes copies whose sessions ended before they could do it themselves, and what no manifest names.
 ///
 /// # Errors
 /// [`Error::Storage`].
 pub async fn remove_what_was_left_behind(cache: &ModelCache) -> Result<()> {
     let now_ms = js_sys::Date::now();
-    remove(cache, |copy| copies::is_left_behind(&copy.url, now_ms)).await.map(|_| ())
+    remove(cache, |copy| copies::is_left_behind(&copy.url, now_ms)).await?;
+    cache.remove_orphans().await
 }
 
 /// Removes these copies as far as no session needs them. Whether there were any.
@@ -109,6 +110,7 @@ impl Store {
         };
         let mut manifest = Manifest::new(&key.model, name, CHUNK_BYTES as u32);
         manifest.sha256 = Some(key.version.clone());
+        manifest.file = cache.new_file();
         let store = Self::new(cache, manifest, is_needed);
         store.cache.remove_files(std::slice::from_ref(&store.manifest.url)).await?;
         Ok(store)
@@ -167,7 +169,7 @@ impl Store {
             let idx = (from / CHUNK_BYTES as u64) as u32;
             if self.last.as_ref().is_none_or(|(last, _)| *last != idx) {
                 self.last = None; // Before the next one comes, so that there is one in memory.
-                let chunk = self.cache.chunk(&self.manifest.url, idx).await?;
+                let chunk = self.cache.chunk(&self.manifest, idx).await?;
                 self.last = Some((idx, chunk.ok_or_else(gone)?));
             }
             let chunk = self.last.as_ref().map_or(&[][..], |(_, chunk)| chunk);

@@ -1,8 +1,8 @@
 //! Files kept in the browser, so that a second visit loads without the network and a broken download goes on.
 //!
-//! One IndexedDB database: a manifest for each file, and its chunks as ArrayBuffers (WebKit refuses Blobs in private
-//! windows and has no OPFS there). A chunk and the manifest that counts it are written in one transaction, so a crash
-//! leaves fewer chunks and never a damaged one. What is fetched, and when, is the business of [`super::web`].
+//! One IndexedDB database: a manifest for each file, and the chunks of small files, or of all where there is no better place for large
+//! ones ([`super::chunk_files`]), as ArrayBuffers: WebKit refuses Blobs in private windows. A chunk is written with the manifest that counts
+//! it or before, so a crash leaves fewer chunks and never a damaged one. What is fetched, and when, is the business of [`super::web`].
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 
+use super::chunk_files::ChunkFiles;
 use super::chunks::ChunkSet;
 use super::copies;
 use crate::engine::{Error, Result};
@@ -61,6 +62,9 @@ pub struct Manifest {
     pub etag: Option<String>,
     /// Its published hash.
     pub sha256: Option<String>,
+    /// The file of [`super::chunk_files`] that holds its chunks; `None` where they lie in the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Manifest {
@@ -76,12 +80,18 @@ impl Manifest {
             chunks_done: 0,
             etag: None,
             sha256: None,
+            file: None,
         }
     }
 
     /// Whether something is kept that a load can begin with.
     pub fn is_usable(&self) -> bool {
         self.kept == Kept::Whole || (self.kept == Kept::Partly && !self.chunks.is_empty())
+    }
+
+    /// Where a chunk begins in the file.
+    fn chunk_at(&self, idx: u32) -> u64 {
+        u64::from(idx) * u64::from(self.chunk_bytes)
     }
 
     /// Bytes of the file that are kept.
@@ -91,8 +101,7 @@ impl Manifest {
 
     /// Length that a chunk must have.
     pub fn chunk_len(&self, idx: u32) -> u64 {
-        let begin = u64::from(idx) * u64::from(self.chunk_bytes);
-        let rest = self.total.map_or(u64::MAX, |total| total.saturating_sub(begin));
+        let rest = self.total.map_or(u64::MAX, |total| total.saturating_sub(self.chunk_at(idx)));
         rest.min(self.chunk_bytes.into())
     }
 }
@@ -101,6 +110,7 @@ impl Manifest {
 #[derive(Clone)]
 pub struct ModelCache {
     database: Rc<Database>,
+    files: Option<ChunkFiles>,
 }
 
 impl ModelCache {
@@ -119,7 +129,12 @@ impl ModelCache {
             }
         });
         let database = carried_through(async move { request.await.map_err(failed) }).await?;
-        Ok(Self { database: Rc::new(database) })
+        Ok(Self { database: Rc::new(database), files: ChunkFiles::open().await })
+    }
+
+    /// Where the chunks of a large file are best kept: [`Manifest::file`] of a new manifest.
+    pub fn new_file(&self) -> Option<String> {
+        self.files.as_ref().map(|_| ChunkFiles::new_name())
     }
 
     /// What is known of a file.
@@ -128,29 +143,39 @@ impl ModelCache {
     /// [`Error::Storage`].
     pub async fn manifest(&self, url: &str) -> Result<Option<Manifest>> {
         let value = self.get(MANIFESTS, url.into()).await?;
-        // A manifest of another form is from another version of the program: as good as none.
-        Ok(value.and_then(|value| manifest_from_js(&value)))
+        Ok(value.and_then(|value| self.manifest_from_js(&value)))
     }
 
     /// A kept chunk.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn chunk(&self, url: &str, idx: u32) -> Result<Option<Vec<u8>>> {
-        let value = self.get(CHUNKS, chunk_key(url, idx.into())).await?;
+    pub async fn chunk(&self, manifest: &Manifest, idx: u32) -> Result<Option<Vec<u8>>> {
+        if let (Some(name), Some(files)) = (&manifest.file, &self.files) {
+            return files.read(name, manifest.chunk_at(idx), manifest.chunk_len(idx) as usize).await;
+        }
+        let value = self.get(CHUNKS, chunk_key(&manifest.url, idx.into())).await?;
         let buffer = value.and_then(|value| value.dyn_into::<js_sys::ArrayBuffer>().ok());
         Ok(buffer.map(|buffer| Uint8Array::new(&buffer).to_vec()))
     }
 
-    /// Writes a manifest, and with it the chunk that it counts last.
+    /// Writes a manifest, and with it or before it a chunk that it counts.
     ///
     /// # Errors
     /// [`Error::Storage`], `full` where the browser allows no more; nothing is written then.
     pub async fn put(&self, manifest: &Manifest, chunk: Option<(u32, &[u8])>) -> Result<()> {
         let action = format!("keep `{}`", manifest.url);
         let json = serde_json::to_string(manifest).map_err(|error| Error::Internal(error.to_string()))?;
+        let in_database = match (&manifest.file, &self.files, chunk) {
+            (Some(name), Some(files), Some((idx, bytes))) => {
+                let begin = manifest.chunks.len() <= 1;
+                files.write(name, begin, manifest.chunk_at(idx), bytes).await?;
+                None
+            }
+            _ => chunk,
+        };
         self.write(&action, |transaction| {
-            if let Some((idx, bytes)) = chunk {
+            if let Some((idx, bytes)) = in_database {
                 let buffer = Uint8Array::from(bytes).buffer();
                 transaction.object_store(CHUNKS)?.put(&buffer, Some(&chunk_key(&manifest.url, idx.into())))?;
             }
@@ -166,6 +191,12 @@ impl ModelCache {
     /// # Errors
     /// [`Error::Storage`].
     pub async fn remove_files(&self, urls: &[String]) -> Result<()> {
+        let mut names = Vec::new();
+        if self.files.is_some() {
+            for url in urls {
+                names.extend(self.manifest(url).await?.and_then(|manifest| manifest.file));
+            }
+        }
         self.write("remove files", |transaction| {
             for url in urls {
                 transaction.object_store(MANIFESTS)?.delete(JsValue::from_str(url))?;
@@ -174,7 +205,23 @@ impl ModelCache {
             }
             Ok(())
         })
-        .await
+        .await?;
+        if let Some(files) = &self.files {
+            files.remove(&names).await;
+        }
+        Ok(())
+    }
+
+    /// Removes what no manifest names any more: a page was closed between two steps.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn remove_orphans(&self) -> Result<()> {
+        if let Some(files) = &self.files {
+            let named = self.manifests().await?.into_iter().filter_map(|manifest| manifest.file).collect();
+            files.remove_orphans(&named).await;
+        }
+        Ok(())
     }
 
     /// Forgets a model.
@@ -225,7 +272,15 @@ impl ModelCache {
             transaction.object_store(MANIFESTS)?.get_all(None, None)?.await
         };
         let read = async { read.await.map_err(|error| storage_error("list the models", error.to_string())) };
-        Ok(carried_through(read).await?.iter().filter_map(manifest_from_js).collect())
+        Ok(carried_through(read).await?.iter().filter_map(|value| self.manifest_from_js(value)).collect())
+    }
+
+    /// A manifest of another form is from another version of the program, and one whose chunks lie where this window cannot read is from
+    /// another kind of window: as good as none.
+    fn manifest_from_js(&self, value: &JsValue) -> Option<Manifest> {
+        let mut manifest: Manifest = serde_json::from_str(&value.as_string()?).ok()?;
+        manifest.chunks.extend_to(manifest.chunks_done);
+        Some(manifest).filter(|manifest| manifest.file.is_none() || self.files.is_some())
     }
 
     async fn get(&self, store: &'static str, key: JsValue) -> Result<Option<JsValue>> {
@@ -276,7 +331,7 @@ impl ModelCache {
 
 /// Waits for the browser's answer to a request, which comes also where nobody waits any more: a load may be dropped in the middle, and a
 /// callback that is gone by then would be an error that stops the engine.
-async fn carried_through<T: 'static>(request: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+pub(super) async fn carried_through<T: 'static>(request: impl Future<Output = Result<T>> + 'static) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     spawn_local(async move {
         let _ = sender.send(request.await); // Nobody waits any more: the load was dropped.
@@ -286,12 +341,6 @@ async fn carried_through<T: 'static>(request: impl Future<Output = Result<T>> + 
 
 fn chunk_key(url: &str, idx: f64) -> JsValue {
     Array::of2(&url.into(), &idx.into()).into()
-}
-
-fn manifest_from_js(value: &JsValue) -> Option<Manifest> {
-    let mut manifest: Manifest = serde_json::from_str(&value.as_string()?).ok()?;
-    manifest.chunks.extend_to(manifest.chunks_done);
-    Some(manifest)
 }
 
 /// The browser's words for a refusal; a full quota is told apart by its name.

@@ -208,8 +208,9 @@ impl ChunkFile {
         if !self.manifest.borrow().chunks.has(idx) {
             return None;
         }
-        let (url, len) = (self.url(), self.manifest.borrow().chunk_len(idx));
-        let chunk = self.shared.chunk(&url, idx).await.filter(|chunk| chunk.len() as u64 == len);
+        let manifest = self.manifest.borrow().clone();
+        let len = manifest.chunk_len(idx);
+        let chunk = self.shared.chunk(&manifest, idx).await.filter(|chunk| chunk.len() as u64 == len);
         if chunk.is_none() {
             let mut manifest = self.manifest.borrow_mut();
             manifest.chunks.remove(idx);

@@ -6,6 +6,8 @@
 #[cfg(target_arch = "wasm32")]
 pub mod cache;
 pub mod checkpoint;
+#[cfg(target_arch = "wasm32")]
+mod chunk_files;
 pub mod chunks;
 pub mod copies;
 #[cfg(target_arch = "wasm32")]

@@ -176,6 +176,9 @@ impl ModelFiles {
             None => None,
         };
         let mut manifest = shared.new_manifest(url, listed.as_ref());
+        if way == Way::Ranges {
+            manifest.file = shared.cache.borrow().as_ref().and_then(ModelCache::new_file);
+        }
         match kept {
             Some(kept) if kept.is_usable() && is_same_version(&kept, listed.as_ref()) => manifest = kept,
             Some(_) => shared.forget(&manifest.url).await,
@@ -235,9 +238,9 @@ impl Shared {
         self.or_notice(cache.manifest(url).await).flatten()
     }
 
-    pub async fn chunk(&self, url: &str, idx: u32) -> Option<Vec<u8>> {
+    pub async fn chunk(&self, manifest: &Manifest, idx: u32) -> Option<Vec<u8>> {
         let cache = self.cache.borrow().clone()?;
-        self.or_notice(cache.chunk(url, idx).await).flatten()
+        self.or_notice(cache.chunk(manifest, idx).await).flatten()
     }
 
     pub async fn put(&self, manifest: &Manifest, chunk: Option<(u32, &[u8])>) {
