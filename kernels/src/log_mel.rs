@@ -1,6 +1,7 @@
 //! `y[t, m] = log10(max(filter_m . |FFT(hann * frame_t)|^2, 1e-10))`: Whisper's features before they are scaled.
 //!
-//! Operands: audio `[N + 400]`, table `[1200]` (Hann window, cosines, sines of the 400 points), filters `[M, 201]`, y `[N / 160, M]`.
+//! Operands: audio `[N + 400]`, table `[1200]` (Hann window, cosines, sines of the 400 points), filters `[M, 201]`, bands `[M, 2]` (each
+//! filter's [`band`]), y `[N / 160, M]`.
 //!
 //! Eight frames at once: four transforms of complex numbers side by side in the lanes, each of one real frame in the real and another
 //! in the imaginary part. A transform of 400 points is four Stockham stages of radices 4, 4, 5 and 5.
@@ -32,6 +33,13 @@ type Complex = [F32x4; 2];
 /// As it lies in memory.
 type Stored = [[f32; 4]; 2];
 
+/// The first bin that a filter weighs, and the end of those: what else it holds is zero.
+pub fn band(filter: &[f32]) -> [u32; 2] {
+    let weighed = |w: &f32| *w != 0.0;
+    let (first, last) = (filter.iter().position(weighed), filter.iter().rposition(weighed));
+    [first.unwrap_or(0) as u32, last.map_or(0, |last| last as u32 + 1)]
+}
+
 pub(crate) fn n_tasks(io: &Io, _n_threads: usize) -> usize {
     n_frames(io).div_ceil(FRAMES)
 }
@@ -43,21 +51,15 @@ fn n_frames(io: &Io) -> usize {
 pub(crate) fn run(io: &Io, task: usize, _n_threads: usize, scratch: &mut [f32]) {
     let n_mels = io.params::<Params>().n_mels as usize;
     let (audio, table, filters) = (io.read::<f32>(0), io.read::<f32>(1), io.read::<f32>(2));
+    let bands = io.read::<[u32; 2]>(3);
     let (first, end) = (task * FRAMES, ((task + 1) * FRAMES).min(n_frames(io)));
-    let (bands, rest) = scratch.split_at_mut(2 * n_mels);
-    let bands = bytemuck::cast_slice_mut::<f32, [u32; 2]>(bands);
-    for (band, filter) in bands.iter_mut().zip(filters.chunks_exact(N_BINS)) {
-        let at = |idx: Option<usize>| idx.map_or(0, |idx| idx as u32);
-        let (from, to) = (filter.iter().position(|w| *w != 0.0), filter.iter().rposition(|w| *w != 0.0));
-        *band = [at(from), at(to.map(|last| last + 1))];
-    }
-    let (points, power) = rest.split_at_mut(2 * N * 8);
+    let (points, power) = scratch.split_at_mut(2 * N * 8);
     let points = points.as_chunks_mut::<4>().0.as_chunks_mut::<2>().0;
     let power = &mut power.as_chunks_mut::<4>().0.as_chunks_mut::<2>().0[..N_BINS];
     for frame in (first..end).step_by(TOGETHER) {
         let n = TOGETHER.min(end - frame);
         spectra(audio, table, frame, n, points, power);
-        mels(power, filters, bands, n, io.write(3, frame * n_mels..(frame + n) * n_mels));
+        mels(power, filters, bands, n, io.write(4, frame * n_mels..(frame + n) * n_mels));
     }
 }
 
@@ -229,6 +231,8 @@ mod tests {
                 *weight = (1.0 - (bin as f32 - 16.0 * m as f32).abs() / (8.0 * m as f32)).max(0.0) / 40.0;
             }
         }
+        let bands: Vec<[u32; 2]> = filters.chunks_exact(N_BINS).map(band).collect();
+        assert_eq!(bands[..2], [[0, 0], [9, 24]]);
         for n_frames in [1, 7, 65, 300] {
             let mut audio: Vec<f32> = noise(n_frames * HOP + N, 13).iter().map(|v| v / 40.0).collect();
             let (third, half) = (audio.len() / 3, audio.len() / 2);
@@ -237,7 +241,8 @@ mod tests {
             let expected = log_mel(&audio, &table, &filters);
             // Whisper cuts off what is 8 below the loudest: the tone's rounding errors in the silence beside it.
             let floor = expected.iter().copied().fold(-8.0, f64::max) - 8.0;
-            let inputs = [&audio, &table, &filters].map(|v| bytemuck::cast_slice(v.as_slice()));
+            let [audio, table, filters] = [&audio, &table, &filters].map(|v| bytemuck::cast_slice(v.as_slice()));
+            let inputs = [audio, table, filters, bytemuck::cast_slice(&bands)];
             let call = Call::new(Kernel::LogMel, Params { n_mels: n_mels as u32 });
             for n_threads in [1, 2] {
                 let got = run(call, &inputs, expected.len(), n_threads);

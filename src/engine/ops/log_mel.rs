@@ -1,13 +1,13 @@
 //! `y[t, m] = log10(max(filter_m . |FFT(hann * frame_t)|^2, 1e-10))`: Whisper's features before they are scaled.
 //!
 //! audio: `[N + 400]` samples at 16 kHz, 200 before and 200 after the N that count; table: `[1200]` (Hann window, then cosines,
-//! then sines of the 400 points); filters: `[M, 201]`; y: `[N / 160, M]`. Frame t is centred on the 160 t-th sample that counts, as
-//! in openai/whisper `audio.py`; what stands before the first and after the last is the caller's choice ([`with_margins`]). The
-//! transform is a mixed-radix FFT (400 = 4 x 4 x 5 x 5) of two frames at once: one real frame each
-//! in the real and the imaginary part.
+//! then sines of the 400 points); filters: `[M, 201]`; bands: `[M, 2]` (of each filter the first bin that it weighs, and the end of
+//! those: about two of a hundred weights are not zero); y: `[N / 160, M]`. Frame t is centred on the 160 t-th sample that counts, as
+//! in openai/whisper `audio.py`; what stands before the first and after the last is the caller's choice ([`with_margins`]). The kernels
+//! make an FFT of two frames at once: one real frame each in the real and the imaginary part.
 
 use super::linear::expect_shape;
-use crate::engine::graph::{Recorder, Tensor, record_one};
+use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Binary, Lowered, Lowering, Operand, Unary};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
 use crate::engine::tensor::TensorType;
@@ -27,13 +27,12 @@ impl Tensor {
     pub fn log_mel(&self, n_mels: usize) -> Result<Tensor> {
         let recorder = self.recorder();
         let table = recorder.constant("log_mel table", TensorType::f32([3 * N_FFT]), &fft_table());
-        let filters = mel_filters(recorder, n_mels);
-        record_one(LogMel { n_mels }, recorder, &[Some(self), Some(&table), Some(&filters)])
+        let weights = slaney_filters(n_mels);
+        let bands: Vec<[u32; 2]> = weights.chunks_exact(N_BINS).map(log_mel::band).collect();
+        let filters = recorder.constant("mel filters", TensorType::f32([n_mels, N_BINS]), &weights);
+        let bands = recorder.constant("mel bands", TensorType::u32([n_mels, 2]), &bands);
+        record_one(LogMel { n_mels }, recorder, &[Some(self), Some(&table), Some(&filters), Some(&bands)])
     }
-}
-
-fn mel_filters(recorder: &Recorder, n_mels: usize) -> Tensor {
-    recorder.constant("mel filters", TensorType::f32([n_mels, N_BINS]), &slaney_filters(n_mels))
 }
 
 #[derive(Debug)]
@@ -54,15 +53,16 @@ impl Op for LogMel {
     }
 
     fn output(&self, inputs: &[Option<&TensorType>]) -> Result<Option<TensorType>> {
-        let [Some(audio), Some(_table), Some(filters)] = inputs else {
-            return Err(Error::Internal("log_mel takes audio, a table and filters".into()));
+        let [Some(audio), Some(_table), Some(filters), Some(bands)] = inputs else {
+            return Err(Error::Internal("log_mel takes audio, a table, filters and their bands".into()));
         };
         expect_shape("log_mel filters", filters, &[self.n_mels, N_BINS])?;
+        expect_shape("log_mel bands", bands, &[self.n_mels, 2])?;
         Ok(Some(TensorType::f32([(audio.n_elements() - N_FFT) / HOP, self.n_mels])))
     }
 
     fn define(&self, args: Operands) {
-        let [Some(audio), Some(table), Some(filters)] = args.inputs[..] else { unreachable!() };
+        let [Some(audio), Some(table), Some(filters), Some(_bands)] = args.inputs[..] else { unreachable!() };
         let (audio, table) = (audio.f32(), table.f32());
         let (window, cos, sin) = (&table[..N_FFT], &table[N_FFT..2 * N_FFT], &table[2 * N_FFT..]);
         let y = args.output.expect("log_mel has an output");
@@ -88,16 +88,18 @@ impl Op for LogMel {
         Call::new(rill_kernels::Kernel::LogMel, log_mel::Params { n_mels: self.n_mels as u32 })
     }
 
-    fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
+    fn kernel(&self, signature: &Signature, caps: &GpuCaps) -> Kernel {
         let n_frames = signature.output().n_rows();
         let params = Params { n_frames: n_frames as u32, n_mels: self.n_mels as u32 };
-        Kernel::new("log_mel", params, [n_frames.div_ceil(2) as u32, 1, 1]).set("WG", 128.0)
+        // Twenty threads have a column and a row each. On a processor, where threads take turns, few are faster (docs/bench-notes.md).
+        Kernel::new("log_mel", params, [n_frames.div_ceil(2) as u32, 1, 1])
+            .set("WG", if caps.is_plain() { 4.0 } else { 64.0 })
     }
 
     /// The transform as one matrix product, 400 samples of each frame with the windowed waves of 201 frequencies: 1 GFLOP for 30 s,
     /// which matrix hardware does in less time than the graph of an FFT would take to schedule (12 ms on two cores).
     fn lower(&self, b: &mut Lowering, inputs: &[Option<Operand>]) -> Result<Option<Lowered>> {
-        let [Some(audio), _table, Some(filters)] = *inputs else { return Ok(None) };
+        let [Some(audio), _table, Some(filters), _bands] = *inputs else { return Ok(None) };
         let n_frames = (b.ty(audio).n_elements() - N_FFT) / HOP;
         // Rows of one hop each; a frame is two and a half of them.
         let hops = b.slice(audio, &[0], &[(n_frames + 2) * HOP])?;
