@@ -108,7 +108,7 @@ fn named(error: Error, case: String) -> Error {
 }
 
 /// Sizes around every tile and vector width, and one that is none of them. Rows: one, the last that goes to the matrix-vector
-/// kernel, the first that does not, one more than a tile.
+/// kernel, the first that does not, one more than a tile, and than a tile of those that divide K.
 pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
     for (k, n) in [(1, 1), (7, 5), (65, 33), (48, 72), (384, 70)] {
         linear(device, [1, k, n], DType::F16, true).await?;
@@ -116,6 +116,7 @@ pub async fn linear_agrees_for_awkward_sizes(device: &Device) -> Result<()> {
         linear(device, [9, k, n], DType::F16, false).await?;
         linear(device, [65, k, n], DType::F32, true).await?;
     }
+    linear(device, [97, 96, 68], DType::F16, true).await?;
     linear(device, [1, 1757, 3], DType::F16, false).await?;
     linear(device, [9, 1757, 3], DType::F16, false).await
 }
@@ -226,7 +227,7 @@ pub async fn linear_normalises_rows_with_outliers(device: &Device) -> Result<()>
 }
 
 pub async fn conv1d_pads_and_strides(device: &Device) -> Result<()> {
-    for (t, c, o, stride) in [(16, 8, 12, 1), (50, 80, 64, 1), (64, 16, 40, 2), (7, 3, 5, 2)] {
+    for (t, c, o, stride) in [(16, 8, 12, 1), (50, 80, 64, 1), (64, 16, 40, 2), (7, 3, 5, 2), (97, 32, 68, 1)] {
         check(device, 1, F32, |r| {
             let x = at(r, "x", [t, c], 1);
             let w = floats(r, "w", DType::F16, &[o, 3 * c], &noise(o * 3 * c, 2));
@@ -678,8 +679,8 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
         return Ok(());
     }
     check(device, 1, F16, |r| {
-        let x = floats(r, "x", DType::F16, &[40, 64], &noise(40 * 64, 1));
-        let w = floats(r, "w", DType::F16, &[70, 64], &noise(70 * 64, 2));
+        let x = floats(r, "x", DType::F16, &[40, 96], &noise(40 * 96, 1));
+        let w = floats(r, "w", DType::F16, &[70, 96], &noise(70 * 96, 2));
         kept(x.linear(&w, LinearOptions { output: DType::F16, ..Default::default() })?)
     })
     .await?;

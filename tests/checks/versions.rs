@@ -32,6 +32,7 @@ pub async fn agree(device: &Device) -> Result<()> {
     checks::linear_normalises_rows_with_outliers(device).await?;
     checks::linear_reads_weights_of_eight_and_four_bits(device).await?;
     checks::conv1d_pads_and_strides(device).await?;
+    checks::f16_agrees_where_there_is_f16(device).await?;
     checks::attention_ignores_what_is_padding(device).await?;
     checks::attention_sees_what_is_before_and_how_far_it_is(device).await
 }

@@ -1,7 +1,8 @@
 //! The matrix-product kernels of `linear` and `conv1d`: many rows; inputs x, weight, bias, residual.
 //!
 //! On a GPU a workgroup makes a tile of the output from tiles of x and w in its memory, each thread 4 x 4 (`matmul_tiled`) or 8 x 8
-//! (`matmul_wide`) of it, by outer products. Which tile is the fastest depends on how many of them there are for the adapter's cores.
+//! (`matmul_wide`) of it, by outer products. Which tile is the fastest depends on how many of them there are for the adapter's cores. Where
+//! there are few, K is divided among slices of a workgroup's threads: more threads for as many outputs.
 
 use super::linear::{BIAS, RESIDUAL, WEIGHT, X, is_vectored, weight_file};
 use super::math::Activation;
@@ -37,6 +38,9 @@ struct Params {
     y_stride: u32,
 }
 
+/// Columns of the tiles of x and of w, for each slice.
+const STEPS: usize = 16;
+
 /// How the output is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tile {
@@ -45,23 +49,36 @@ struct Tile {
     each: usize,
     /// Threads along columns and along rows.
     threads: [usize; 2],
+    /// Times so many threads, among which K is divided.
+    slices: usize,
 }
 
-const DIRECT: Tile = Tile { shader: "matmul_direct", each: 8, threads: [4, 4] };
+const DIRECT: Tile = Tile { shader: "matmul_direct", each: 8, threads: [4, 4], slices: 1 };
 
 const fn tiled(across: usize, down: usize) -> Tile {
-    Tile { shader: "matmul_tiled", each: 4, threads: [across, down] }
+    Tile { shader: "matmul_tiled", each: 4, threads: [across, down], slices: 1 }
 }
 
 const fn wide(across: usize, down: usize) -> Tile {
-    Tile { shader: "matmul_wide", each: 8, threads: [across, down] }
+    Tile { shader: "matmul_wide", each: 8, threads: [across, down], slices: 1 }
 }
 
-/// What the tuner tries. None has more rows or columns than threads, and all fit into the workgroup memory that every adapter has.
-const TRIED: [Tile; 4] = [tiled(8, 8), tiled(8, 16), wide(8, 8), wide(8, 16)];
+const fn sliced(slices: usize, across: usize, down: usize) -> Tile {
+    Tile { slices, ..wide(across, down) }
+}
 
-/// From so many workgroups on, 8 x 8 outputs a thread are faster than 4 x 4 although fewer threads work.
+/// With K divided, the better first. Sums are put together where x's tile was, which has room for them up to eight threads across.
+const SLICED: [Tile; 2] = [sliced(3, 8, 9), sliced(2, 8, 12)];
+
+/// What the tuner tries. None has more rows or columns than a slice has threads, nor more than the 256 threads that every adapter allows.
+const TRIED: [Tile; 6] = [tiled(8, 8), tiled(8, 16), wide(8, 8), wide(8, 16), SLICED[0], SLICED[1]];
+
+/// From so many workgroups of `wide(8, 16)` on, 8 x 8 outputs a thread are faster than 4 x 4 although fewer threads work.
 const ENOUGH: usize = 50;
+
+/// From so many of them on, cores are busy without slices, which then only cost their sums: a third more than an H100 has cores. With 144
+/// workgroups slices take a fifth less time there, with 216 a tenth more (`docs/bench-notes.md`).
+const FILLED: usize = 176;
 
 impl Tile {
     fn rows(self) -> usize {
@@ -81,10 +98,21 @@ impl Tile {
     fn usual(signature: &Signature, caps: &GpuCaps, rows: &Rows) -> Self {
         // Emulators are slowest at barriers, then at reading: there each thread reads for itself, for as many outputs as it can
         // (`docs/bench-notes.md`).
-        if caps.is_plain() || !rows.fit_tiles() {
+        if caps.is_plain() || !rows.fit_tiles(1) {
             return DIRECT;
         }
-        if wide(8, 16).count(rows.n_rows, signature.rows.len()) >= ENOUGH { wide(8, 16) } else { tiled(8, 8) }
+        match wide(8, 16).count(rows.n_rows, signature.rows.len()) {
+            ..ENOUGH => tiled(8, 8),
+            ENOUGH..FILLED => SLICED.into_iter().find(|tile| tile.fits(caps, rows)).unwrap_or(wide(8, 16)),
+            FILLED.. => wide(8, 16),
+        }
+    }
+
+    /// Whether K can be divided so, and the adapter has the workgroup memory.
+    fn fits(self, caps: &GpuCaps, rows: &Rows) -> bool {
+        let pitches = self.rows() / 4 + 1 + self.cols() / 4 + 1;
+        let bytes = size_of::<[f32; 4]>() * STEPS * self.slices * pitches;
+        rows.fit_tiles(self.slices) && bytes <= caps.workgroup_bytes as usize
     }
 
     fn kernel(self, signature: &Signature, activation: Activation, rows: Rows) -> Kernel {
@@ -122,7 +150,8 @@ impl Tile {
                 .shared(if writes_vectors(signature) { "output_quads" } else { "outputs" })
                 .shared("tiles")
                 .constant("WGX", across)
-                .constant("WGY", down),
+                .constant("WGY", down)
+                .constant("SLICES", self.slices),
         }
     }
 }
@@ -149,9 +178,9 @@ impl Rows {
         is_vectored(self.n_cols) && self.stride.is_multiple_of(4) && self.first % 4 == 0
     }
 
-    /// Whether tiles, which are 16 columns long, can be read by vectors.
-    fn fit_tiles(&self) -> bool {
-        self.are_vectors() && self.n_cols.is_multiple_of(16)
+    /// Whether tiles, one for each slice, can be read by vectors.
+    fn fit_tiles(&self, slices: usize) -> bool {
+        self.are_vectors() && self.n_cols.is_multiple_of(STEPS * slices)
     }
 }
 
@@ -163,6 +192,47 @@ pub(super) fn kernel(signature: &Signature, caps: &GpuCaps, activation: Activati
 /// The same in other tiles.
 pub(super) fn alternatives(signature: &Signature, caps: &GpuCaps, activation: Activation, rows: Rows) -> Vec<Kernel> {
     let usual = Tile::usual(signature, caps, &rows);
-    let others = TRIED.into_iter().filter(|tile| *tile != usual && rows.fit_tiles());
+    let others = TRIED.into_iter().filter(|tile| *tile != usual && tile.fits(caps, &rows));
     others.map(|tile| tile.kernel(signature, activation, rows)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::op::{Choices, KernelLevel};
+
+    /// What is usual for `[m, k] . [n, k]` on a GPU with so much workgroup memory.
+    fn usual([m, k, n]: [usize; 3], workgroup_bytes: u32) -> Tile {
+        let caps = GpuCaps {
+            f16: false,
+            software: false,
+            max_binding_bytes: 1 << 27,
+            workgroup_bytes,
+            subgroup: None,
+            level: KernelLevel::Tuned,
+            choices: Choices::Always(0),
+        };
+        let signature = Signature { inputs: Vec::new(), output: None, rows: 0..n };
+        Tile::usual(&signature, &caps, &Rows { n_rows: m, n_cols: k, stride: k, first: 0, len: m * k })
+    }
+
+    #[test]
+    fn k_is_divided_where_tiles_are_few_and_fit() {
+        const PLENTY: u32 = 48 << 10;
+        const LEAST: u32 = 16 << 10;
+        for (shape, workgroup_bytes, expected) in [
+            ([1500, 384, 384], PLENTY, sliced(3, 8, 9)),
+            ([3000, 240, 384], PLENTY, sliced(3, 8, 9)),
+            ([1500, 512, 512], PLENTY, sliced(2, 8, 12)),
+            ([1500, 1536, 384], 27_647, sliced(2, 8, 12)),
+            ([1500, 1536, 384], 27_648, sliced(3, 8, 9)),
+            ([1500, 400, 384], PLENTY, wide(8, 16)),
+            ([1500, 384, 384], LEAST, wide(8, 16)),
+            ([1500, 384, 1152], PLENTY, wide(8, 16)),
+            ([128, 384, 1536], PLENTY, tiled(8, 8)),
+            ([1500, 1757, 384], PLENTY, DIRECT),
+        ] {
+            assert_eq!(usual(shape, workgroup_bytes), expected, "{shape:?}, {workgroup_bytes} bytes");
+        }
+    }
 }
