@@ -1,5 +1,6 @@
 // y[q, :] = softmax(q . k * scale + bias) . v for one head, in blocks (after FlashAttention, arXiv 2205.14135).
-// Workgroup: 4 QG queries wid.x, head wid.y, sequence wid.z; QG x KG threads. A thread scores 4 queries against 4 keys of a block of 4 KG keys, then sums
+// Workgroup: 4 QG queries wid.x, head wid.y, sequence and part of its keys wid.z; QG x KG threads. Where the keys are in PARTS, y is what attention_combine
+// reads: [n_seqs * seq_len, n_heads, PARTS, HEAD_VECS + 1], the unnormalised sums and (maximum, sum of weights, 0, 0). A thread scores 4 queries against 4 keys of a block of 4 KG keys, then sums
 // COLS_EACH vectors of the head for its 4 queries. Queries and keys have the head outermost, weights the keys, so that each step is an outer product.
 const THREADS = QG * KG;
 const QUERIES = 4u * QG;
@@ -10,7 +11,6 @@ var<workgroup> q_tile: array<vec4<f32>, 4u * HEAD_VECS * Q_PITCH>;  // [4 HEAD_V
 // Keys, [4 HEAD_VECS][K_PITCH], vectors along keys; then weights, [KEYS][Q_PITCH], vectors along queries.
 var<workgroup> k_tile: array<vec4<f32>, max(4u * HEAD_VECS * K_PITCH, KEYS * Q_PITCH)>;
 var<workgroup> v_tile: array<vec4<f32>, max(1u, min(V_READS, 1u) * KEYS * HEAD_VECS)>; // [KEYS][HEAD_VECS], where there is room
-var<workgroup> greatest: array<vec4<f32>, THREADS>;                 // [KG][QG], vectors along queries
 
 // A vector of queries, keys or values; past the end, the last one's.
 fn qkv_at(first: u32, position: u32, at: u32) -> vec4<f32> {
@@ -26,11 +26,12 @@ fn value_at(first: u32, key: u32, n_keys: u32, at: u32) -> vec4<f32> {
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) idx: u32) {
     let d = params.n_heads * HEAD_VECS;
     let head = wid.y * HEAD_VECS;
-    let first = wid.z * params.seq_len;
-    let last = params.seq_len - 1u;
+    let seq = wid.z / PARTS;
+    let part = wid.z % PARTS;
+    let first = seq * params.seq_len;
     let query0 = wid.x * QUERIES;
     var n_keys = params.seq_len;
-    if (HAS_LENGTHS) { n_keys = lengths[wid.z]; }
+    if (HAS_LENGTHS) { n_keys = lengths[seq]; }
     for (var j = 0u; j < Q_READS; j++) { // unrolled
         let i = idx + j * THREADS;
         if ((j + 1u) * THREADS <= QG * HEAD_VECS || i < QG * HEAD_VECS) {
@@ -60,7 +61,9 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var total = vec4<f32>();
     var n_blocks = (params.seq_len + KEYS - 1u) / KEYS;
     if (CAUSAL) { n_blocks = min(n_blocks, (query0 + QUERIES + KEYS - 1u) / KEYS); }
-    for (var block = 0u; block < n_blocks; block++) {
+    let n_each = (n_blocks + PARTS - 1u) / PARTS;
+    n_blocks = min(n_blocks, (part + 1u) * n_each);
+    for (var block = part * n_each; block < n_blocks; block++) {
         let key0 = block * KEYS;
         workgroupBarrier();
         for (var j = 0u; j < K_READS; j++) { // unrolled
@@ -107,10 +110,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         b = scored(b, mine + 1u, key, n_keys, wid.y);
         c = scored(c, mine + 2u, key, n_keys, wid.y);
         e = scored(e, mine + 3u, key, n_keys, wid.y);
-        greatest[kg * QG + qg] = vec4<f32>(most_of(a), most_of(b), most_of(c), most_of(e));
-        workgroupBarrier();
-        var next = most;
-        for (var g = 0u; g < KG; g++) { next = max(next, greatest[g * QG + qg]); }
+        // Behind it all threads are done with the keys.
+        let next = max(most, max_of_row(vec4<f32>(most_of(a), most_of(b), most_of(c), most_of(e)), qg, kg));
         let shrink = exp(most - next);
         most = next;
         a = weighed(a, next.x);
@@ -153,19 +154,33 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         }
     }
     // Each thread summed the weights of its own keys.
-    workgroupBarrier();
-    greatest[kg * QG + qg] = total;
-    workgroupBarrier();
-    total = vec4<f32>();
-    for (var g = 0u; g < KG; g++) { total += greatest[g * QG + qg]; }
+    total = sum_of_row(total, qg, kg);
+    // Of a query, head and part: the place among all of them.
+    let at = ((first + mine) * params.n_heads + wid.y) * PARTS + part;
+    let pitch = params.n_heads * PARTS;
     for (var i = 0u; i < COLS_EACH; i++) {
         let col = kg + i * KG;
         if (col >= HEAD_VECS) { break; }
-        let at = (first + mine) * d + head + col;
-        if (mine <= last) { y[at] = vec4<x_t>(sum_a[i] / total.x); }
-        if (mine + 1u <= last) { y[at + d] = vec4<x_t>(sum_b[i] / total.y); }
-        if (mine + 2u <= last) { y[at + 2u * d] = vec4<x_t>(sum_c[i] / total.z); }
-        if (mine + 3u <= last) { y[at + 3u * d] = vec4<x_t>(sum_e[i] / total.w); }
+        store(mine, at, col, sum_a[i], total.x);
+        store(mine + 1u, at + pitch, col, sum_b[i], total.y);
+        store(mine + 2u, at + 2u * pitch, col, sum_c[i], total.z);
+        store(mine + 3u, at + 3u * pitch, col, sum_e[i], total.w);
+    }
+    if (PARTS > 1u && kg == 0u) {
+        store(mine, at, HEAD_VECS, vec4<f32>(most.x, total.x, 0.0, 0.0), 1.0);
+        store(mine + 1u, at + pitch, HEAD_VECS, vec4<f32>(most.y, total.y, 0.0, 0.0), 1.0);
+        store(mine + 2u, at + 2u * pitch, HEAD_VECS, vec4<f32>(most.z, total.z, 0.0, 0.0), 1.0);
+        store(mine + 3u, at + 3u * pitch, HEAD_VECS, vec4<f32>(most.w, total.w, 0.0, 0.0), 1.0);
+    }
+}
+
+// A vector of a query's sum, over the sum of its weights where all keys are in it; nothing past the last query.
+fn store(query: u32, at: u32, col: u32, sum: vec4<f32>, total: f32) {
+    if (query >= params.seq_len) { return; }
+    if (PARTS > 1u) {
+        y[at * (HEAD_VECS + 1u) + col] = vec4<y_t>(sum);
+    } else {
+        y[at * HEAD_VECS + col] = vec4<y_t>(sum / total);
     }
 }
 

@@ -56,7 +56,7 @@ fn main(@builtin(global_invocation_id) gid: vec3<u32>, @builtin(workgroup_id) wi
     }
     let y_at = (first + queries) * d + head;
     for (var i = 0u; i < HEAD_VECS; i++) {
-        y[y_at.x + i] = vec4<x_t>(sum0[i] / total.x);
-        y[y_at.y + i] = vec4<x_t>(sum1[i] / total.y);
+        y[y_at.x + i] = vec4<y_t>(sum0[i] / total.x);
+        y[y_at.y + i] = vec4<y_t>(sum1[i] / total.y);
     }
 }

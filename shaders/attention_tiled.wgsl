@@ -85,7 +85,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if (query0 + mine < params.seq_len) {
         for (var i = 0u; i < PART; i++) {
             let col = part + 4u * i;
-            if (col < HEAD_VECS) { y[(first + query0 + mine) * d + head + col] = vec4<x_t>(sum[i] / total); }
+            if (col < HEAD_VECS) { y[(first + query0 + mine) * d + head + col] = vec4<y_t>(sum[i] / total); }
         }
     }
 }

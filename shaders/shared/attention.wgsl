@@ -8,4 +8,4 @@ override CAUSAL: bool = false;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<x_t>>;
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<x_t>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<y_t>>;

@@ -11,7 +11,7 @@ use rill_kernels::Call;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// One operation of a graph, one dispatch on a GPU.
+/// One operation of a graph; on a GPU one dispatch, or two.
 pub trait Op: std::fmt::Debug {
     /// The stem that its file, its shader, its label and its tests share.
     fn name(&self) -> &'static str;
@@ -191,6 +191,17 @@ pub struct Kernel {
     pub params: Vec<u8>,
     /// Workgroups to dispatch.
     pub workgroups: [u32; 3],
+    /// The dispatch behind it, where it takes two.
+    pub then: Option<Box<Then>>,
+}
+
+/// The second of two dispatches of an op: it binds what the first leaves and nothing else, and writes the op's output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Then {
+    /// What it runs.
+    pub kernel: Kernel,
+    /// Bytes that the first leaves, in the place of the output.
+    pub n_bytes: usize,
 }
 
 impl Kernel {
@@ -205,7 +216,14 @@ impl Kernel {
             overrides: Vec::new(),
             params: bytemuck::bytes_of(&params).to_vec(),
             workgroups,
+            then: None,
         }
+    }
+
+    /// Adds a second dispatch, which makes the output of the `n_bytes` that this one leaves.
+    pub fn then(mut self, kernel: Kernel, n_bytes: usize) -> Self {
+        self.then = Some(Box::new(Then { kernel, n_bytes }));
+        self
     }
 
     /// Binds only these inputs.

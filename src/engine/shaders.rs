@@ -16,7 +16,7 @@ pub const KERNELS: &[(&str, &str)] = files!["": "attention_blocks", "attention_c
     "roof_arithmetic", "roof_copy", "roof_dispatch", "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
 
 /// Every shared file by name.
-pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "attention", "candidate", "decode_state", "matmul", "output_quads", "outputs", "product_eight", "product_q4", "product_q8", "quad_f16", "quad_f32", "quad_q4", "quad_q8", "reduce", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
+pub const SHARED: &[(&str, &str)] = files!["shared/": "activation", "attention", "candidate", "decode_state", "matmul", "output_quads", "outputs", "product_eight", "product_q4", "product_q8", "quad_f16", "quad_f32", "quad_q4", "quad_q8", "reduce", "reduce_rows", "reduce_rows_subgroup", "reduce_subgroup", "softmax", "tiles", "weight_f16", "weight_f32", "weight_q4", "weight_q8"];
 
 fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
     let found = files.iter().find(|(known, _)| *known == name);
@@ -27,7 +27,7 @@ fn text_of(files: &'static [(&str, &str)], name: &str) -> &'static str {
 pub fn assemble(kernel: &Kernel) -> String {
     let mut text = String::new();
     // Naga knows the operations and refuses the line that Tint wants.
-    if cfg!(target_arch = "wasm32") && kernel.shared.contains(&"reduce_subgroup") {
+    if cfg!(target_arch = "wasm32") && kernel.shared.iter().any(|file| file.ends_with("_subgroup")) {
         text.push_str("enable subgroups;\n");
     }
     if kernel.types.iter().any(|(_, dtype)| dtype.wgsl() == "f16") {

@@ -67,7 +67,7 @@ impl TunedKernel {
 pub struct TunedVersion {
     /// Its shader, and the constants by which it differs from the others.
     pub name: String,
-    /// µs of one dispatch among many.
+    /// µs of it once among many times: of its dispatch, or of both.
     pub us: f64,
 }
 

@@ -261,7 +261,9 @@ pub async fn layer_norm_survives_outliers(device: &Device) -> Result<()> {
 }
 
 pub async fn attention_ignores_what_is_padding(device: &Device) -> Result<()> {
-    for (n_seqs, t, heads, e) in [(1, 1, 1, 4), (1, 65, 2, 64), (3, 33, 3, 32), (1, 100, 6, 64)] {
+    for (n_seqs, t, heads, e) in
+        [(1, 1, 1, 4), (1, 65, 2, 64), (3, 33, 3, 32), (1, 100, 6, 64), (2, 601, 1, 16), (1, 1201, 1, 16)]
+    {
         check(device, 1, F32, |r| {
             let qkv = at(r, "qkv", [n_seqs * t, 3 * heads * e], 1);
             let lengths: Vec<u32> = (0..n_seqs as u32).map(|b| (t as u32).saturating_sub(7 * b).max(1)).collect();
@@ -684,11 +686,14 @@ pub async fn f16_agrees_where_there_is_f16(device: &Device) -> Result<()> {
         kept(x.linear(&w, LinearOptions { output: DType::F16, ..Default::default() })?)
     })
     .await?;
-    check(device, 1, F16, |r| {
-        let qkv = floats(r, "qkv", DType::F16, &[40, 3 * 64], &noise(3 * 40 * 64, 1));
-        kept(qkv.attention(2, 40, AttentionOptions::default())?)
-    })
-    .await?;
+    for t in [40, 620] {
+        check(device, 1, F16, |r| {
+            let qkv = floats(r, "qkv", DType::F16, &[t, 3 * 32], &noise(3 * t * 32, 1));
+            kept(qkv.attention(2, t, AttentionOptions::default())?)
+        })
+        .await
+        .map_err(|e| named(e, format!("attention over {t}")))?;
+    }
     check(device, 1, F16, |r| {
         let qkv = floats(r, "qkv", DType::F16, &[2, 3 * 128], &noise(2 * 3 * 128, 2));
         let cache = floats(r, "cache", DType::F16, &[64, 128], &noise(64 * 128, 3));

@@ -2,12 +2,14 @@
 //! operations are counted right, and a model is afterwards what it was before.
 
 use crate::models::micro::write_micro_whisper;
-use crate::models::{folder_of, load_from, open_gpu, processor};
+use crate::models::{folder_of, load_from, open_gpu, open_gpu_as, processor};
 use rill::engine::CancelFlag;
 use rill::engine::check::{floats, noise, recorder};
 use rill::engine::gpu::TraceOptions;
 use rill::engine::graph::SlotId;
 use rill::engine::model::Model;
+use rill::engine::op::GpuCaps;
+use rill::engine::ops::attention::AttentionOptions;
 use rill::engine::ops::linear::LinearOptions;
 use rill::engine::session::{Device, Session, Watch};
 use rill::engine::tensor::{DType, TensorType};
@@ -84,6 +86,33 @@ fn a_matvec_moves_its_weight_once_and_multiplies_every_element() {
     assert!(dispatch.us > 0.0 && stage.whole_us > 0.0);
     assert_eq!(dispatch.rate, roofline.rate(dispatch.us, dispatch.bytes, dispatch.flops));
     assert!(matches!(dispatch.rate.bound, Bound::Memory), "a product with one row waits for memory");
+}
+
+/// Two parts of the keys, put together by a second dispatch: both are the op's, and what lies between them is counted and booked.
+#[test]
+fn an_attention_in_parts_is_traced_as_two_dispatches() {
+    let Some(gpu) = open_gpu_as(|caps| GpuCaps { software: false, ..caps }) else { return };
+    let recorder = recorder().expect("an empty recording");
+    let graph = recorder.begin("attention");
+    let qkv = floats(&recorder, "qkv", DType::F32, &[620, 3 * 64], &noise(620 * 3 * 64, 1));
+    let y = recorder.state("y", TensorType::f32([620, 64]));
+    qkv.attention(1, 620, AttentionOptions::default()).and_then(|h| h.store_in(&y)).expect("shapes fit");
+    let program = recorder.finish();
+    let (flops, bytes) = (program.flops(graph), program.bytes(graph));
+    let device = Device::Gpu(gpu);
+    let mut session = pollster::block_on(Session::compile(&device, program)).expect("it compiles");
+    let between = 4 * 620 * 2 * (64 + 4);
+    assert_eq!(session.memory().activations, between);
+    let (roofline, cancel) = (some_roofline(), CancelFlag::default());
+    let options = TraceOptions { states: &[], roofline: &roofline, cancel: &cancel };
+    let stage = pollster::block_on(session.trace(graph, &options)).expect("it is traced");
+    let figures = stage.dispatches.iter().map(|d| (d.op.as_str(), d.shader.as_str(), d.flops, d.bytes));
+    let output = 4 * 620 * 64;
+    let expected = [
+        ("attention", "attention_blocks", flops, bytes - output + between),
+        ("attention", "attention_combine", 0, between + output),
+    ];
+    assert_eq!(figures.collect::<Vec<_>>(), expected);
 }
 
 #[test]

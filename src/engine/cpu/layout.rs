@@ -1,6 +1,6 @@
 //! Where everything of a program lies in the kernels' memory: slots, intermediate tensors, steps.
 
-use crate::engine::arena::Arena;
+use crate::engine::arena::{Arena, Places};
 use crate::engine::graph::{Graph, Program, SlotId, SlotKind, Value};
 use crate::engine::memory::{MemoryUse, Purpose};
 use crate::engine::tensor::DType;
@@ -82,7 +82,7 @@ impl Layout {
         };
         let slots: Vec<_> = program.slots.iter().enumerate().map(&mut place_slot).collect();
         let window = place(streaming.window_bytes, Purpose::Weights);
-        let Arena { buffer_bytes, places } = Arena::of(program, shares);
+        let Arena { buffer_bytes, places } = Arena::of(program, shares, |_, _| 0);
         let buffers: Vec<_> = buffer_bytes.into_iter().map(|bytes| place(bytes, Purpose::Activations)).collect();
         let arena: Vec<_> =
             program.graphs.iter().zip(&places).map(|(graph, places)| outputs(graph, places, &buffers)).collect();
@@ -137,10 +137,10 @@ fn needs(program: &Program, graph: &Graph, idx: usize, streaming: &Streaming) ->
 }
 
 /// Where each output lies that is in a buffer of the arena, which is as long as its longest tensor.
-fn outputs(graph: &Graph, places: &[Option<usize>], buffers: &[Operand]) -> Vec<Option<Operand>> {
-    let operand = |(idx, place): (usize, &Option<usize>)| {
+fn outputs(graph: &Graph, places: &[Places], buffers: &[Operand]) -> Vec<Option<Operand>> {
+    let operand = |(idx, places): (usize, &Places)| {
         let len = graph.nodes[idx].ty.as_ref().map_or(0, |ty| ty.n_bytes()) as u32;
-        place.map(|buffer| Operand { len, ..buffers[buffer] })
+        places.output.map(|buffer| Operand { len, ..buffers[buffer] })
     };
     places.iter().enumerate().map(operand).collect()
 }

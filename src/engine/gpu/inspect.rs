@@ -54,7 +54,7 @@ impl ByNodes for GpuSession {
             }
             (None, Value::Node(idx)) => {
                 let n_bytes = self.program.type_of(recorded, value).n_bytes();
-                self.arena[graph.0][idx].map(|buffer| (buffer, n_bytes)).into_iter().collect()
+                self.arena[graph.0][idx].output.map(|buffer| (buffer, n_bytes)).into_iter().collect()
             }
             (None, Value::Slot(_)) => unreachable!("a slot is in its place"),
         };

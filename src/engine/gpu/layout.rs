@@ -2,7 +2,7 @@
 //! takes is known exactly before its weights have arrived.
 
 use super::buffer::{BufferPlan, PARAMS_USAGE, padded};
-use crate::engine::arena::Arena;
+use crate::engine::arena::{Arena, Places};
 use crate::engine::graph::{Graph, Node, Program, Slot, SlotId, SlotKind, Value};
 use crate::engine::memory::{MemoryUse, Purpose};
 use crate::engine::op::{GpuCaps, Kernel, Signature};
@@ -25,8 +25,8 @@ pub(super) struct Layout {
     pub uniforms: usize,
     /// The buffer that streamed weights pass through.
     pub window: Option<usize>,
-    /// For each graph and node the buffer that holds its output, where no slot does.
-    pub arena: Vec<Vec<Option<usize>>>,
+    /// The buffers of each graph and node.
+    pub arena: Vec<Vec<Places>>,
 }
 
 /// Some rows of a slot: all of them, or as many as one binding may hold.
@@ -53,14 +53,59 @@ pub(super) struct Draft {
     pub node: usize,
     /// Part of the splittable input.
     pub part: usize,
-    pub kernel: Kernel,
-    /// For each binding after the uniform: whether it is written.
-    pub written: Vec<bool>,
+    pub step: Step,
     /// Where its parameters lie among the uniforms.
     pub uniform: u64,
     pub flops: u64,
     /// Read and written.
     pub bytes: u64,
+}
+
+/// What is dispatched for a node.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub kernel: Kernel,
+    /// What it binds after its parameters.
+    pub bound: Vec<Bound>,
+    /// Bytes that it leaves for the next step of the node.
+    pub left: usize,
+}
+
+/// What lies at a binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// One of the op's inputs.
+    Input(usize),
+    /// What this step leaves for the next.
+    Left,
+    /// What the step before has left.
+    Found,
+    /// The op's output.
+    Output,
+}
+
+impl Step {
+    /// The one or two steps of a node that runs `kernel`.
+    pub fn of(node: &Node, mut kernel: Kernel) -> Vec<Self> {
+        let mut bound: Vec<_> = kernel.bound_inputs(node.inputs.len()).into_iter().map(Bound::Input).collect();
+        let Some(then) = kernel.then.take() else {
+            bound.extend(node.ty.is_some().then_some(Bound::Output));
+            return vec![Self { kernel, bound, left: 0 }];
+        };
+        bound.push(Bound::Left);
+        let second = Self { kernel: then.kernel, bound: vec![Bound::Found, Bound::Output], left: 0 };
+        vec![Self { kernel, bound, left: then.n_bytes }, second]
+    }
+
+    /// For each binding after the uniform: whether it is written.
+    pub fn written(&self, node: &Node) -> Vec<bool> {
+        let is_written = |bound: &Bound| match bound {
+            Bound::Input(input) => node.op.writes().contains(input),
+            Bound::Found => false,
+            Bound::Left | Bound::Output => true,
+        };
+        self.bound.iter().map(is_written).collect()
+    }
 }
 
 /// Where a binding's bytes lie.
@@ -96,17 +141,25 @@ impl Layout {
             let window = layout.storage("window", streaming.window_bytes, Purpose::Weights, caps)?;
             layout.window = Some(window);
         }
-        let Arena { buffer_bytes, places } = Arena::of(program, shares);
+        let mut uniform_bytes = 0;
+        let mut draft = |graph| layout.draft(program, graph, caps, uniform_align, &mut uniform_bytes);
+        let drafts: Vec<Vec<Draft>> = program.graphs.iter().map(&mut draft).collect();
+        let left = |graph: usize, node: usize| {
+            let first = drafts[graph].partition_point(|draft| draft.node < node);
+            drafts[graph][first].step.left
+        };
+        let Arena { buffer_bytes, places } = Arena::of(program, shares, left);
         let mut of_arena = Vec::with_capacity(buffer_bytes.len());
         for (idx, bytes) in buffer_bytes.into_iter().enumerate() {
             of_arena.push(layout.storage(&format!("arena {idx}"), bytes, Purpose::Activations, caps)?);
         }
-        let buffer_of = |place: Option<usize>| place.map(|idx| of_arena[idx]);
+        let buffer_of = |places: Places| Places {
+            output: places.output.map(|idx| of_arena[idx]),
+            left: places.left.map(|idx| of_arena[idx]),
+        };
         layout.arena = places.into_iter().map(|graph| graph.into_iter().map(buffer_of).collect()).collect();
 
-        let mut uniform_bytes = 0;
-        for graph in &program.graphs {
-            let drafts = layout.draft(program, graph, caps, uniform_align, &mut uniform_bytes);
+        for (graph, drafts) in program.graphs.iter().zip(drafts) {
             let needs: Vec<_> = drafts.iter().map(|draft| layout.needs(graph, draft)).collect();
             let segments = window::segments(&needs, streaming.window_bytes);
             layout.graphs.push(GraphLayout { drafts, segments });
@@ -132,7 +185,8 @@ impl Layout {
     pub fn uniform_image(&self) -> Vec<u8> {
         let mut image = vec![0u8; self.buffers[self.uniforms].bytes as usize];
         for draft in self.graphs.iter().flat_map(|graph| &graph.drafts) {
-            image[draft.uniform as usize..][..draft.kernel.params.len()].copy_from_slice(&draft.kernel.params);
+            let params = &draft.step.kernel.params;
+            image[draft.uniform as usize..][..params.len()].copy_from_slice(params);
         }
         image
     }
@@ -151,12 +205,17 @@ impl Layout {
         };
         match value {
             Value::Slot(id) => slot(id),
-            Value::Node(idx) => match (program.graphs[graph].nodes[idx].target, self.arena[graph][idx]) {
+            Value::Node(idx) => match (program.graphs[graph].nodes[idx].target, self.arena[graph][idx].output) {
                 (Some(id), _) => slot(id),
                 (None, Some(buffer)) => self.whole(buffer),
                 (None, None) => unreachable!("every output has a slot or a place in the arena"),
             },
         }
+    }
+
+    /// Where that lies which the first step of a node leaves for the second.
+    pub fn left(&self, graph: usize, node: usize) -> Place {
+        self.whole(self.arena[graph][node].left.expect("a node of two steps has a place between them"))
     }
 
     fn whole(&self, buffer: usize) -> Place {
@@ -215,14 +274,20 @@ impl Layout {
         for (node_idx, node) in graph.nodes.iter().enumerate() {
             for (part, rows) in self.rows_by_part(node).into_iter().enumerate() {
                 let signature = Signature { rows, ..program.signature(graph, node) };
-                let kernel = caps.kernel_of(node.op.as_ref(), &signature);
-                let written = written(node, &kernel);
+                let steps = Step::of(node, caps.kernel_of(node.op.as_ref(), &signature));
+                let (left, output) = (steps[0].left as u64, signature.output_bytes());
+                let (flops, bytes) = (node.op.flops(&signature), node.op.bytes(&signature));
                 // Of all parts together.
-                let (flops, bytes) =
-                    if part == 0 { (node.op.flops(&signature), node.op.bytes(&signature)) } else { (0, 0) };
-                let uniform = *uniform_bytes;
-                *uniform_bytes += (kernel.params.len() as u64).next_multiple_of(uniform_align);
-                drafts.push(Draft { node: node_idx, part, kernel, written, uniform, flops, bytes });
+                let figures = match (part, steps.len()) {
+                    (0, 1) => [(flops, bytes), (0, 0)],
+                    (0, _) => [(flops, bytes - output + left), (0, left + output)],
+                    _ => [(0, 0); 2],
+                };
+                for (step, (flops, bytes)) in steps.into_iter().zip(figures) {
+                    let uniform = *uniform_bytes;
+                    *uniform_bytes += (step.kernel.params.len() as u64).next_multiple_of(uniform_align);
+                    drafts.push(Draft { node: node_idx, part, step, uniform, flops, bytes });
+                }
             }
         }
         drafts
@@ -240,7 +305,8 @@ impl Layout {
     fn needs(&self, graph: &Graph, draft: &Draft) -> Vec<Piece> {
         let node = &graph.nodes[draft.node];
         let mut pieces = Vec::new();
-        for input in draft.kernel.bound_inputs(node.inputs.len()) {
+        for bound in &draft.step.bound {
+            let Bound::Input(input) = *bound else { continue };
             let Some(Value::Slot(slot)) = node.inputs[input] else { continue };
             let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
             let Part { bytes, buffer, .. } = self.slots[slot.0][part].clone();
@@ -250,13 +316,6 @@ impl Layout {
         }
         pieces
     }
-}
-
-/// For each binding of a node's kernel after the uniform: whether it is written.
-pub(super) fn written(node: &Node, kernel: &Kernel) -> Vec<bool> {
-    let bound = kernel.bound_inputs(node.inputs.len());
-    let inputs = bound.iter().map(|input| node.op.writes().contains(input));
-    inputs.chain(node.ty.is_some().then_some(true)).collect()
 }
 
 /// Rows and bytes of each part of a slot that is larger than `limit`.

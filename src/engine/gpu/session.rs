@@ -2,12 +2,13 @@
 
 use super::buffer::Buffer;
 use super::device::Gpu;
-use super::layout::{Draft, Layout, Part, Place};
+use super::layout::{Bound, Draft, Layout, Part, Place};
 use super::manifest::Manifest;
 use super::pipeline::{Pipeline, PipelineKey};
 use super::readback::{self, Readback, StagingRing};
 use super::spans::TimedSubmit;
 use super::stream::Stream;
+use crate::engine::arena::Places;
 use crate::engine::backing::Backing;
 use crate::engine::graph::{GraphId, Program, SlotId, SlotKind, Value};
 use crate::engine::memory::{Ledger, MemoryOptions, MemoryUse};
@@ -32,8 +33,8 @@ pub struct GpuSession {
     pub(super) plans: Vec<Plan>,
     /// What was compiled.
     pub(super) program: Program,
-    /// For each graph and node the buffer that holds its output, where no slot does.
-    pub(super) arena: Vec<Vec<Option<usize>>>,
+    /// The buffers of each graph and node.
+    pub(super) arena: Vec<Vec<Places>>,
     pub(super) ring: StagingRing,
     stream: Option<Stream>,
     begun: edge::Instant,
@@ -210,7 +211,8 @@ impl GpuSession {
     ) -> Dispatch {
         let node = &program.graphs[graph].nodes[draft.node];
         let name = format!("{}/{}", program.graphs[graph].name, node.op.name());
-        let pipeline = self.gpu.pipeline(&name, PipelineKey::new(&self.gpu, &draft.kernel, draft.written.clone()));
+        let kernel = &draft.step.kernel;
+        let pipeline = self.gpu.pipeline(&name, PipelineKey::new(&self.gpu, kernel, draft.step.written(node)));
         let binding = |place: Place| {
             let size = wgpu::BufferSize::new(place.bytes);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -219,17 +221,17 @@ impl GpuSession {
                 size,
             })
         };
-        let bytes = draft.kernel.params.len() as u64;
+        let bytes = kernel.params.len() as u64;
         let mut resources = vec![binding(Place { buffer: layout.uniforms, offset: draft.uniform, bytes })];
-        let mut places = Vec::new();
-        for input in draft.kernel.bound_inputs(node.inputs.len()) {
-            let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
-            places.push(node.inputs[input].map(|value| layout.place(program, graph, segment, value, part)));
-        }
-        if node.ty.is_some() {
-            places.push(Some(layout.place(program, graph, segment, Value::Node(draft.node), 0)));
-        }
-        resources.extend(places.iter().map(|place| place.map_or(self.gpu.empty.as_entire_binding(), binding)));
+        let places = draft.step.bound.iter().map(|bound| match *bound {
+            Bound::Input(input) => {
+                let part = if node.op.splittable() == Some(input) { draft.part } else { 0 };
+                node.inputs[input].map(|value| layout.place(program, graph, segment, value, part))
+            }
+            Bound::Left | Bound::Found => Some(layout.left(graph, draft.node)),
+            Bound::Output => Some(layout.place(program, graph, segment, Value::Node(draft.node), 0)),
+        });
+        resources.extend(places.map(|place| place.map_or(self.gpu.empty.as_entire_binding(), binding)));
         let entries: Vec<_> = resources
             .into_iter()
             .enumerate()
@@ -243,10 +245,10 @@ impl GpuSession {
         Dispatch {
             node: draft.node,
             op: node.op.name(),
-            shader: draft.kernel.shader,
+            shader: kernel.shader,
             pipeline,
             bind_group,
-            workgroups: draft.kernel.workgroups,
+            workgroups: kernel.workgroups,
             flops: draft.flops,
             bytes: draft.bytes,
         }

@@ -4,12 +4,13 @@
 use super::buffer::{Buffer, BufferPlan};
 use super::clock::{Clock, Patience};
 use super::device::Gpu;
-use super::layout::written;
+use super::layout::{Bound, Step};
 use super::pipeline::{Pipeline, PipelineKey};
 use super::probe_kernel::Ready;
 use crate::engine::graph::Program;
 use crate::engine::memory::{Ledger, Purpose};
 use crate::engine::op::{Kernel, class_of};
+use crate::engine::tensor::TensorType;
 use crate::engine::{CancelFlag, Result, edge};
 use crate::protocol::{TunedKernel, TunedVersion};
 use std::rc::Rc;
@@ -25,13 +26,27 @@ const MARGIN: f64 = 0.97;
 struct Contest {
     class: String,
     versions: Vec<Version>,
-    /// Bytes of each binding, `None` where an input is absent, in the order of the bindings.
-    bindings: Vec<Option<usize>>,
+    /// Bytes of each of the op's inputs, `None` where it is absent or not bound.
+    inputs: Vec<Option<usize>>,
+    /// Bytes of the output.
+    output: Option<usize>,
 }
 
+/// One or two steps, with their pipelines.
 struct Version {
-    kernel: Kernel,
-    pipeline: Rc<Pipeline>,
+    steps: Vec<(Step, Rc<Pipeline>)>,
+}
+
+impl Version {
+    /// The kernel by which it is told from others.
+    fn kernel(&self) -> &Kernel {
+        &self.steps[0].0.kernel
+    }
+
+    /// Bytes between its steps.
+    fn left(&self) -> usize {
+        self.steps[0].0.left
+    }
 }
 
 impl Gpu {
@@ -53,8 +68,8 @@ impl Gpu {
         let all = contests.len() as u32;
         on_progress(0, all);
         // Begun all at once, so that the browser makes them side by side.
-        let pipelines: Vec<_> =
-            contests.iter().flat_map(|contest| &contest.versions).map(|version| version.pipeline.clone()).collect();
+        let steps = contests.iter().flat_map(|contest| &contest.versions).flat_map(|version| &version.steps);
+        let pipelines: Vec<_> = steps.map(|(_, pipeline)| pipeline.clone()).collect();
         self.finish_pipelines(&pipelines, &mut |_| ()).await?;
         let ledger = Ledger::new();
         let clock = Clock::start(self, &ledger).await?;
@@ -95,15 +110,19 @@ impl Gpu {
                 }
                 let first = node.op.kernel(&signature, &caps);
                 let bound = first.bound_inputs(node.inputs.len());
-                let bytes = |idx: &usize| signature.inputs[*idx].map(|ty| ty.n_bytes());
-                let mut bindings: Vec<_> = bound.iter().map(bytes).collect();
-                bindings.extend(signature.output.map(|ty| Some(ty.n_bytes())));
-                let version = |kernel: Kernel| {
-                    let key = PipelineKey::new(self, &kernel, written(node, &kernel));
-                    Version { pipeline: self.pipeline(&format!("tuner/{}", node.op.name()), key), kernel }
+                let n_bytes = |(idx, ty): (usize, &Option<&TensorType>)| {
+                    ty.filter(|_| bound.contains(&idx)).map(TensorType::n_bytes)
                 };
+                let inputs = signature.inputs.iter().enumerate().map(n_bytes).collect();
+                let with_pipeline = |step: Step| {
+                    let key = PipelineKey::new(self, &step.kernel, step.written(node));
+                    let pipeline = self.pipeline(&format!("tuner/{}", node.op.name()), key);
+                    (step, pipeline)
+                };
+                let version =
+                    |kernel| Version { steps: Step::of(node, kernel).into_iter().map(with_pipeline).collect() };
                 let versions = std::iter::once(first).chain(others).map(version).collect();
-                contests.push(Contest { class, versions, bindings });
+                contests.push(Contest { class, versions, inputs, output: signature.output.map(TensorType::n_bytes) });
             }
         }
         contests
@@ -116,17 +135,28 @@ impl Gpu {
         patience: Patience,
         ledger: &Rc<Ledger>,
     ) -> Result<TunedKernel> {
-        let mut buffers: Vec<Option<Buffer>> = Vec::new();
-        for bytes in &contest.bindings {
+        let buffer = |bytes: Option<usize>| -> Result<Option<Buffer>> {
             let plan = |bytes| BufferPlan::storage("tuner", bytes, Purpose::Activations, self.caps.max_binding_bytes);
-            buffers.push(bytes.map(plan).transpose()?.map(|plan| plan.make(self, ledger)));
-        }
-        let storage: Vec<_> = buffers.iter().map(|buffer| buffer.as_deref().unwrap_or(&self.empty)).collect();
+            Ok(bytes.map(plan).transpose()?.map(|plan| plan.make(self, ledger)))
+        };
+        let inputs = contest.inputs.iter().map(|&bytes| buffer(bytes)).collect::<Result<Vec<_>>>()?;
+        let output = buffer(contest.output)?;
+        let left = buffer(contest.versions.iter().map(Version::left).max().filter(|&bytes| bytes > 0))?;
+        let at = |bound: &Bound| match *bound {
+            Bound::Input(input) => inputs[input].as_deref(),
+            Bound::Left | Bound::Found => left.as_deref(),
+            Bound::Output => output.as_deref(),
+        };
+        let ready = |(step, pipeline): &(Step, Rc<Pipeline>)| {
+            let storage: Vec<_> = step.bound.iter().map(|bound| at(bound).unwrap_or(&self.empty)).collect();
+            Ready::new(self, ledger, &step.kernel, pipeline.clone(), &storage)
+        };
         let mut versions = Vec::with_capacity(contest.versions.len());
         for version in &contest.versions {
-            let ready = Ready::new(self, ledger, &version.kernel, version.pipeline.clone(), &storage);
-            let us = clock.repeat(patience, 1, &|_| (), &|pass| ready.encode(pass)).await?;
-            versions.push(TunedVersion { name: name_of(&version.kernel, &contest.versions), us });
+            let steps: Vec<_> = version.steps.iter().map(ready).collect();
+            let us =
+                clock.repeat(patience, 1, &|_| (), &|pass| steps.iter().for_each(|step| step.encode(pass))).await?;
+            versions.push(TunedVersion { name: name_of(version.kernel(), &contest.versions), us });
         }
         Ok(TunedKernel { class: contest.class.clone(), chosen: best(&versions) as u32, versions })
     }
@@ -150,7 +180,7 @@ fn name_of(kernel: &Kernel, among: &[Version]) -> String {
     let mut name = kernel.shader.to_string();
     for (constant, value) in constants(kernel) {
         let differs = |other: &Version| {
-            constants(&other.kernel).iter().any(|&(other, other_value)| other == constant && other_value != value)
+            constants(other.kernel()).iter().any(|&(other, other_value)| other == constant && other_value != value)
         };
         if among.iter().any(differs) {
             name += &format!(" {constant} {value}");

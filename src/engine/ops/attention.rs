@@ -4,14 +4,16 @@
 //! positions of each sequence are real (`None`: all). bias: `[H, 2 N - 1]`, N at least T, f32, what is added to the score of a key by its
 //! distance from the query, the distance zero in column N - 1 (`None`: nothing). y: `[B * T, D]`, `softmax(scale * q . k + bias) . v` per
 //! head, over the keys that are real and, where it is causal, not behind the query. The kernel keeps a running maximum and sum per query
-//! (Milakov and Gimelshein 2018, arXiv 1805.02867), so memory is linear in T.
+//! (Milakov and Gimelshein 2018, arXiv 1805.02867), so memory is linear in T. Where heads and queries are too few for a GPU's cores, its
+//! workgroups divide the keys among them, and a second dispatch, that of `attention_combine`, puts the parts together.
 
+use super::attention_combine;
 use super::linear::expect_shape;
 use super::math::{dot, softmax};
 use crate::engine::graph::{Tensor, record_one};
 use crate::engine::lowering::{Binary, Compare, Lowered, Lowering, Operand, Reduce};
 use crate::engine::op::{GpuCaps, Kernel, Op, Operands, Signature};
-use crate::engine::tensor::TensorType;
+use crate::engine::tensor::{DType, TensorType};
 use crate::engine::{Error, Result};
 use rill_kernels::{Call, attention};
 
@@ -78,27 +80,38 @@ impl Attention {
             bias_cols: signature.inputs[BIAS].map_or(0, |bias| bias.n_cols() as u32),
         };
         let n_seqs = qkv.n_rows() / self.seq_len;
-        let groups = [self.seq_len.div_ceil(form.queries()) as u32, self.n_heads as u32, n_seqs as u32];
+        let n_parts = form.n_parts();
+        let groups = [self.seq_len.div_ceil(form.queries()), self.n_heads, n_seqs * n_parts].map(|n| n as u32);
         let kernel = Kernel::new(form.shader(), params, groups)
             .shared("attention")
             .alias("x_t", qkv.dtype)
+            .alias("y_t", if n_parts > 1 { DType::F32 } else { qkv.dtype })
             .constant("HEAD_VECS", head_vecs)
             .flag("HAS_LENGTHS", signature.has(LENGTHS))
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("CAUSAL", self.causal);
-        match form {
-            Form::Direct | Form::Tiled => kernel,
-            Form::Blocks { down, across } => kernel
-                .constant("QG", down)
-                .constant("KG", across)
-                .constant("COLS_EACH", head_vecs.div_ceil(across))
-                .constant("Q_READS", head_vecs.div_ceil(across))
-                .constant("K_READS", head_vecs.div_ceil(down))
-                .constant(
-                    "V_READS",
-                    if form.holds_values(head_vecs, caps) { (4 * head_vecs).div_ceil(down) } else { 0 },
-                ),
+        let Form::Blocks { down, across, .. } = form else { return kernel };
+        let is_in_subgroup = caps.subgroup().is_some_and(|least| across <= least as usize);
+        let kernel = kernel
+            .shared(if is_in_subgroup { "reduce_rows_subgroup" } else { "reduce_rows" })
+            .constant("PARTS", n_parts)
+            .constant("QG", down)
+            .constant("KG", across)
+            .constant("COLS_EACH", head_vecs.div_ceil(across))
+            .constant("Q_READS", head_vecs.div_ceil(across))
+            .constant("K_READS", head_vecs.div_ceil(down))
+            .constant("V_READS", if form.holds_values(head_vecs, caps) { (4 * head_vecs).div_ceil(down) } else { 0 });
+        if n_parts == 1 {
+            return kernel;
         }
+        let n_heads = qkv.n_rows() * self.n_heads;
+        let combine = attention_combine::kernel(n_parts, n_heads, head_vecs, qkv.dtype);
+        kernel.then(combine, self.parts_bytes(n_parts, signature))
+    }
+
+    /// Bytes of the parts: for each a head's sums, and a vector more.
+    fn parts_bytes(&self, n_parts: usize, signature: &Signature) -> usize {
+        16 * (self.head_vecs(signature) + 1) * n_parts * self.n_heads * signature.input(0).n_rows()
     }
 }
 
@@ -109,29 +122,44 @@ enum Form {
     Direct,
     /// 32 queries and 16 keys at a time in workgroup memory, four threads to a query.
     Tiled,
-    /// `4 down` queries and `4 across` keys at a time, `down` x `across` threads with 4 x 4 scores each.
-    Blocks { down: usize, across: usize },
+    /// `4 down` queries and `4 across` keys at a time, `down` x `across` threads with 4 x 4 scores each; the keys in so many parts.
+    Blocks { down: usize, across: usize, parts: usize },
 }
+
+/// Workgroups with parts of the keys are no more than this: four or five for each core of the GPU that was measured.
+const MOST_GROUPS: usize = 600;
+/// Keys of a part at least: putting the parts together takes its time.
+const LEAST_KEYS: usize = 300;
 
 impl Form {
     /// What the tuner tries.
-    const TRIED: [Form; 4] = [
+    const TRIED: [Form; 6] = [
         Form::Tiled,
-        Form::Blocks { down: 8, across: 8 },
-        Form::Blocks { down: 8, across: 16 },
-        Form::Blocks { down: 16, across: 8 },
+        Form::Blocks { down: 8, across: 8, parts: 1 },
+        Form::Blocks { down: 8, across: 16, parts: 1 },
+        Form::Blocks { down: 16, across: 8, parts: 1 },
+        Form::Blocks { down: 16, across: 8, parts: 2 },
+        Form::Blocks { down: 16, across: 8, parts: 4 },
     ];
 
     /// What suits most adapters (measured on an H100: `docs/bench-notes.md`).
     fn usual(op: &Attention, signature: &Signature, caps: &GpuCaps) -> Self {
         // As many threads across as a head has vectors: each sums one.
         let across = if op.head_vecs(signature) < 16 { 8 } else { 16 };
-        let blocks = Form::Blocks { down: 8, across };
-        match blocks.fits(op, signature, caps) {
+        let parted = [4, 2].map(|parts| Form::Blocks { down: 16, across: 8, parts });
+        let parted = parted.into_iter().filter(|form| form.is_worth_it(op, signature));
+        let mut blocks = parted.chain([Form::Blocks { down: 8, across, parts: 1 }]);
+        match blocks.find(|form| form.fits(op, signature, caps)) {
             _ if caps.is_plain() => Form::Direct,
-            true => blocks,
-            false => Form::Tiled,
+            Some(blocks) => blocks,
+            None => Form::Tiled,
         }
+    }
+
+    /// Whether its parts fill cores that would idle, and are long enough.
+    fn is_worth_it(self, op: &Attention, signature: &Signature) -> bool {
+        let n_groups = op.seq_len.div_ceil(self.queries()) * op.n_heads * (signature.input(0).n_rows() / op.seq_len);
+        n_groups * self.n_parts() <= MOST_GROUPS && op.seq_len / self.n_parts() >= LEAST_KEYS
     }
 
     fn shader(self) -> &'static str {
@@ -151,16 +179,28 @@ impl Form {
         }
     }
 
-    /// Whether its tiles fit into workgroup memory, and a head is made of whole steps of the loops that are written out.
+    /// Parts that the keys are in.
+    fn n_parts(self) -> usize {
+        match self {
+            Form::Direct | Form::Tiled => 1,
+            Form::Blocks { parts, .. } => parts,
+        }
+    }
+
+    /// Whether its tiles fit into workgroup memory, a head is made of whole steps of the loops that are written out, each part of the
+    /// keys has a block, and all parts go into one binding.
     fn fits(self, op: &Attention, signature: &Signature, caps: &GpuCaps) -> bool {
-        let Form::Blocks { down, across } = self else { return true };
+        let Form::Blocks { down, across, parts } = self else { return true };
         let vecs = op.head_vecs(signature);
-        vecs.is_multiple_of(4) && Self::tile_bytes(down, across, vecs) <= caps.workgroup_bytes as usize
+        let parts_fit = op.parts_bytes(parts, signature) as u64 <= caps.max_binding_bytes;
+        vecs.is_multiple_of(4)
+            && Self::tile_bytes(down, across, vecs) <= caps.workgroup_bytes as usize
+            && (parts == 1 || op.seq_len.div_ceil(4 * across) >= parts && parts_fit)
     }
 
     /// Whether there is room for a block's values beside the tiles; otherwise they are read from where they lie.
     fn holds_values(self, vecs: usize, caps: &GpuCaps) -> bool {
-        let Form::Blocks { down, across } = self else { return false };
+        let Form::Blocks { down, across, .. } = self else { return false };
         Self::tile_bytes(down, across, vecs) + 16 * 4 * across * vecs <= caps.workgroup_bytes as usize
     }
 
@@ -359,4 +399,42 @@ fn attend_one(
     let weighted = b.mul(values, weights)?;
     let y = b.reduce(Reduce::Sum, weighted, 0)?;
     b.reshape(y, &[1, 1, d])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::op::{Choices, KernelLevel};
+
+    /// The dispatches, with their workgroups, of an attention of heads of 64.
+    fn dispatches(n_heads: usize, seq_len: usize, max_binding_bytes: u64) -> Vec<(&'static str, [u32; 3])> {
+        let caps = GpuCaps {
+            f16: false,
+            software: false,
+            max_binding_bytes,
+            workgroup_bytes: 32 << 10,
+            subgroup: None,
+            level: KernelLevel::default(),
+            choices: Choices::Always(0),
+        };
+        let qkv = TensorType::f32([seq_len, 3 * n_heads * 64]);
+        let y = TensorType::f32([seq_len, n_heads * 64]);
+        let signature = Signature { inputs: vec![Some(&qkv), None, None], output: Some(&y), rows: 0..0 };
+        let kernel = Attention { n_heads, seq_len, scale: 1.0, causal: false }.kernel(&signature, &caps);
+        let then = kernel.then.as_ref().map(|then| (then.kernel.shader, then.kernel.workgroups));
+        std::iter::once((kernel.shader, kernel.workgroups)).chain(then).collect()
+    }
+
+    #[test]
+    fn attention_divides_the_keys_of_few_heads_and_many_positions() {
+        const ANY: u64 = 128 << 20;
+        let (blocks, combine) = ("attention_blocks", "attention_combine");
+        assert_eq!(dispatches(6, 1500, ANY), [(blocks, [24, 6, 4]), (combine, [1125, 1, 1])]);
+        assert_eq!(dispatches(8, 1500, ANY), [(blocks, [24, 8, 2]), (combine, [1500, 1, 1])]);
+        assert_eq!(dispatches(16, 1500, ANY), [(blocks, [47, 16, 1])], "they fill the cores as they are");
+        assert_eq!(dispatches(12, 197, ANY), [(blocks, [7, 12, 1])], "parts would be too short");
+        // Four parts take 9.8 MB, two half of that.
+        assert_eq!(dispatches(6, 1500, 8 << 20)[0], (blocks, [24, 6, 2]));
+        assert_eq!(dispatches(6, 1500, 4 << 20), [(blocks, [47, 6, 1])]);
+    }
 }

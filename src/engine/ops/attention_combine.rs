@@ -1,4 +1,4 @@
-//! Puts the parts of `attention_cross` together: `y = sum over p of exp(max_p - max) sum_p / sum over p of exp(max_p - max) total_p`.
+//! Puts the parts of `attention_cross`, or of `attention`, together: `y = sum over p of exp(max_p - max) sum_p / sum over p of exp(max_p - max) total_p`.
 //!
 //! parts: `[R * H * P, E + 4]`, y: `[R, D]`.
 
@@ -27,12 +27,27 @@ struct AttentionCombine {
 #[derive(Clone, Copy, bytemuck::NoUninit)]
 struct Params {
     n_parts: u32,
+    n_heads: u32,
 }
 
-/// Threads that share a vector of the output and take turns with the parts.
+/// Threads that share a vector of the output and take turns with the parts, where there are more parts than that.
 const TURNS: usize = 8;
 /// Threads of a workgroup at most.
 const MOST_THREADS: usize = 256;
+/// Threads of a workgroup that has several heads.
+const FEW_THREADS: usize = 128;
+
+/// The kernel for `n_heads` heads, those of all rows together, of `n_vecs` vectors of four each.
+pub(super) fn kernel(n_parts: usize, n_heads: usize, n_vecs: usize, output: DType) -> Kernel {
+    let turns = if n_parts > TURNS { (MOST_THREADS / n_vecs).clamp(1, TURNS) } else { 1 };
+    let each = if turns == 1 { (FEW_THREADS / n_vecs).max(1) } else { 1 };
+    let params = Params { n_parts: n_parts as u32, n_heads: n_heads as u32 };
+    Kernel::new("attention_combine", params, fold_workgroups(n_heads.div_ceil(each)))
+        .alias("y_t", output)
+        .constant("N_VECS", n_vecs)
+        .constant("TURNS", turns)
+        .constant("HEADS", each)
+}
 
 impl Op for AttentionCombine {
     fn name(&self) -> &'static str {
@@ -69,12 +84,8 @@ impl Op for AttentionCombine {
     }
 
     fn kernel(&self, signature: &Signature, _caps: &GpuCaps) -> Kernel {
-        let n_vecs = signature.input(0).n_cols() / 4 - 1;
-        let n_heads = signature.input(0).n_rows() / N_PARTS;
-        Kernel::new("attention_combine", Params { n_parts: N_PARTS as u32 }, fold_workgroups(n_heads))
-            .alias("y_t", self.output)
-            .constant("N_VECS", n_vecs)
-            .constant("TURNS", (MOST_THREADS / n_vecs).clamp(1, TURNS))
+        let parts = signature.input(0);
+        kernel(N_PARTS, parts.n_rows() / N_PARTS, parts.n_cols() / 4 - 1, self.output)
     }
 
     /// What `attention_cross` lowers to is whole already.
