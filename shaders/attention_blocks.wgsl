@@ -127,30 +127,28 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         k_tile[to + 3u * Q_PITCH] = t[3];
         workgroupBarrier();
         for (var i = 0u; i < COLS_EACH; i++) { // unrolled
-            let col = min(kg + i * KG, HEAD_VECS - 1u);
-            a = sum_a[i] * shrink.x;
-            b = sum_b[i] * shrink.y;
-            c = sum_c[i] * shrink.z;
-            e = sum_e[i] * shrink.w;
-            for (var g = 0u; g < KEYS; g += 16u) {
-                for (var j = 0u; j < 16u; j++) { // unrolled
-                    let w = k_tile[(g + j) * Q_PITCH + qg];
+            sum_a[i] *= shrink.x;
+            sum_b[i] *= shrink.y;
+            sum_c[i] *= shrink.z;
+            sum_e[i] *= shrink.w;
+        }
+        for (var g = 0u; g < KEYS; g += 16u) {
+            for (var j = 0u; j < 16u; j++) { // unrolled
+                let w = k_tile[(g + j) * Q_PITCH + qg];
+                for (var i = 0u; i < COLS_EACH; i++) { // unrolled
+                    let col = min(kg + i * KG, HEAD_VECS - 1u);
                     var v: vec4<f32>;
                     if (V_READS > 0u) {
                         v = v_tile[(g + j) * HEAD_VECS + col];
                     } else {
                         v = value_at(first, key0 + g + j, n_keys, 2u * d + head + col);
                     }
-                    a += w.x * v;
-                    b += w.y * v;
-                    c += w.z * v;
-                    e += w.w * v;
+                    sum_a[i] += w.x * v;
+                    sum_b[i] += w.y * v;
+                    sum_c[i] += w.z * v;
+                    sum_e[i] += w.w * v;
                 }
             }
-            sum_a[i] = a;
-            sum_b[i] = b;
-            sum_c[i] = c;
-            sum_e[i] = e;
         }
     }
     // Each thread summed the weights of its own keys.
@@ -158,13 +156,14 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     // Of a query, head and part: the place among all of them.
     let at = ((first + mine) * params.n_heads + wid.y) * PARTS + part;
     let pitch = params.n_heads * PARTS;
-    for (var i = 0u; i < COLS_EACH; i++) {
+    for (var i = 0u; i < COLS_EACH; i++) { // unrolled
         let col = kg + i * KG;
-        if (col >= HEAD_VECS) { break; }
-        store(mine, at, col, sum_a[i], total.x);
-        store(mine + 1u, at + pitch, col, sum_b[i], total.y);
-        store(mine + 2u, at + 2u * pitch, col, sum_c[i], total.z);
-        store(mine + 3u, at + 3u * pitch, col, sum_e[i], total.w);
+        if (col < HEAD_VECS) {
+            store(mine, at, col, sum_a[i], total.x);
+            store(mine + 1u, at + pitch, col, sum_b[i], total.y);
+            store(mine + 2u, at + 2u * pitch, col, sum_c[i], total.z);
+            store(mine + 3u, at + 3u * pitch, col, sum_e[i], total.w);
+        }
     }
     if (PARTS > 1u && kg == 0u) {
         store(mine, at, HEAD_VECS, vec4<f32>(most.x, total.x, 0.0, 0.0), 1.0);

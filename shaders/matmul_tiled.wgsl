@@ -15,10 +15,10 @@ fn main(
     var c = vec4<f32>();
     var d = vec4<f32>();
     var next = read_next(m0, n0, 0u, idx);
-    for (var k0 = 0u; k0 < params.n_cols; k0 += STEPS) {
+    for (var k0 = 0u; k0 < params.n_cols; k0 += 16u) {
         put(next, idx);
         workgroupBarrier();
-        next = read_next(m0, n0, min(k0 + STEPS, params.n_cols - STEPS), idx); // the last tile twice: a branch costs more
+        next = read_next(m0, n0, min(k0 + 16u, params.n_cols - 16u), idx); // the last tile twice: a branch costs more
         for (var k = 0u; k < 16u; k++) { // unrolled
             let p = x_tile[k * X_PITCH + lid.y];
             let w = w_tile[k * W_PITCH + lid.x];

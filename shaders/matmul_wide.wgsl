@@ -1,37 +1,8 @@
 // y[m, n] = act(x[m, :] . w[n, :] + bias[n]) + residual[m, n], for many rows, on a GPU.
 // Each thread makes 8 rows x 8 columns: fours of rows WGY apart, fours of columns WGX apart. Sums are named, since arrays of them may end up in memory.
-// Where there are few tiles for the adapter's cores, K is divided among SLICES of a workgroup's threads, whose sums are added up at the end.
 const EACH = 8u;
-const THREADS = WGX * WGY; // of a slice
 
-// Rows m and m + 1 of a thread at its columns: n of `a`, WGX vectors further of `b`. Four vectors of each thread fit into x's tile: [slice][vector][thread].
-fn store_rows(m: u32, n: u32, idx: u32, a0: vec4<f32>, b0: vec4<f32>, a1: vec4<f32>, b1: vec4<f32>) {
-    if (SLICES == 1u) {
-        store(m, n, a0);
-        store(m, n + 4u * WGX, b0);
-        store(m + 1u, n, a1);
-        store(m + 1u, n + 4u * WGX, b1);
-    } else {
-        let slice = slice_of(idx, THREADS);
-        let thread = idx - THREADS * slice;
-        let at = 4u * THREADS * slice + thread;
-        x_tile[at] = a0;
-        x_tile[at + THREADS] = b0;
-        x_tile[at + 2u * THREADS] = a1;
-        x_tile[at + 3u * THREADS] = b1;
-        workgroupBarrier();
-        for (var vector = slice; vector < 4u; vector += SLICES) {
-            var sum = vec4<f32>();
-            for (var part = 0u; part < SLICES; part++) { // unrolled
-                sum += x_tile[THREADS * (4u * part + vector) + thread];
-            }
-            store(m + (vector >> 1u), n + 4u * WGX * (vector & 1u), sum);
-        }
-        workgroupBarrier();
-    }
-}
-
-@compute @workgroup_size(WGX, WGY, SLICES)
+@compute @workgroup_size(WGX, WGY)
 fn main(
     @builtin(workgroup_id) wid: vec3<u32>,
     @builtin(local_invocation_id) lid: vec3<u32>,
@@ -39,9 +10,6 @@ fn main(
 ) {
     let m0 = ROWS * wid.y;
     let n0 = COLS * wid.x;
-    let slice = slice_of(idx, THREADS);
-    let x_from = 16u * X_PITCH * slice + lid.y;
-    let w_from = 16u * W_PITCH * slice + lid.x;
     var a0 = vec4<f32>();
     var a1 = vec4<f32>();
     var b0 = vec4<f32>();
@@ -59,15 +27,15 @@ fn main(
     var h0 = vec4<f32>();
     var h1 = vec4<f32>();
     var next = read_next(m0, n0, 0u, idx);
-    for (var k0 = 0u; k0 < params.n_cols; k0 += STEPS) {
+    for (var k0 = 0u; k0 < params.n_cols; k0 += 16u) {
         put(next, idx);
         workgroupBarrier();
-        next = read_next(m0, n0, min(k0 + STEPS, params.n_cols - STEPS), idx); // the last tile twice: a branch costs more
+        next = read_next(m0, n0, min(k0 + 16u, params.n_cols - 16u), idx); // the last tile twice: a branch costs more
         for (var k = 0u; k < 16u; k++) { // unrolled
-            let p = x_tile[k * X_PITCH + x_from];
-            let q = x_tile[k * X_PITCH + x_from + WGY];
-            let v = w_tile[k * W_PITCH + w_from];
-            let w = w_tile[k * W_PITCH + w_from + WGX];
+            let p = x_tile[k * X_PITCH + lid.y];
+            let q = x_tile[k * X_PITCH + lid.y + WGY];
+            let v = w_tile[k * W_PITCH + lid.x];
+            let w = w_tile[k * W_PITCH + lid.x + WGX];
             a0 += p.x * v;
             a1 += p.x * w;
             b0 += p.y * v;
@@ -89,8 +57,21 @@ fn main(
     }
     let m = m0 + 4u * lid.y;
     let n = n0 + 4u * lid.x;
-    store_rows(m, n, idx, a0, a1, b0, b1);
-    store_rows(m + 2u, n, idx, c0, c1, d0, d1);
-    store_rows(m + 4u * WGY, n, idx, e0, e1, f0, f1);
-    store_rows(m + 4u * WGY + 2u, n, idx, g0, g1, h0, h1);
+    let far = n + 4u * WGX;
+    store(m, n, a0);
+    store(m, far, a1);
+    store(m + 1u, n, b0);
+    store(m + 1u, far, b1);
+    store(m + 2u, n, c0);
+    store(m + 2u, far, c1);
+    store(m + 3u, n, d0);
+    store(m + 3u, far, d1);
+    store(m + 4u * WGY, n, e0);
+    store(m + 4u * WGY, far, e1);
+    store(m + 4u * WGY + 1u, n, f0);
+    store(m + 4u * WGY + 1u, far, f1);
+    store(m + 4u * WGY + 2u, n, g0);
+    store(m + 4u * WGY + 2u, far, g1);
+    store(m + 4u * WGY + 3u, n, h0);
+    store(m + 4u * WGY + 3u, far, h1);
 }

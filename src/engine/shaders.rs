@@ -12,7 +12,7 @@ macro_rules! files {
 /// Every kernel by name.
 pub const KERNELS: &[(&str, &str)] = files!["": "attention_blocks", "attention_cached", "attention_combine", "attention_cross", "attention_direct",
     "attention_tiled", "class_mean", "distance_bias", "embed", "gated", "gather", "layer_norm", "layer_scale",
-    "log_mel", "matmul_direct", "matmul_tiled", "matmul_wide", "matvec", "max_parts", "mel_scale", "picture_tokens", "pool",
+    "log_mel", "matmul_direct", "matmul_sliced", "matmul_tiled", "matmul_wide", "matvec", "max_parts", "mel_scale", "picture_tokens", "pool",
     "roof_arithmetic", "roof_copy", "roof_dispatch", "row_at", "sample_cutoff", "sample_pick", "sample_scan", "scale", "sot_stats", "store_rows", "top_tokens"];
 
 /// Every shared file by name.

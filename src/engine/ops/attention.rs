@@ -91,7 +91,8 @@ impl Attention {
             .flag("HAS_BIAS", signature.has(BIAS))
             .flag("CAUSAL", self.causal);
         let Form::Blocks { down, across, .. } = form else { return kernel };
-        let is_in_subgroup = caps.subgroup().is_some_and(|least| across <= least as usize);
+        // Rows of sixteen threads are no faster in subgroups (docs/bench-notes.md).
+        let is_in_subgroup = across <= 8 && caps.subgroup().is_some_and(|least| across <= least as usize);
         let kernel = kernel
             .shared(if is_in_subgroup { "reduce_rows_subgroup" } else { "reduce_rows" })
             .constant("PARTS", n_parts)

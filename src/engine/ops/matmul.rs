@@ -2,7 +2,7 @@
 //!
 //! On a GPU a workgroup makes a tile of the output from tiles of x and w in its memory, each thread 4 x 4 (`matmul_tiled`) or 8 x 8
 //! (`matmul_wide`) of it, by outer products. Which tile is the fastest depends on how many of them there are for the adapter's cores. Where
-//! there are few, K is divided among slices of a workgroup's threads: more threads for as many outputs.
+//! there are few, K is divided among slices of a workgroup's threads (`matmul_sliced`): more threads for as many outputs.
 
 use super::linear::{BIAS, RESIDUAL, WEIGHT, X, is_vectored, weight_file};
 use super::math::Activation;
@@ -64,7 +64,7 @@ const fn wide(across: usize, down: usize) -> Tile {
 }
 
 const fn sliced(slices: usize, across: usize, down: usize) -> Tile {
-    Tile { slices, ..wide(across, down) }
+    Tile { shader: "matmul_sliced", each: 8, threads: [across, down], slices }
 }
 
 /// With K divided, the better first. Sums are put together where x's tile was, which has room for them up to eight threads across.
@@ -145,13 +145,14 @@ impl Tile {
                 .shared(weight_file(signature.input(WEIGHT)))
                 .shared("outputs")
                 .flag("VECTORED", rows.are_vectors()),
-            _ => kernel
-                .shared(quad_file(signature.input(WEIGHT)))
-                .shared(if writes_vectors(signature) { "output_quads" } else { "outputs" })
-                .shared("tiles")
-                .constant("WGX", across)
-                .constant("WGY", down)
-                .constant("SLICES", self.slices),
+            _ => {
+                let kernel = kernel
+                    .shared(quad_file(signature.input(WEIGHT)))
+                    .shared(if writes_vectors(signature) { "output_quads" } else { "outputs" })
+                    .constant("WGX", across)
+                    .constant("WGY", down);
+                if self.slices > 1 { kernel.constant("SLICES", self.slices) } else { kernel.shared("tiles") }
+            }
         }
     }
 }
