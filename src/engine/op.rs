@@ -130,6 +130,20 @@ pub struct GpuCaps {
 }
 
 impl GpuCaps {
+    /// A GPU without f16, subgroups and a tuner's figures, for tests of what is usual.
+    #[cfg(test)]
+    pub fn of_hardware(workgroup_bytes: u32, max_binding_bytes: u64) -> Self {
+        Self {
+            f16: false,
+            software: false,
+            max_binding_bytes,
+            workgroup_bytes,
+            subgroup: None,
+            level: KernelLevel::default(),
+            choices: Choices::Always(0),
+        }
+    }
+
     /// Whether kernels keep to the plainest form.
     pub fn is_plain(&self) -> bool {
         self.software || self.level == KernelLevel::Plain

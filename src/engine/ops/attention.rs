@@ -405,19 +405,10 @@ fn attend_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::op::{Choices, KernelLevel};
 
     /// The dispatches, with their workgroups, of an attention of heads of 64.
     fn dispatches(n_heads: usize, seq_len: usize, max_binding_bytes: u64) -> Vec<(&'static str, [u32; 3])> {
-        let caps = GpuCaps {
-            f16: false,
-            software: false,
-            max_binding_bytes,
-            workgroup_bytes: 32 << 10,
-            subgroup: None,
-            level: KernelLevel::default(),
-            choices: Choices::Always(0),
-        };
+        let caps = GpuCaps::of_hardware(32 << 10, max_binding_bytes);
         let qkv = TensorType::f32([seq_len, 3 * n_heads * 64]);
         let y = TensorType::f32([seq_len, n_heads * 64]);
         let signature = Signature { inputs: vec![Some(&qkv), None, None], output: Some(&y), rows: 0..0 };

@@ -200,19 +200,10 @@ pub(super) fn alternatives(signature: &Signature, caps: &GpuCaps, activation: Ac
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::op::{Choices, KernelLevel};
 
     /// What is usual for `[m, k] . [n, k]` on a GPU with so much workgroup memory.
     fn usual([m, k, n]: [usize; 3], workgroup_bytes: u32) -> Tile {
-        let caps = GpuCaps {
-            f16: false,
-            software: false,
-            max_binding_bytes: 1 << 27,
-            workgroup_bytes,
-            subgroup: None,
-            level: KernelLevel::Tuned,
-            choices: Choices::Always(0),
-        };
+        let caps = GpuCaps::of_hardware(workgroup_bytes, 128 << 20);
         let signature = Signature { inputs: Vec::new(), output: None, rows: 0..n };
         Tile::usual(&signature, &caps, &Rows { n_rows: m, n_cols: k, stride: k, first: 0, len: m * k })
     }

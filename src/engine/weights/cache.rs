@@ -344,7 +344,7 @@ fn chunk_key(url: &str, idx: f64) -> JsValue {
 }
 
 /// The browser's words for a refusal; a full quota is told apart by its name.
-fn storage_error(action: &str, reason: String) -> Error {
+pub(super) fn storage_error(action: &str, reason: String) -> Error {
     let full = reason.contains("QuotaExceededError");
     Error::Storage { action: action.into(), reason, full }
 }

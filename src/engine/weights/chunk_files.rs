@@ -4,7 +4,7 @@
 //! Each kept file is one file here, chunk by chunk at its place, under a name that no other has; which chunks are in it is told by its
 //! manifest in the database ([`super::cache`]), written after them. A file whose manifest is gone is nobody's.
 
-use super::cache::carried_through;
+use super::cache::{carried_through, storage_error};
 use crate::engine::{Error, Result};
 use async_lock::Mutex;
 use js_sys::{AsyncIterator, Function, IteratorNext, Object, Reflect, Uint8Array};
@@ -215,6 +215,5 @@ fn refused(action: &str, error: &JsValue) -> Error {
         Some(error) => format!("{}: {}", error.name(), error.message()),
         None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
     };
-    let full = is_named(error, "QuotaExceededError");
-    Error::Storage { action: action.into(), reason, full }
+    storage_error(action, reason)
 }
