@@ -1,5 +1,6 @@
 //! Text to token ids and back.
 
+mod byte_pairs;
 pub mod stream;
 pub mod tokenizer;
 pub mod vocabulary;

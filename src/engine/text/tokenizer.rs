@@ -2,10 +2,15 @@
 //!
 //! What a family's special tokens mean is left to that family, for Whisper to [`super::whisper`].
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokenizers::AddedToken;
 
+use super::byte_pairs;
 use crate::engine::{Error, Result};
 
 /// How to encode a text.
@@ -33,12 +38,7 @@ impl Tokenizer {
     /// [`Error::Corrupt`] where the file is not a tokenizer.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let corrupt = |reason: String| Error::Corrupt { file: "tokenizer.json".into(), reason };
-        let wrong = |error: serde_json::Error| corrupt(format!("it does not describe a tokenizer ({error})"));
-        let mut file: Value = serde_json::from_slice(json).map_err(wrong)?;
-        if let Some(model) = file.get_mut("model") {
-            restore_first_merge(model);
-        }
-        let mut inner: tokenizers::Tokenizer = serde_json::from_value(file).map_err(wrong)?;
+        let mut inner = read(json).map_err(|error| corrupt(format!("it does not describe a tokenizer ({error})")))?;
         inner.with_truncation(None).map_err(|error| corrupt(error.to_string()))?;
         inner.with_padding(None);
         Ok(Self { inner: Arc::new(inner) })
@@ -94,33 +94,31 @@ impl Tokenizer {
     }
 }
 
-/// Puts back the first merge of a byte-level vocabulary where its file lost it.
-///
-/// Files of multilingual Whisper begin their merges with the second one; without `Ġ t`, " the" becomes two tokens that
-/// the model never saw together. The ids tell: the 256 bytes come first, then the merges in their order.
-fn restore_first_merge(model: &mut Value) {
-    let Some(first) =
-        model.get("vocab").and_then(Value::as_object).and_then(|vocab| vocab.iter().find(|(_, id)| **id == 256))
-    else {
-        return;
-    };
-    let mut symbols = first.0.chars();
-    let (Some(left), Some(right), None) = (symbols.next(), symbols.next(), symbols.next()) else { return };
-    let pair = [left.to_string(), right.to_string()];
-    let Some(merges) = model.get_mut("merges").and_then(Value::as_array_mut) else { return };
-    // Older files write a merge as one string, newer ones as a pair.
-    let is_pair = |merge: &Value| match merge {
-        Value::String(text) => *text == pair.join(" "),
-        merge => merge[0] == pair[0] && merge[1] == pair[1],
-    };
-    if merges.iter().any(is_pair) {
-        return;
+/// Reads a file; byte pairs in one pass, other vocabularies as the reference implementation does.
+fn read(json: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
+    #[derive(Deserialize)]
+    struct Model<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
     }
-    match merges.first() {
-        Some(Value::String(_)) => merges.insert(0, pair.join(" ").into()),
-        Some(Value::Array(_)) => merges.insert(0, pair.to_vec().into()),
-        _ => {} // A vocabulary without merges means it.
+    let wrong = |error: serde_json::Error| error.to_string();
+    let mut file: BTreeMap<String, &RawValue> = serde_json::from_slice(json).map_err(wrong)?;
+    let model = *file.get("model").ok_or("it has no `model`")?;
+    if serde_json::from_str::<Model>(model.get()).map_err(wrong)?.kind.as_deref() != Some("BPE") {
+        return serde_json::from_slice(json).map_err(wrong);
     }
+    // The reference implementation reads the rest, then gets the model; only then are added tokens found in it.
+    let none = serde_json::from_str::<&RawValue>(r#"{"type":"BPE","vocab":{},"merges":[]}"#).map_err(wrong)?;
+    file.insert("model".into(), none);
+    let added: Vec<AddedToken> = match file.remove("added_tokens") {
+        Some(added) => serde_json::from_str(added.get()).map_err(wrong)?,
+        None => Vec::new(),
+    };
+    let rest = serde_json::to_string(&file).map_err(wrong)?;
+    let mut inner: tokenizers::Tokenizer = serde_json::from_str(&rest).map_err(wrong)?;
+    inner.with_model(byte_pairs::read(model.get())?);
+    inner.add_tokens(&added);
+    Ok(inner)
 }
 
 #[cfg(test)]
@@ -158,23 +156,26 @@ mod tests {
     }
 
     #[test]
-    fn tokenizer_restores_the_first_merge_where_the_file_lost_it() {
-        let pair = |left: &str, right: &str, as_pairs: bool| match as_pairs {
-            true => serde_json::json!([left, right]),
-            false => format!("{left} {right}").into(),
-        };
-        for as_pairs in [false, true] {
-            let mut model = serde_json::json!({"vocab": {"a": 0, "b": 1, "c": 2, "ab": 256, "abc": 257},
-                "merges": [pair("ab", "c", as_pairs)]});
-            restore_first_merge(&mut model);
-            let whole = serde_json::json!([pair("a", "b", as_pairs), pair("ab", "c", as_pairs)]);
-            assert_eq!(model["merges"], whole);
-            restore_first_merge(&mut model);
-            assert_eq!(model["merges"], whole, "a whole list stays as it is");
-        }
-        let mut other = serde_json::json!({"vocab": [["a", -1.0]]});
-        restore_first_merge(&mut other);
-        assert_eq!(other, serde_json::json!({"vocab": [["a", -1.0]]}), "other kinds are left alone");
+    fn byte_pairs_are_read_as_by_the_reference_implementation() {
+        let file = serde_json::json!({
+            "version": "1.0",
+            "truncation": null,
+            "padding": null,
+            "added_tokens": [
+                { "id": 4, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true },
+                { "id": 3, "content": "ab", "single_word": true, "lstrip": false, "rstrip": false, "normalized": false, "special": false },
+            ],
+            "normalizer": { "type": "Lowercase" },
+            "pre_tokenizer": { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true },
+            "post_processor": null,
+            "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
+            "model": { "type": "BPE", "vocab": { "a": 0, "b": 1, "\u{120}": 2, "ab": 3 }, "merges": ["a b"] },
+        });
+        let reference: tokenizers::Tokenizer = serde_json::from_value(file.clone()).unwrap();
+        let ours = read(file.to_string().as_bytes()).unwrap();
+        let written = |tokenizer: &tokenizers::Tokenizer| serde_json::to_value(tokenizer).unwrap();
+        assert_eq!(written(&ours), written(&reference));
+        assert_eq!(ours.encode_fast("AB ab<end>", false).unwrap().get_ids(), [3, 2, 3, 4]);
     }
 
     #[test]
