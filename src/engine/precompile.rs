@@ -11,10 +11,11 @@ use crate::protocol::{PipelineEntry, PipelineManifest, Precompile};
 const LIST: &str = "pipelines";
 
 impl Ladder {
-    /// Lists the pipelines of a model that was loaded, under its name.
-    pub async fn keep_pipelines(&self, device: &Device, name: &str, model: &Model) {
+    /// Lists the pipelines of a model that was loaded, under its name and how it was loaded.
+    pub async fn keep_pipelines(&self, device: &Device, name: &str, how: &str, model: &Model) {
         let Device::Gpu(gpu) = device else { return };
         let note = |manifest: &mut Manifest| {
+            manifest.note_load(name, how);
             for session in model.sessions() {
                 if let Session::Gpu(session) = session {
                     session.list_pipelines(name, manifest);
@@ -22,6 +23,13 @@ impl Ladder {
             }
         };
         self.change_list(gpu, note).await;
+    }
+
+    /// Begins to make the pipelines that are listed for a model, if it is loaded again as it was last.
+    pub async fn begin_pipelines(&self, device: &Device, name: &str, how: &str) {
+        if let Device::Gpu(gpu) = device {
+            gpu.begin_listed(&self.list(gpu).await, name, how);
+        }
     }
 
     /// What was made on the GPU, and what is listed for it after `forget` is done.

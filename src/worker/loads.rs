@@ -171,6 +171,8 @@ impl Worker {
             tried.push((choice.backend, choice.precision));
             cancel.check()?;
             let options = asked.load_options(attempt.level);
+            let how = format!("{:?} {options:?}", choice.precision);
+            self.ladder.begin_pipelines(&choice.device, &asked.id, &how).await;
             // Until a level fits, none can be refused.
             let fits = Cell::new(None);
             let mut on_step = |step| match step {
@@ -188,11 +190,12 @@ impl Worker {
                     if options.tune {
                         self.ladder.keep_tuning(&choice.device).await;
                     }
-                    // Of a visitor's own files nothing outlives the visit.
+                    // Of a visitor's own files nothing outlives the visit, and what is compared is not what is loaded next time.
                     if request.source != Source::Files
+                        && !options.is_for_comparison
                         && let Some(model) = &*target.place.lock().await
                     {
-                        self.ladder.keep_pipelines(&choice.device, &asked.id, model).await;
+                        self.ladder.keep_pipelines(&choice.device, &asked.id, &how, model).await;
                     }
                     return Ok(Terms::of(&choice, given));
                 }

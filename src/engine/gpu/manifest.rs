@@ -7,6 +7,7 @@ use super::session::Dispatch;
 use crate::engine::{CancelFlag, Result, edge};
 use crate::protocol::{PipelineEntry, PipelineManifest, Precompile};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// So many pipelines are listed, the latest.
@@ -18,6 +19,9 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manifest {
     made_for: String,
+    /// How each model was loaded last, in words, by its name.
+    #[serde(default)]
+    loads: HashMap<String, String>,
     pipelines: Vec<Listed>,
 }
 
@@ -25,6 +29,7 @@ pub struct Manifest {
 struct Listed {
     op: String,
     key: PipelineKey,
+    /// Those whose last load used it.
     models: Vec<String>,
     /// Whether the first run of one of the models needs it.
     essential: bool,
@@ -38,7 +43,7 @@ impl Manifest {
         let made_for = format!("{} | {} | {}", gpu.name, edge::user_agent(), crate::BUILD);
         let known = written.and_then(|written| serde_json::from_str::<Self>(written).ok());
         let known = known.filter(|known| known.made_for == made_for);
-        known.unwrap_or_else(|| Self { made_for, pipelines: Vec::new() })
+        known.unwrap_or_else(|| Self { made_for, ..Self::default() })
     }
 
     /// The list as a text.
@@ -48,7 +53,14 @@ impl Manifest {
 
     /// Throws all of it away.
     pub fn clear(&mut self) {
+        self.loads.clear();
         self.pipelines.clear();
+    }
+
+    /// Notes that a model was loaded, and how; [`Manifest::note`] then tells what that load used.
+    pub fn note_load(&mut self, model: &str, how: &str) {
+        self.loads.insert(model.into(), how.into());
+        self.pipelines.iter_mut().for_each(|listed| listed.models.retain(|known| known != model));
     }
 
     /// Notes a dispatch of a model.
@@ -91,6 +103,22 @@ impl Listed {
 }
 
 impl Gpu {
+    /// Begins to make what the last load of a model used, where it is loaded again in the same way: its files are read meanwhile. One that
+    /// is refused says so when the load waits for it.
+    pub fn begin_listed(&self, manifest: &Manifest, model: &str, how: &str) {
+        if manifest.loads.get(model).is_none_or(|last| last != how) {
+            return;
+        }
+        let is_used = |listed: &&Listed| listed.models.iter().any(|known| known == model);
+        let (first, later): (Vec<&Listed>, Vec<_>) =
+            manifest.pipelines.iter().filter(is_used).partition(|listed| listed.essential);
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        for listed in first.into_iter().chain(later) {
+            self.pipeline(&listed.op, listed.key.clone());
+        }
+        drop(scope.pop());
+    }
+
     /// What was made here, and what is listed.
     pub fn pipelines(&self, manifest: &Manifest) -> PipelineManifest {
         let cache = self.pipelines.borrow();
@@ -181,7 +209,7 @@ mod tests {
         let listed = serde_json::json!({
             "op": "ask", "key": key, "models": ["oracle"], "essential": true, "cold_ms": 7.5, "warm_ms": null,
         });
-        serde_json::json!({ "made_for": made_for, "pipelines": [listed] }).to_string()
+        serde_json::json!({ "made_for": made_for, "loads": { "oracle": "f32" }, "pipelines": [listed] }).to_string()
     }
 
     const ANSWER: &str = "struct Params { n: u32 }\noverride WG: u32 = 1;\n\
@@ -227,6 +255,22 @@ mod tests {
         let entry = gpu.pipelines(&manifest).pipelines.remove(0);
         assert_eq!((entry.cold_ms, entry.warm_ms), (Some(7.5), entry.made.map(|making| making.ms)));
         assert!(entry.warm_ms.is_some_and(|ms| ms > 0.0), "{entry:?}");
+    }
+
+    #[test]
+    fn what_the_last_load_used_is_begun_where_the_next_is_alike() {
+        let Some(gpu) = open() else { return };
+        let made_for = Manifest::read(None, &gpu).made_for;
+        let mut manifest = Manifest::read(Some(&written(&made_for, ANSWER)), &gpu);
+        let is_begun = |manifest: &Manifest| gpu.pipelines.borrow().get(&manifest.pipelines[0].key).is_some();
+        gpu.begin_listed(&manifest, "oracle", "f16");
+        gpu.begin_listed(&manifest, "other", "f32");
+        assert!(!is_begun(&manifest));
+        gpu.begin_listed(&manifest, "oracle", "f32");
+        assert!(is_begun(&manifest));
+        manifest.note_load("oracle", "f16");
+        assert_eq!(manifest.pipelines[0].models, [""; 0], "this load has told of none yet");
+        assert_eq!(manifest.loads["oracle"], "f16");
     }
 
     #[test]
