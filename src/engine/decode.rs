@@ -1,23 +1,23 @@
 //! The decoding loop of windows of speech or of texts, one or several at once: the GPU goes on from token to token by itself, the host reads
-//! along one submit behind.
+//! along one or two submits behind.
 //!
 //! Several sequences take their steps together, so that a step's weights are read once for all of them; each has its own state and its own end.
-//! A submit holds several steps; its tokens are read while the next submit already runs, so the GPU never waits for the host.
+//! A submit holds several steps; its tokens are read while the next ones already run, so the GPU does not wait for the host.
 //! Steps after the end of text change nothing. A device that has finished when it answers is asked for one step at a time.
 
 use super::graph::{GraphId, SlotId};
 use super::ops::decode_state::DecodeState;
 use super::session::{Pending, Session, Watch};
 use super::{Error, Result, edge};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-/// Steps of one submit where they take their time: enough to hide a round trip, few enough that little is computed past the end of text, which
-/// is known a submit later: 12 steps on average with 8, 18 with 12.
+/// Steps of one submit where they take their time: few enough that little is computed past the end of text, which is known a submit or two
+/// later.
 const STEPS: u32 = 8;
-/// More than those, up to [`MOST_STEPS`], where a submit would be over sooner than this: the next one takes a browser so long, from the tokens
-/// before until it is with the GPU (on an H100 steps of 0.27 ms waited 0.5 ms after every eight).
-const ROUND_TRIP_MS: f64 = 3.0;
-const MOST_STEPS: u32 = 12;
+/// Where a submit is over sooner than this, a second one waits behind it. From the tokens of one until the next is with the GPU, a browser
+/// takes from 2 to 5 ms by the host's speed (H100, Chromium 156), and eight steps of Whisper tiny.en take 2.2.
+const ROUND_TRIP_MS: f64 = 8.0;
 /// A submit should take no longer than about this many milliseconds.
 const SUBMIT_MS: f64 = 80.0;
 
@@ -54,6 +54,8 @@ pub struct DecodeLoop {
     graphs: DecoderGraphs,
     /// Milliseconds of a step, as measured last; decides how many go into a submit.
     step_ms: Option<f64>,
+    /// What was submitted past the last end of text, and read by nobody.
+    unread: VecDeque<Pending>,
 }
 
 /// What a window or a text came to.
@@ -72,7 +74,7 @@ pub struct Decoded {
 impl DecodeLoop {
     /// A decoder that has not run yet.
     pub fn new(graphs: DecoderGraphs) -> Self {
-        Self { graphs, step_ms: None }
+        Self { graphs, step_ms: None, unread: VecDeque::new() }
     }
 
     /// How many sequences it decodes at once.
@@ -122,46 +124,46 @@ impl DecodeLoop {
         let mut sequences = self.write(session, beginnings)?;
 
         let start = edge::Instant::now();
-        let mut is_first = true;
         let mut runs: Vec<_> = before.iter().map(|&graph| (graph, 1)).collect();
         let detects = beginnings.iter().any(|beginning| beginning.state.detects != 0);
         runs.push((graph, 1 + u32::from(detects)));
-        let mut ahead = self.submit(session, &runs, watch).await?;
+        // Submits that were not read yet, the oldest in front, and the steps of each.
+        let mut ahead = VecDeque::from([(self.submit(session, &runs, watch).await?, 0)]);
         // Whether the prompts' tokens may be all there is to be.
         let mut ends_here = sequences.iter().all(|sequence| sequence.state.n_rows + 1 >= sequence.state.limit);
+        let mut last_read = None;
         loop {
             watch.cancel.check()?;
-            let n_steps = if session.runs_ahead() { self.n_steps() } else { 1 };
-            let submitted = edge::Instant::now();
-            // Where a submit returns only when it is done, a step past the end of text would be time lost.
-            let next = match session.runs_ahead() && !ends_here {
-                true => Some(self.submit(session, &[(self.graphs.step, n_steps)], watch).await?),
-                false => None,
+            let pace = match session.runs_ahead() {
+                true => self.step_ms.map_or(Pace::FIRST, Pace::of),
+                false => Pace::STEP_BY_STEP,
             };
+            while ahead.len() <= pace.n_ahead && !(ends_here && ahead.len() == 1) {
+                let submit = self.submit(session, &[(self.graphs.step, pace.n_steps)], watch).await?;
+                ahead.push_back((submit, pace.n_steps));
+            }
             ends_here = false;
-            let bytes = ahead.wait().await?;
+            let (oldest, n_steps) = ahead.pop_front().ok_or_else(|| Error::Internal("nothing was submitted".into()))?;
+            let bytes = oldest.wait().await?;
+            // They were done before this one.
+            for unread in self.unread.drain(..) {
+                unread.wait().await?;
+            }
             for (idx, sequence) in sequences.iter_mut().enumerate().filter(|(_, sequence)| !sequence.is_broken_off) {
                 sequence.read(&bytes, idx, self.graphs.n_seqs)?;
-                if is_first {
+                if last_read.is_none() {
                     sequence.first_token_ms = edge::ms_since(start);
                 }
                 sequence.is_broken_off = !sequence.fresh.is_empty() && on_tokens(idx, &sequence.fresh).is_break();
             }
-            if !is_first {
-                // The wait for the submit before is the time that this one had for itself, give or take.
-                self.step_ms = Some(edge::ms_since(submitted) / f64::from(n_steps));
+            // The time between two answers is the later submit's, give or take.
+            if let Some(before) = last_read.replace(edge::Instant::now()) {
+                self.step_ms = Some(edge::ms_since(before) / f64::from(n_steps));
             }
-            is_first = false;
             if sequences.iter().all(|sequence| sequence.state.finished != 0 || sequence.is_broken_off) {
-                if let Some(next) = next {
-                    next.wait().await?;
-                }
+                self.unread.extend(ahead.into_iter().map(|(submit, _)| submit));
                 return Ok(sequences.into_iter().map(Sequence::into_decoded).collect());
             }
-            ahead = match next {
-                Some(next) => next,
-                None => self.submit(session, &[(self.graphs.step, n_steps)], watch).await?,
-            };
         }
     }
 
@@ -195,18 +197,29 @@ impl DecodeLoop {
     async fn submit(&self, session: &mut Session, runs: &[(GraphId, u32)], watch: &mut Watch<'_>) -> Result<Pending> {
         session.submit(runs, &[self.graphs.tokens, self.graphs.state], watch).await
     }
-
-    /// As many steps as a submit has time for.
-    fn n_steps(&self) -> u32 {
-        self.step_ms.map_or(2, steps_of)
-    }
 }
 
-/// As many steps as belong into a submit, where one takes so long.
-fn steps_of(step_ms: f64) -> u32 {
-    let fit = |ms: f64| ms / step_ms.max(1e-3);
-    let enough = (fit(ROUND_TRIP_MS).ceil() as u32).clamp(STEPS, MOST_STEPS);
-    (fit(SUBMIT_MS) as u32).clamp(1, enough)
+/// How far the host lets the GPU go on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    /// Steps of a submit.
+    n_steps: u32,
+    /// Submits behind the one whose tokens are waited for.
+    n_ahead: usize,
+}
+
+impl Pace {
+    /// Where it is not known what a step takes.
+    const FIRST: Self = Self { n_steps: 2, n_ahead: 1 };
+    /// Where a submit returns only when it is done: there, a step past the end of text would be time lost.
+    const STEP_BY_STEP: Self = Self { n_steps: 1, n_ahead: 0 };
+
+    /// Where a step takes so long.
+    fn of(step_ms: f64) -> Self {
+        let n_steps = ((SUBMIT_MS / step_ms.max(1e-3)) as u32).clamp(1, STEPS);
+        let hides_a_round_trip = f64::from(n_steps) * step_ms >= ROUND_TRIP_MS;
+        Self { n_steps, n_ahead: if hides_a_round_trip { 1 } else { 2 } }
+    }
 }
 
 /// A sequence while it is decoded.
@@ -255,14 +268,15 @@ impl Sequence {
 
 #[cfg(test)]
 mod tests {
-    use super::steps_of;
+    use super::Pace;
 
     #[test]
-    fn a_submit_hides_a_round_trip_and_does_not_keep_the_page_waiting() {
-        assert_eq!(steps_of(100.0), 1, "longer than a submit should be");
-        assert_eq!(steps_of(20.0), 4);
-        assert_eq!(steps_of(1.0), 8, "eight milliseconds hide it");
-        assert_eq!(steps_of(0.3), 10);
-        assert_eq!(steps_of(0.01), 12);
+    fn submits_hide_a_round_trip_and_do_not_keep_the_page_waiting() {
+        let pace = |n_steps, n_ahead| Pace { n_steps, n_ahead };
+        assert_eq!(Pace::of(100.0), pace(1, 1), "longer than a submit should be");
+        assert_eq!(Pace::of(20.0), pace(4, 1));
+        assert_eq!(Pace::of(2.0), pace(8, 1), "16 ms hide it");
+        assert_eq!(Pace::of(0.3), pace(8, 2));
+        assert_eq!(Pace::of(0.0), pace(8, 2));
     }
 }
