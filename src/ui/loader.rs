@@ -254,18 +254,14 @@ fn words(progress: &LoadProgress) -> String {
 /// Loaded: on what, why, how large, how long it took.
 #[component]
 fn Ready(info: PipelineInfo) -> impl IntoView {
-    let precision = precision_name(info.precision);
     let is_open = RwSignal::new(false);
-    let facts = [
-        ("Backend", format!("{} · {precision}", backend_name(info.backend))),
-        ("Device", info.adapter.clone()),
-        ("Most while loading", if info.peak_bytes > 0 { format::bytes(info.peak_bytes) } else { "0".into() }),
-        ("Memory level", format!("{} · {}", u8::from(info.memory_level), memory_words(info.memory_level).0)),
-        ("Files", format::duration_ms(info.timings.download_ms)),
-        ("Compile", format::duration_ms(info.timings.compile_ms)),
-        ("Warm up", format::duration_ms(info.timings.warm_up_ms)),
-        ("Dispatches a token", info.dispatches_per_token.to_string()),
-    ];
+    // Built at the first opening, and then kept: with all of it, the page would stand still when a model arrives.
+    let was_opened = RwSignal::new(false);
+    let on_toggle = move |event| {
+        is_open.set(is_open_now(&event));
+        was_opened.update(|was_opened| *was_opened |= is_open_now(&event));
+    };
+    let details = info.clone();
     view! {
         <p class="loader__title loader__title--ready" role="status">
             {format!("{} is ready", info.model.title)}
@@ -277,22 +273,43 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
                 format::bytes(info.memory_bytes),
             )}
         </p>
-        <details class="loader__details" on:toggle=move |event| is_open.set(is_open_now(&event))>
+        <details class="loader__details" on:toggle=on_toggle>
             <summary>"How it runs"</summary>
-            <p class="loader__reason">{info.reason.clone()}</p>
-            <dl class="facts">
-                {facts
-                    .into_iter()
-                    .filter(|(_, value)| value != "0")
-                    .map(|(name, value)| view! { <div class="facts__fact"><dt>{name}</dt><dd>{value}</dd></div> })
-                    .collect_view()}
-            </dl>
-            <MemoryNow pipeline=info.id is_shown=is_open />
-            {(info.backend == BackendChoice::WebGpu).then(|| view! { <StageTable task=info.model.task /> })}
-            {matches!(info.backend, BackendChoice::WebGpu | BackendChoice::Wasm)
-                .then(|| view! { <NumbersPanel task=info.model.task /> })}
+            <Show when=move || was_opened.get()>
+                <HowItRuns info=details.clone() is_shown=is_open />
+            </Show>
         </details>
         <PrecisionCost info />
+    }
+}
+
+/// On what and why, in figures, with what can be measured of it.
+#[component]
+fn HowItRuns(info: PipelineInfo, is_shown: RwSignal<bool>) -> impl IntoView {
+    let precision = precision_name(info.precision);
+    let facts = [
+        ("Backend", format!("{} · {precision}", backend_name(info.backend))),
+        ("Device", info.adapter.clone()),
+        ("Most while loading", if info.peak_bytes > 0 { format::bytes(info.peak_bytes) } else { "0".into() }),
+        ("Memory level", format!("{} · {}", u8::from(info.memory_level), memory_words(info.memory_level).0)),
+        ("Files", format::duration_ms(info.timings.download_ms)),
+        ("Compile", format::duration_ms(info.timings.compile_ms)),
+        ("Warm up", format::duration_ms(info.timings.warm_up_ms)),
+        ("Dispatches a token", info.dispatches_per_token.to_string()),
+    ];
+    view! {
+        <p class="loader__reason">{info.reason.clone()}</p>
+        <dl class="facts">
+            {facts
+                .into_iter()
+                .filter(|(_, value)| value != "0")
+                .map(|(name, value)| view! { <div class="facts__fact"><dt>{name}</dt><dd>{value}</dd></div> })
+                .collect_view()}
+        </dl>
+        <MemoryNow pipeline=info.id is_shown />
+        {(info.backend == BackendChoice::WebGpu).then(|| view! { <StageTable task=info.model.task /> })}
+        {matches!(info.backend, BackendChoice::WebGpu | BackendChoice::Wasm)
+            .then(|| view! { <NumbersPanel task=info.model.task /> })}
     }
 }
 

@@ -200,13 +200,16 @@ fn set_piece(settings: &mut Settings, mebibytes: &str) {
 #[component]
 fn Language(english_only: Signal<bool>) -> impl IntoView {
     let state = expect_context::<Session>().state;
+    // Apart, since the slot changes with every piece of a model that arrives, and its languages do not.
+    let known = Memo::new(move |_| {
+        state.slot(Task::SpeechToText).with(|slot| slot.info().map(|info| info.languages.clone()).unwrap_or_default())
+    });
+    let chosen = Memo::new(move |_| state.settings.with(|settings| settings.language.clone()));
     let codes = Memo::new(move |_| {
-        let known = state
-            .slot(Task::SpeechToText)
-            .with(|slot| slot.info().map(|info| info.languages.clone()).unwrap_or_default());
+        let known = known.get();
         let mut codes = if known.is_empty() { COMMON_LANGUAGES.map(String::from).to_vec() } else { known };
-        codes.extend(state.settings.with(|settings| settings.language.clone()));
-        let mut named: Vec<(String, String)> = codes.into_iter().map(|code| (language_name(&code), code)).collect();
+        codes.extend(chosen.get());
+        let mut named = with_names(codes);
         named.sort();
         named.dedup();
         named
@@ -288,13 +291,14 @@ extern "C" {
     fn of(this: &DisplayNames, code: &str) -> Result<JsValue, JsValue>;
 }
 
-/// The language's English name from the browser's own tables; the code where it has none.
-fn language_name(code: &str) -> String {
+/// Languages with their English names from the browser's own tables; the code where it has none.
+fn with_names(codes: Vec<String>) -> Vec<(String, String)> {
     let options = js_sys::Object::new();
-    let name = js_sys::Reflect::set(&options, &"type".into(), &"language".into())
+    let names = js_sys::Reflect::set(&options, &"type".into(), &"language".into())
         .and_then(|_| DisplayNames::new("en", &options))
-        .and_then(|names| names.of(code));
-    name.ok().and_then(|name| name.as_string()).unwrap_or_else(|| code.into())
+        .ok();
+    let name = |code: &str| names.as_ref().and_then(|names| names.of(code).ok()?.as_string());
+    codes.into_iter().map(|code| (name(&code).unwrap_or_else(|| code.clone()), code)).collect()
 }
 
 /// The level that is written so.
