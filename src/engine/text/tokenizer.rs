@@ -2,11 +2,9 @@
 //!
 //! What a family's special tokens mean is left to that family, for Whisper to [`super::whisper`].
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokenizers::AddedToken;
 
@@ -96,17 +94,12 @@ impl Tokenizer {
 
 /// Reads a file; byte pairs in one pass, other vocabularies as the reference implementation does.
 fn read(json: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
-    #[derive(Deserialize)]
-    struct Model<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Option<Cow<'a, str>>,
-    }
     let wrong = |error: serde_json::Error| error.to_string();
     let mut file: BTreeMap<String, &RawValue> = serde_json::from_slice(json).map_err(wrong)?;
-    let model = *file.get("model").ok_or("it has no `model`")?;
-    if serde_json::from_str::<Model>(model.get()).map_err(wrong)?.kind.as_deref() != Some("BPE") {
+    let model = file.get("model").ok_or("it has no `model`")?;
+    let Some(model) = byte_pairs::read(model.get())? else {
         return serde_json::from_slice(json).map_err(wrong);
-    }
+    };
     // The reference implementation reads the rest, then gets the model; only then are added tokens found in it.
     let none = serde_json::from_str::<&RawValue>(r#"{"type":"BPE","vocab":{},"merges":[]}"#).map_err(wrong)?;
     file.insert("model".into(), none);
@@ -116,7 +109,7 @@ fn read(json: &[u8]) -> std::result::Result<tokenizers::Tokenizer, String> {
     };
     let rest = serde_json::to_string(&file).map_err(wrong)?;
     let mut inner: tokenizers::Tokenizer = serde_json::from_str(&rest).map_err(wrong)?;
-    inner.with_model(byte_pairs::read(model.get())?);
+    inner.with_model(model);
     inner.add_tokens(&added);
     Ok(inner)
 }
