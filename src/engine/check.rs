@@ -3,7 +3,8 @@
 //! The tests run every op through this, and so does the probe that decides whether a backend may be used: features that
 //! are reported may still not work.
 
-use super::graph::{RecordOptions, Recorder, Tensor, WeightForm};
+use super::graph::{GraphId, Program, RecordOptions, Recorder, Tensor, WeightForm};
+use super::op::Choices;
 use super::ops::linear::LinearOptions;
 use super::ops::math::Activation;
 use super::session::{Device, Session, Watch};
@@ -53,35 +54,72 @@ pub fn recorder() -> Result<Recorder> {
     ))
 }
 
-/// Runs what `record` writes down on `device` and on the processor, `times` times, and compares the states it returns.
+/// Runs what `record` writes down on `device` and on the processor, `times` times, and compares the states it returns. A GPU that is used
+/// with [`Choices::Each`] runs it once for every version of the kernels that it takes.
 pub async fn check(
     device: &Device,
     times: u32,
     tolerance: Tolerance,
     record: impl Fn(&Recorder) -> Result<Vec<Tensor>>,
 ) -> Result<()> {
-    let (states, expected) = run(&Device::Plain, times, &record).await?;
-    let (_, got) = run(device, times, &record).await?;
-    for ((state, expected), got) in states.iter().zip(&expected).zip(&got) {
-        compare(&state.ty, expected, got, tolerance)?;
+    let reference = Recorded::by(&record)?;
+    let (types, versions) = (reference.types(), versions(device, &reference.program));
+    let expected = reference.run(&Device::Plain, times).await?;
+    for (version, device) in versions {
+        let got = Recorded::by(&record)?.run(&device, times).await?;
+        for ((ty, expected), got) in types.iter().zip(&expected).zip(&got) {
+            compare(ty, expected, got, tolerance).map_err(|e| of_version(e, version))?;
+        }
     }
     Ok(())
 }
 
-/// Records and runs; gives the states and their bytes.
-async fn run(
-    device: &Device,
-    times: u32,
-    record: impl Fn(&Recorder) -> Result<Vec<Tensor>>,
-) -> Result<(Vec<Tensor>, Vec<Vec<u8>>)> {
-    let recorder = recorder()?;
-    let graph = recorder.begin("check");
-    let states = record(&recorder)?;
-    let mut session = Session::compile(device, recorder.finish()).await?;
-    let slots: Vec<_> = states.iter().map(Tensor::slot).collect();
-    let mut watch = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
-    let bytes = session.submit(&[(graph, times)], &slots, &mut watch).await?.wait().await?;
-    Ok((states, bytes))
+/// What a device is checked as: itself, or in each version by its number.
+fn versions(device: &Device, program: &Program) -> Vec<(usize, Device)> {
+    match device {
+        Device::Gpu(gpu) if gpu.caps.choices == Choices::Each => {
+            (1..).zip(gpu.versions(program).into_iter().map(Device::Gpu)).collect()
+        }
+        _ => vec![(0, device.clone())],
+    }
+}
+
+/// Says in which version numbers differ, where it is not the usual one.
+fn of_version(error: Error, version: usize) -> Error {
+    match error {
+        Error::Numerics { what, reason } if version > 0 => {
+            Error::Numerics { what: format!("{what} by version {version}"), reason }
+        }
+        other => other,
+    }
+}
+
+/// A program of one graph, and the states that it leaves.
+struct Recorded {
+    program: Program,
+    graph: GraphId,
+    states: Vec<Tensor>,
+}
+
+impl Recorded {
+    fn by(record: impl Fn(&Recorder) -> Result<Vec<Tensor>>) -> Result<Self> {
+        let recorder = recorder()?;
+        let graph = recorder.begin("check");
+        let states = record(&recorder)?;
+        Ok(Self { program: recorder.finish(), graph, states })
+    }
+
+    fn types(&self) -> Vec<TensorType> {
+        self.states.iter().map(|state| state.ty.clone()).collect()
+    }
+
+    /// The bytes of the states.
+    async fn run(self, device: &Device, times: u32) -> Result<Vec<Vec<u8>>> {
+        let mut session = Session::compile(device, self.program).await?;
+        let slots: Vec<_> = self.states.iter().map(Tensor::slot).collect();
+        let mut watch = Watch { cancel: &CancelFlag::default(), on_progress: &mut |_| () };
+        session.submit(&[(self.graph, times)], &slots, &mut watch).await?.wait().await
+    }
 }
 
 /// Compares two tensors given as bytes; the error names the first elements that are too far apart.

@@ -162,6 +162,12 @@ impl Program {
         super::op::Signature { inputs, output: node.ty.as_ref(), rows }
     }
 
+    /// Every node with the types that it is used with.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Node, super::op::Signature<'_>)> {
+        let nodes = self.graphs.iter().flat_map(|graph| graph.nodes.iter().map(move |node| (graph, node)));
+        nodes.map(|(graph, node)| (node, self.signature(graph, node)))
+    }
+
     /// Whether every op that uses the slot can take it in parts of some rows.
     pub fn may_divide(&self, id: SlotId) -> bool {
         let nodes = self.graphs.iter().flat_map(|graph| &graph.nodes);

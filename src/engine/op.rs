@@ -158,6 +158,7 @@ impl GpuCaps {
     pub fn kernel_of(&self, op: &dyn Op, signature: &Signature) -> Kernel {
         let idx = match &self.choices {
             _ if self.level != KernelLevel::Tuned => 0,
+            Choices::Each => 0,
             Choices::Always(idx) => *idx,
             Choices::Measured(choices) if choices.is_empty() => 0,
             Choices::Measured(choices) => choices.get(&class_of(op, signature)).copied().unwrap_or(0),
@@ -170,8 +171,10 @@ impl GpuCaps {
 /// Which version of a kernel to use, by class: 0 for [`Op::kernel`], from 1 on [`Op::alternatives`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Choices {
-    /// The one of that number wherever there are so many: how tests come to every version.
+    /// The one of that number wherever there are so many.
     Always(usize),
+    /// Each but 0 in turn where a device is checked: how tests come to every version. At work it is 0.
+    Each,
     /// What was measured; what was not is 0.
     Measured(BTreeMap<String, usize>),
 }

@@ -2,7 +2,7 @@
 
 use super::checks;
 use rill::engine::Result;
-use rill::engine::op::{GpuCaps, KernelLevel};
+use rill::engine::op::{Choices, GpuCaps, KernelLevel};
 use rill::engine::session::Device;
 
 /// Changes what an adapter is said to be capable of.
@@ -15,22 +15,23 @@ pub const LEVELS: [(&str, Adjust); 3] = [
     ("with subgroups", |caps| GpuCaps { software: false, level: KernelLevel::Subgroups, ..caps }),
 ];
 
-/// No op has so many versions.
-pub const MOST: usize = 13;
+/// Every version of a kernel that the tuner may choose.
+pub const EACH: Adjust = |caps| GpuCaps { software: false, choices: Choices::Each, ..caps };
 
-/// Of the ops with most versions and the largest kernels one check each, in the version that was chosen: enough to see that another compiler understands them.
+/// Of the ops with most versions and the largest kernels one check each: enough to see that another compiler understands them.
 #[allow(dead_code, reason = "native tests have time for all of them")]
 pub async fn agree_in_brief(device: &Device) -> Result<()> {
     checks::linear_agrees_for_awkward_sizes(device).await?;
     checks::attention_sees_what_is_before_and_how_far_it_is(device).await
 }
 
-/// Every op that has versions, in the version that was chosen; those that have fewer run as they usually do.
+/// Every op that has versions, and a weight that no version may take for right.
 #[allow(dead_code, reason = "in a browser their compilation takes minutes")]
 pub async fn agree(device: &Device) -> Result<()> {
     checks::linear_agrees_for_awkward_sizes(device).await?;
     checks::linear_normalises_rows_with_outliers(device).await?;
     checks::linear_reads_weights_of_eight_and_four_bits(device).await?;
+    checks::a_wrong_scale_is_noticed(device).await?;
     checks::conv1d_pads_and_strides(device).await?;
     checks::f16_agrees_where_there_is_f16(device).await?;
     checks::attention_ignores_what_is_padding(device).await?;

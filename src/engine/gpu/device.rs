@@ -163,10 +163,19 @@ impl Gpu {
     pub(super) fn caps_for(&self, program: &Program) -> GpuCaps {
         let chosen = || self.tuned.borrow().values().map(|k| (k.class.clone(), k.chosen as usize)).collect();
         let choices = match &self.caps.choices {
-            Choices::Always(idx) => Choices::Always(*idx),
             Choices::Measured(_) => Choices::Measured(chosen()),
+            fixed => fixed.clone(),
         };
         GpuCaps { level: self.caps.level.min(program.kernels), choices, ..self.caps.clone() }
+    }
+
+    /// This device with each version of the kernels that `program` takes, but for the usual one, by their numbers from 1 on.
+    pub fn versions(&self, program: &Program) -> Vec<Rc<Self>> {
+        let caps = self.caps_for(program);
+        let n_others = program.nodes().map(|(node, signature)| node.op.alternatives(&signature, &caps).len());
+        let always =
+            |idx| Self { caps: GpuCaps { choices: Choices::Always(idx), ..self.caps.clone() }, ..self.clone() };
+        (1..=n_others.max().unwrap_or(0)).map(|idx| Rc::new(always(idx))).collect()
     }
 
     /// Whether the device is still of use: an error once it has gone away, refused a command or stopped answering.

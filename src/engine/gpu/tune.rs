@@ -96,8 +96,7 @@ impl Gpu {
         let known = self.tuned.borrow();
         for program in programs {
             let caps = self.caps_for(program);
-            for (graph, node) in program.graphs.iter().flat_map(|graph| graph.nodes.iter().map(move |n| (graph, n))) {
-                let signature = program.signature(graph, node);
+            for (node, signature) in program.nodes() {
                 let others = node.op.alternatives(&signature, &caps);
                 let class = class_of(node.op.as_ref(), &signature);
                 let sizes = signature.inputs.iter().flatten().chain(signature.output.as_ref()).map(|ty| ty.n_bytes());
