@@ -226,9 +226,9 @@ pub fn table(run: &BenchmarkRun) -> impl IntoView + use<> {
         ),
         None => format!("The GPU itself was not measured: {}", format::sentence(&run.roofline_note)),
     };
-    let caption = format!("{}, {}, {}", run.browser_name(), run.system, run.day());
+    let caption = format!("{}, {}, {}", run.browser_name(), run.system, run.minute());
     view! {
-        {figures_table("Figures, to be scrolled", caption, heads, rows)}
+        {figures_table(caption, heads, rows)}
         <p class="panel__note">{gpu}</p>
     }
 }

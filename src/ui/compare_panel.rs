@@ -85,7 +85,7 @@ pub fn ComparePanel() -> impl IntoView {
                     })}
                 <details class="compare__tables">
                     <summary>"All figures"</summary>
-                    {move || compared.get().iter().map(|run| view! { <h3>{run.browser_name()}</h3> {table(run)} {kernel_table(run)} }).collect_view()}
+                    {move || compared.get().iter().map(|run| view! { <h2>{run.browser_name()}</h2> {table(run)} {kernel_table(run)} }).collect_view()}
                 </details>
                 <Take compared />
             </Show>
@@ -106,14 +106,9 @@ fn RunList() -> impl IntoView {
             false => benchmarks.chosen.update(|chosen| chosen.retain(|one| *one != id.get_value())),
         };
         let machine = if run.machine.is_empty() { String::new() } else { format!("{} · ", run.machine) };
-        let about = format!(
-            "{machine}{} · {} · {}",
-            run.system,
-            run.adapter(),
-            run.created.replace('T', " ").get(..16).unwrap_or_default()
-        );
+        let about = format!("{machine}{} · {} · {}", run.system, run.adapter(), run.minute());
         let name = run.browser_name();
-        let remove = format!("Remove {name} of {}", run.day());
+        let remove = format!("Remove {name} of {}", run.minute());
         view! {
             <li class="compare__run">
                 <label class="settings__check">

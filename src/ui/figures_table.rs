@@ -4,14 +4,14 @@ use leptos::prelude::*;
 
 use super::benchmark::record::Outcome;
 
-/// The table; `label` names its box, `caption` itself, for those who do not see them.
+/// The table; `caption` names it and its box for those who do not see them, and is another one for each table of a page.
 pub fn figures_table(
-    label: &'static str,
     caption: impl Into<String>,
     heads: &'static [&'static str],
     rows: impl IntoView + 'static,
 ) -> impl IntoView {
     let caption: String = caption.into();
+    let label = format!("{caption}, to be scrolled");
     let heads = heads.iter().map(|name| view! { <th scope="col">{*name}</th> }).collect_view();
     view! {
         <div class="stages__box" role="region" aria-label=label tabindex="0">

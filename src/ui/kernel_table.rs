@@ -12,9 +12,9 @@ use crate::protocol::TimedBy;
 /// Every kernel of a run with its figures, or why there are none; nothing where the run has no kernels.
 pub fn kernel_table(run: &BenchmarkRun) -> Option<impl IntoView + use<>> {
     let rows = run.kernels.iter().map(row).collect_view();
-    let caption = format!("Kernels in {}, {}, {}", run.browser_name(), run.system, run.day());
+    let caption = format!("Kernels in {}, {}, {}", run.browser_name(), run.system, run.minute());
     let heads = &["Kernel", "Shape", "Weights", "Time", "Speed", "Of the peak"];
-    (!run.kernels.is_empty()).then(|| figures_table("Figures of kernels, to be scrolled", caption, heads, rows))
+    (!run.kernels.is_empty()).then(|| figures_table(caption, heads, rows))
 }
 
 fn row(entry: &KernelEntry) -> impl IntoView + use<> {

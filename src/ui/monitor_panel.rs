@@ -148,7 +148,7 @@ fn runs(runs: &[RunRecord]) -> impl IntoView + use<> {
         view! { <tr><th scope="row">{name}</th>{cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }
     };
     let rows = runs.iter().rev().map(row).collect_view();
-    figures_table("Runs, to be scrolled", "Runs while the monitor was on", heads, rows)
+    figures_table("Runs while the monitor was on", heads, rows)
 }
 
 /// What the graphs took on the GPU, and what is to be known of that.
@@ -175,7 +175,7 @@ fn graphs(gpu: &GpuReport) -> impl IntoView + use<> {
     };
     let table = (!gpu.totals.is_empty()).then(|| {
         let rows = gpu.totals.iter().map(row).collect_view();
-        figures_table("Graphs on the GPU, to be scrolled", "Graphs on the GPU while the monitor was on", heads, rows)
+        figures_table("Graphs on the GPU while the monitor was on", heads, rows)
     });
     view! {
         {notes}

@@ -234,6 +234,11 @@ impl BenchmarkRun {
         self.created.split('T').next().unwrap_or_default()
     }
 
+    /// Day and minute, as `2026-11-27 22:41`.
+    pub fn minute(&self) -> String {
+        self.created.replace('T', " ").get(..16).unwrap_or_default().into()
+    }
+
     /// Reads one run, or several from a file with a list of them.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ fn table(chart: &Chart) -> impl IntoView + use<> {
         })
         .collect_view();
     view! {
-        <div class="chart__box" role="region" aria-label="Numbers, to be scrolled" tabindex="0">
+        <div class="chart__box" role="region" aria-label=format!("{}: numbers, to be scrolled", chart.title) tabindex="0">
             <table class="chart__table">
                 <caption class="visually-hidden">{chart.title.clone()}</caption>
                 <thead><tr>{headers}</tr></thead>
