@@ -10,5 +10,17 @@ self.addEventListener('unhandledrejection', (event) => {
   });
 });
 
-const { default: init } = await import(`./worker.js${build}`);
-await init({ module_or_path: new URL(`./worker_bg.wasm${build}`, import.meta.url) });
+/** A module that did not arrive is remembered as missing by its address; `part` makes another one of it, of which servers hear nothing. */
+async function start(part) {
+  const { default: init } = await import(`./worker.js${build}${part}`);
+  await init({ module_or_path: new URL(`./worker_bg.wasm${build}`, import.meta.url) });
+}
+
+try {
+  await start('');
+} catch (error) {
+  // What does not arrive is a TypeError: a network may fail for a moment, and without the engine nothing works.
+  if (!(error instanceof TypeError)) throw error;
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await start('#again');
+}

@@ -9,6 +9,18 @@ import * as wav from '../support/wav.mjs';
 const GOOD = smallWhisper();
 const named = (name, buffer) => ({ name, mimeType: 'audio/wav', buffer });
 
+test('a network that fails for a moment while the engine comes costs nothing', async ({ rill }) => {
+  for (const part of ['worker.js', 'worker_bg.wasm']) {
+    const failed = [];
+    const once = (route) => (failed.push(route.request().url()) === 1 ? route.abort() : route.continue());
+    await rill.page.route(`**/${part}*`, once);
+    await rill.open();
+    expect(failed.length, part).toBe(2);
+    await rill.page.unroute(`**/${part}*`, once);
+    await rill.page.goto('about:blank');
+  }
+});
+
 test.describe('recordings', () => {
   test('a file that holds no usable recording is refused by name, and a good one is taken after it', async ({ rill }) => {
     await serve(rill.page, GOOD);
