@@ -642,10 +642,7 @@ export interface GpuReport {
   totals: { graph: string; n_runs: number; total_ms: number; median_ms: number; timed_by: Roofline['timed_by'] }[];
   /** Share of the time of decodes in which the GPU had nothing to do; null where nothing was decoded. */
   decode_waiting: number | null;
-  /**
-   * `times` runs begin in a span: several where a graph is repeated, none where a long one goes on. One that began while the monitor was on
-   * may end later: steps that were submitted past the end of a text go on after its run.
-   */
+  /** `times` runs begin in a span: several where a graph is repeated, none where a long one goes on. */
   spans: { graph: string; times: number; after_s: number; us: number; timed_by: Roofline['timed_by'] }[];
   /** Graphs that ran and could not be timed. */
   n_dropped: number;

@@ -54,8 +54,6 @@ pub struct DecodeLoop {
     graphs: DecoderGraphs,
     /// Milliseconds of a step, as measured last; decides how many go into a submit.
     step_ms: Option<f64>,
-    /// What was submitted past the last end of text, and read by nobody.
-    unread: VecDeque<Pending>,
 }
 
 /// What a window or a text came to.
@@ -74,7 +72,7 @@ pub struct Decoded {
 impl DecodeLoop {
     /// A decoder that has not run yet.
     pub fn new(graphs: DecoderGraphs) -> Self {
-        Self { graphs, step_ms: None, unread: VecDeque::new() }
+        Self { graphs, step_ms: None }
     }
 
     /// How many sequences it decodes at once.
@@ -145,10 +143,6 @@ impl DecodeLoop {
             ends_here = false;
             let (oldest, n_steps) = ahead.pop_front().ok_or_else(|| Error::Internal("nothing was submitted".into()))?;
             let bytes = oldest.wait().await?;
-            // They were done before this one.
-            for unread in self.unread.drain(..) {
-                unread.wait().await?;
-            }
             for (idx, sequence) in sequences.iter_mut().enumerate().filter(|(_, sequence)| !sequence.is_broken_off) {
                 sequence.read(&bytes, idx, self.graphs.n_seqs)?;
                 if last_read.is_none() {
@@ -161,7 +155,9 @@ impl DecodeLoop {
                 self.step_ms = Some(edge::ms_since(before) / f64::from(n_steps));
             }
             if sequences.iter().all(|sequence| sequence.state.finished != 0 || sequence.is_broken_off) {
-                self.unread.extend(ahead.into_iter().map(|(submit, _)| submit));
+                for (past_the_end, _) in ahead {
+                    past_the_end.wait().await?;
+                }
                 return Ok(sequences.into_iter().map(Sequence::into_decoded).collect());
             }
         }
