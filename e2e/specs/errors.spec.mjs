@@ -11,11 +11,11 @@ const named = (name, buffer) => ({ name, mimeType: 'audio/wav', buffer });
 
 test('a network that fails for a moment while the engine comes costs nothing', async ({ rill }) => {
   for (const part of ['worker.js', 'worker_bg.wasm']) {
-    const failed = [];
-    const once = (route) => (failed.push(route.request().url()) === 1 ? route.abort() : route.continue());
+    const asked = [];
+    const once = (route) => (asked.push(route.request().url()) === 1 ? route.abort() : route.continue());
     await rill.page.route(`**/${part}*`, once);
     await rill.open();
-    expect(failed.length, part).toBe(2);
+    expect(asked.length, part).toBe(2);
     await rill.page.unroute(`**/${part}*`, once);
     await rill.page.goto('about:blank');
   }

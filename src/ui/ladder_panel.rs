@@ -2,12 +2,12 @@
 //! was tried in this very browser.
 
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
 
 use super::capability::{backend_name, feature_words};
 use super::fault_report::FaultReport;
 use super::format;
 use super::gpu_measured::GpuMeasured;
+use super::loader::is_open_now;
 use super::pipelines_panel::Pipelines;
 use super::session::Session;
 use super::tuned_kernels::TunedKernels;
@@ -23,8 +23,7 @@ pub fn LadderPanel(
     let state = session.state;
     let is_checking = move || state.backends.with(Option::is_none);
     let on_toggle = move |event: leptos::ev::Event| {
-        let is_open = event.target().and_then(|target| target.dyn_into::<web_sys::HtmlDetailsElement>().ok());
-        if is_open.is_some_and(|details| details.open()) {
+        if is_open_now(&event) {
             session.probe_rest();
         }
     };

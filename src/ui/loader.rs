@@ -259,7 +259,7 @@ fn Ready(info: PipelineInfo) -> impl IntoView {
     let was_opened = RwSignal::new(false);
     let on_toggle = move |event| {
         is_open.set(is_open_now(&event));
-        was_opened.update(|was_opened| *was_opened |= is_open_now(&event));
+        was_opened.set(true); // It is closed only after that.
     };
     let details = info.clone();
     view! {

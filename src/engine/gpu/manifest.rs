@@ -20,7 +20,6 @@ const AT_ONCE: usize = 8;
 pub struct Manifest {
     made_for: String,
     /// How each model was loaded last, in words, by its name.
-    #[serde(default)]
     loads: HashMap<String, String>,
     pipelines: Vec<Listed>,
 }
@@ -61,6 +60,13 @@ impl Manifest {
     pub fn note_load(&mut self, model: &str, how: &str) {
         self.loads.insert(model.into(), how.into());
         self.pipelines.iter_mut().for_each(|listed| listed.models.retain(|known| known != model));
+    }
+
+    /// Those that are taken, essential ones in front.
+    fn essential_first(&self, takes: impl Fn(&Listed) -> bool) -> Vec<&Listed> {
+        let mut taken: Vec<&Listed> = self.pipelines.iter().filter(|listed| takes(listed)).collect();
+        taken.sort_by_key(|listed| !listed.essential);
+        taken
     }
 
     /// Notes a dispatch of a model.
@@ -109,11 +115,8 @@ impl Gpu {
         if manifest.loads.get(model).is_none_or(|last| last != how) {
             return;
         }
-        let is_used = |listed: &&Listed| listed.models.iter().any(|known| known == model);
-        let (first, later): (Vec<&Listed>, Vec<_>) =
-            manifest.pipelines.iter().filter(is_used).partition(|listed| listed.essential);
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        for listed in first.into_iter().chain(later) {
+        for listed in manifest.essential_first(|listed| listed.models.iter().any(|known| known == model)) {
             self.pipeline(&listed.op, listed.key.clone());
         }
         drop(scope.pop());
@@ -163,9 +166,7 @@ impl Gpu {
         cancel: &CancelFlag,
         on_progress: &mut dyn FnMut(u32, u32),
     ) -> Result<()> {
-        let wanted = manifest.pipelines.iter().filter(|listed| which.takes(&listed.op, listed.essential));
-        let mut wanted: Vec<&Listed> = wanted.collect();
-        wanted.sort_by_key(|listed| !listed.essential);
+        let wanted = manifest.essential_first(|listed| which.takes(&listed.op, listed.essential));
         let all = wanted.len() as u32;
         on_progress(0, all);
         for (idx, some) in wanted.chunks(AT_ONCE).enumerate() {

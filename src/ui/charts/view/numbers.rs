@@ -1,12 +1,10 @@
 //! The numbers of a chart as a table, written only while it is open.
 
-use leptos::ev::Event;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlDetailsElement;
 
 use super::super::Chart;
 use crate::ui::format;
+use crate::ui::loader::is_open_now;
 
 /// More rows than this keep the page busy; the file has them all.
 const MOST_ROWS: usize = 200;
@@ -15,12 +13,8 @@ const MOST_ROWS: usize = 200;
 #[component]
 pub fn Numbers(chart: Memo<Chart>) -> impl IntoView {
     let is_open = RwSignal::new(false);
-    let toggled = move |event: Event| {
-        let details = event.target().and_then(|target| target.dyn_into::<HtmlDetailsElement>().ok());
-        is_open.set(details.is_some_and(|details| details.open()));
-    };
     view! {
-        <details class="chart__numbers" on:toggle=toggled>
+        <details class="chart__numbers" on:toggle=move |event| is_open.set(is_open_now(&event))>
             <summary>"Numbers as a table"</summary>
             {move || is_open.get().then(|| chart.with(table))}
         </details>
