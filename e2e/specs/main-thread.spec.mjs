@@ -6,9 +6,34 @@ import { TRANSCRIPTION, expect, test } from '../support/rill.mjs';
 /** Longer tasks are felt. */
 const LONGEST_MS = 50;
 
+/** What the page is made of, in the order in which it is built. */
+const PARTS = ['.tabs', '.recorder', '.models', '.settings', '.ladder', '.help'];
+
+test('the page is built part by part, each in a task of its own', async ({ rill }) => {
+  await rill.page.addInitScript((parts) => {
+    window.taskOf = {};
+    // Messages to oneself tell tasks apart: of two parts that are built in one, none arrives between them.
+    let task = 0;
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      task += 1;
+      port2.postMessage(0);
+    };
+    port2.postMessage(0);
+    new MutationObserver(() => {
+      for (const part of parts) if (document.querySelector(part)) window.taskOf[part] ??= task;
+      if (parts.every((part) => part in window.taskOf)) port1.close();
+    }).observe(document, { childList: true, subtree: true });
+  }, PARTS);
+  await rill.open();
+  await expect.poll(() => rill.page.evaluate(() => Object.keys(window.taskOf))).toEqual(PARTS);
+  const tasks = await rill.page.evaluate(() => Object.values(window.taskOf));
+  expect(tasks, `tasks in which ${PARTS.join(', ')} came`).toEqual([...new Set(tasks)].toSorted((a, b) => a - b));
+});
+
 test('no task on the main thread takes longer than 50 ms while a model loads and runs', async ({ rill }) => {
   await rill.open();
-  // The start of the page is another matter: it ends when the page has said what this browser can do.
+  // The start of the page is another matter: how long its parts take to build is the machine's. It ends when the page has said what this browser can do.
   await expect(rill.badge).toContainText('Software GPU');
   await rill.page.evaluate(() => {
     window.longTasks = [];

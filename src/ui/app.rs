@@ -9,6 +9,7 @@ use super::client::{Client, News};
 use super::compare_panel::ComparePanel;
 use super::help::Help;
 use super::ladder_panel::LadderPanel;
+use super::later::Later;
 use super::loader::Loader;
 use super::matching::{Find, Labels};
 use super::model_picker::ModelPicker;
@@ -100,27 +101,37 @@ fn App() -> impl IntoView {
             <div class="panes" class=("panes--wide", is_measuring)>
                 <div class="work">
                     <Views view />
-                    <For each=move || shown.get() key=|each| each.href() let(each)>
-                        <div class="pane" hidden=move || view.get() != each>
-                            {panel(each)}
-                        </div>
-                    </For>
+                    <Later>
+                        <For each=move || shown.get() key=|each| each.href() let(each)>
+                            <div class="pane" hidden=move || view.get() != each>
+                                {panel(each)}
+                            </div>
+                        </For>
+                    </Later>
                 </div>
                 <aside class="side" aria-label="Model and settings" hidden=is_measuring>
-                    {move || {
-                        let task = task.get();
-                        view! {
-                            <ModelPicker task />
-                            <Loader task />
-                            <OtherModel task />
-                        }
-                    }}
-                    <SettingsPanel task />
+                    <Later>
+                        {move || {
+                            let task = task.get();
+                            view! {
+                                <ModelPicker task />
+                                <Loader task />
+                                <OtherModel task />
+                            }
+                        }}
+                    </Later>
+                    <Later>
+                        <SettingsPanel task />
+                    </Later>
                 </aside>
-                {move || view! { <LadderPanel task=task.get() /> }}
+                <Later>
+                    {move || view! { <LadderPanel task=task.get() /> }}
+                </Later>
             </div>
         </main>
-        <Help open=help_open />
+        <Later>
+            <Help open=help_open />
+        </Later>
     }
 }
 

@@ -72,6 +72,8 @@ mod kernel_table;
 #[cfg(target_arch = "wasm32")]
 mod ladder_panel;
 #[cfg(target_arch = "wasm32")]
+mod later;
+#[cfg(target_arch = "wasm32")]
 mod loader;
 #[cfg(target_arch = "wasm32")]
 mod matching;
