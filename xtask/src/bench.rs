@@ -64,7 +64,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     samples::fetch(&paths::models())?;
 
     if args.peers {
-        bundle::build(&env, Profile::Release)?;
+        bundle::build(&env, Profile::Release, &[])?;
         let mut bench = env.command("node");
         bench.arg(paths::e2e().join("peers.mjs")).args(["--task", &args.task]);
         bench.args(args.precisions.then_some("--precisions"));
@@ -72,7 +72,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         return write(&args.json, &results);
     }
     if args.browsers {
-        bundle::build(&env, Profile::Release)?;
+        bundle::build(&env, Profile::Release, &[])?;
         let mut bench = env.command("node");
         bench.arg(paths::e2e().join("bench-browsers.mjs"));
         let results = measure("The page's benchmark, browser after browser", bench, "bench-browsers.json", &args.rest)?;
@@ -84,7 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         measure("Bench, native", bench, "bench-native.json", &args.rest)
     });
     let browser = (!args.native_only).then(|| {
-        bundle::build(&env, Profile::Release)?;
+        bundle::build(&env, Profile::Release, &[])?;
         let mut bench = env.command("node");
         bench.arg(paths::e2e().join("bench.mjs"));
         measure("Bench, Chromium", bench, "bench-browser.json", &args.rest)

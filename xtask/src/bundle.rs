@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::setup::Environment;
+use crate::toolchain::TARGET;
 use crate::{kernels, models, paths, process, report};
 
 /// How to build.
@@ -25,19 +26,24 @@ impl Profile {
     }
 }
 
-/// Builds dist/ and prints the sizes of the wasm binaries.
-pub fn build(env: &Environment, profile: Profile) -> Result<()> {
+/// Builds dist/ and prints the sizes of the wasm binaries. What else of the package `beside` names for cargo is compiled with it.
+pub fn build(env: &Environment, profile: Profile, beside: &[&str]) -> Result<()> {
     kernels::build(env)?;
     let name = if profile == Profile::Release { "page, optimised" } else { "page, debug" };
     report::step(&format!("Building the {name}"), || {
+        // Trunk has cargo compile one program after the other: what is compiled side by side here, it finds done.
+        let mut cargo = env.wasm_command("cargo");
+        cargo.args(["build", "--package", "rill", "--target", TARGET, "--bin", "app", "--bin", "worker"]).args(beside);
         let mut trunk = env.wasm_command("trunk");
         // Relative addresses let dist/ live below any sub-path.
         trunk.args(["build", "--public-url", "./"]);
         if profile == Profile::Release {
+            cargo.arg("--release");
             trunk.arg("--release");
         }
         // Trunk takes this variable for a flag of its own and refuses "1", which some terminals and CI set.
         trunk.env_remove("NO_COLOR");
+        process::run(&mut cargo)?;
         process::run(&mut trunk)?;
         models::list_own(&paths::dist().join("models"))?;
         print_sizes(&paths::dist(), profile)

@@ -7,9 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::setup::Environment;
+use crate::toolchain::TARGET;
 use crate::{paths, process, report};
-
-const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The memory is the engine's, and every thread gets a stack of its own.
 const LINK_ARGS: [&str; 5] =

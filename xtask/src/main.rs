@@ -97,7 +97,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::FetchSamples(args) => samples::fetch(&args.to.unwrap_or_else(paths::models))?,
         Command::Build(args) => {
             let env = setup::run(setup::Scope::Build)?;
-            bundle::build(&env, bundle::Profile::from_debug_flag(args.debug))?;
+            bundle::build(&env, bundle::Profile::from_debug_flag(args.debug), &[])?;
         }
         Command::Serve(args) => serve::run(&args)?,
         Command::Test(args) => return test::run(&args),

@@ -3,17 +3,18 @@
 
 use std::fs;
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::bundle::{self, Profile};
 use crate::counts::{self, Tally};
 use crate::setup::{self, Environment};
+use crate::toolchain::TARGET;
 use crate::{kernels, models, paths, process, report, samples, system, webnn_browser};
 
-const TARGET: &str = "wasm32-unknown-unknown";
 /// On CI, the longest that each of the three test steps may take. One that hangs is stopped and counted as failed, so
 /// that the other steps and the line of counts still come.
 const LIMIT_MINUTES: u32 = 30;
@@ -54,28 +55,14 @@ pub fn run(args: &TestArgs) -> Result<ExitCode> {
     });
     native_steps(&mut session);
     let env = env.as_ref();
-    session.step("release build", || {
-        bundle::build(ready(env)?, Profile::Release)?;
-        Ok(Tally::PASS)
-    });
-    session.step("lints, wasm32", || {
-        let mut clippy = ready(env)?.wasm_command("cargo");
-        clippy.args([
-            "clippy",
-            "--release",
-            "--package",
-            "rill",
-            "--lib",
-            "--bin",
-            "app",
-            "--bin",
-            "worker",
-            "--target",
-            TARGET,
-        ]);
-        check(clippy.args(["--", "-D", "warnings"]))?;
-        kernels::lint(ready(env)?)?;
-        Ok(Tally { passed: 2, failed: 0 })
+    thread::scope(|scope| {
+        // For minutes the build is one compiler at work on the library.
+        let lints = scope.spawn(|| wasm_lints(ready(env)?));
+        session.step("release build", || {
+            bundle::build(ready(env)?, Profile::Release, &["--test", "web"])?;
+            Ok(Tally::PASS)
+        });
+        session.step("lints, wasm32 (beside the build)", || lints.join().map_err(|_| anyhow!("the lints panicked"))?);
     });
     session.step("browser tests", || browser_tests(ready(env)?));
     session.step("end-to-end tests", || end_to_end_tests(ready(env)?, args.browsers));
@@ -107,6 +94,16 @@ fn native_tests() -> Result<Tally> {
         test.env("VK_DRIVER_FILES", &driver).env("VK_ICD_FILENAMES", &driver);
     }
     count_cargo(test)
+}
+
+/// In a folder of their own, as cargo works in one at a time.
+fn wasm_lints(env: &Environment) -> Result<Tally> {
+    let mut clippy = env.wasm_command("cargo");
+    clippy.args(["clippy", "--quiet", "--release", "--package", "rill", "--lib", "--bin", "app", "--bin", "worker"]);
+    clippy.args(["--target", TARGET, "--target-dir"]).arg(paths::root().join("target/lints"));
+    check(clippy.args(["--", "-D", "warnings"]))?;
+    kernels::lint(env)?;
+    Ok(Tally { passed: 2, failed: 0 })
 }
 
 fn browser_tests(env: &Environment) -> Result<Tally> {

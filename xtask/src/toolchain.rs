@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{paths, process, report, system};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What the page is compiled for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// The names under which rustup may know Debian's toolchain; the second where the first is taken by something else.
 const DEBIAN_NAMES: [&str; 2] = ["web", "rill-web"];

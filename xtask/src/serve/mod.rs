@@ -63,7 +63,7 @@ pub fn run(args: &ServeArgs) -> Result<()> {
     if !args.no_build {
         let env = setup::run(setup::Scope::Build)?;
         models::fetch(&[&args.model], &site.models)?;
-        bundle::build(&env, Profile::from_debug_flag(args.debug))?;
+        bundle::build(&env, Profile::from_debug_flag(args.debug), &[])?;
     }
     if !site::has_page(&site.dist) {
         bail!("there is no page in {}: run `cargo xtask build` first", site.dist.display());
