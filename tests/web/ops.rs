@@ -74,3 +74,17 @@ async fn a_weight_over_the_binding_limit_is_split() {
     let gpu = gpu(|caps| GpuCaps { max_binding_bytes: 8192, ..caps }).await;
     checks::split_weights_agree(&gpu).await.unwrap_or_else(|e| panic!("{e}"));
 }
+
+#[wasm_bindgen_test]
+async fn memory_that_the_browser_refuses_at_first_is_asked_for_again() {
+    // What a browser does while the threads of models that are gone have not ended.
+    let refuse_once = "const real = WebAssembly.Memory;
+        WebAssembly.Memory = function () {
+            WebAssembly.Memory = real;
+            throw new RangeError('could not allocate memory');
+        };";
+    let (variant, module) = BUILDS[0];
+    let cpu = Cpu::from_bytes(module, variant).await.expect("Chromium has SIMD");
+    js_sys::Function::new_no_args(refuse_once).call0(&wasm_bindgen::JsValue::NULL).expect("a script");
+    checks::layer_norm_survives_outliers(&Device::Cpu(cpu.with_threads(1))).await.unwrap_or_else(|e| panic!("{e}"));
+}

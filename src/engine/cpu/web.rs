@@ -5,7 +5,7 @@
 
 use super::variant::Variant;
 use crate::engine::wasm_features::{n_processors, words};
-use crate::engine::{Error, Result};
+use crate::engine::{Error, Result, edge};
 use js_sys::{Array, Int32Array, Object, Reflect, Uint8Array, WebAssembly};
 use rill_kernels::memory::ALIGN;
 use rill_kernels::{Operand, SCRATCH_BYTES, Step};
@@ -21,6 +21,9 @@ const STACK_BYTES: usize = 1 << 16;
 const MOST_THREADS: usize = 8;
 /// A thread that has not come back after so many milliseconds never will.
 const PATIENCE_MS: f64 = 30_000.0;
+/// Pauses between requests for memory that was refused: the memory of models that are gone is the browser's again only when their threads have
+/// ended, for which nobody can wait, and of addresses there are only so many.
+const MEMORY_PAUSES_MS: [u32; 3] = [50, 200, 500];
 
 /// The processor, and the build of the kernels that fits it.
 #[derive(Debug, Clone)]
@@ -123,10 +126,17 @@ impl Heap {
         let shared = cpu.variant.threads;
         let scratch = end.next_multiple_of(ALIGN);
         let n_bytes = Self::size(cpu, end);
-        let memory = new_memory((n_bytes / PAGE as u64) as usize, shared).map_err(|_| Error::Exhausted {
-            what: "the processor".into(),
-            reason: format!("the browser refused {n_bytes} bytes for the model"),
-        })?;
+        let mut pauses_ms = MEMORY_PAUSES_MS.into_iter();
+        let memory = loop {
+            if let Ok(memory) = new_memory((n_bytes / PAGE as u64) as usize, shared) {
+                break memory;
+            }
+            let pause_ms = pauses_ms.next().ok_or_else(|| Error::Exhausted {
+                what: "the processor".into(),
+                reason: format!("the browser refused {n_bytes} bytes for the model"),
+            })?;
+            edge::sleep(pause_ms).await;
+        };
         let bytes = Uint8Array::new(&memory.buffer());
         let team = team(&Int32Array::new(&memory.buffer()));
         let instance = instantiate(&cpu.module, &memory, &team).map_err(|e| unavailable(&words(&e)))?;
