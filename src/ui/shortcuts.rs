@@ -23,11 +23,11 @@ pub fn listen(session: Session, view: Signal<View>, help_open: RwSignal<bool>) {
     let listening = window_event_listener(ev::keydown, move |event| {
         let modified = event.ctrl_key() || event.meta_key() || event.alt_key();
         let focus = focus_of(event.target());
-        let in_dialog = document().query_selector("dialog[open]").ok().flatten().is_some();
-        if event.key() == "Escape" && !event.default_prevented() && !in_dialog {
+        let in_dialog = || document().query_selector("dialog[open]").ok().flatten().is_some();
+        if event.key() == "Escape" && !event.default_prevented() && !in_dialog() {
             return stop(session, view.get_untracked());
         }
-        if modified || event.repeat() || in_dialog || focus == Focus::Entry {
+        if modified || event.repeat() || focus == Focus::Entry || in_dialog() {
             return;
         }
         let recorder = session.state.speech.recorder.get_untracked();
