@@ -40,6 +40,31 @@ test('the camera takes a picture, and is off afterwards', async ({ rill }) => {
   expect(await rill.page.evaluate(() => document.querySelector('.camera__preview').srcObject.active)).toBe(false);
 });
 
+test('a picture can be taken from the first one that the camera gives, and not before', async ({ rill }) => {
+  await rill.page.addInitScript(() => {
+    // A camera that is open and shows nothing until it is told to.
+    const track = new MediaStreamTrackGenerator({ kind: 'video' });
+    navigator.mediaDevices.getUserMedia = async () => new MediaStream([track]);
+    window.showPicture = () => {
+      const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 });
+      canvas.getContext('2d').fillRect(0, 0, 64, 48);
+      return track.writable.getWriter().write(new VideoFrame(canvas, { timestamp: 0 }));
+    };
+  });
+  await rill.open('./#/pictures');
+  await rill.drop(...model('vision/vit'));
+  await rill.page.getByRole('button', { name: 'Take a picture' }).click();
+  const dialog = rill.page.getByRole('dialog', { name: 'Take a picture' });
+  await expect(dialog.getByRole('status')).toHaveText("Waiting for the camera's first picture.");
+  const take = dialog.getByRole('button', { name: 'Take it' });
+  await expect(take).toHaveAttribute('aria-disabled', 'true');
+  await rill.page.evaluate(() => window.showPicture());
+  await expect(take).toHaveAttribute('aria-disabled', 'false');
+  await take.click();
+  await expect(dialog).toBeHidden();
+  await expect(rill.cards).toHaveText(/From the camera/, LOAD);
+});
+
 test('looking at many pictures tells how far it is, can be stopped, and goes on where it was', async ({ rill }) => {
   await rill.open('./#/pictures');
   await rill.drop(...model('vision/vit'));

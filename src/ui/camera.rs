@@ -54,8 +54,7 @@ pub fn Camera(
                         let _ = video.play();
                     }
                     stream.set_value(Some(SendWrapper::new(found)));
-                    words.set("");
-                    is_on.set(true);
+                    words.set("Waiting for the camera's first picture.");
                 }
                 Err(error) => {
                     words.set("");
@@ -63,6 +62,13 @@ pub fn Camera(
                 }
             }
         });
+    };
+    // A camera that is open has still nothing to show for a moment.
+    let has_frame = move |_| {
+        if stream.with_value(Option::is_some) {
+            words.set("");
+            is_on.set(true);
+        }
     };
     Effect::new(move || {
         let Some(dialog) = dialog.get() else { return };
@@ -98,7 +104,14 @@ pub fn Camera(
                 </button>
             </header>
             <div class="camera__view">
-                <video class="camera__preview" node_ref=preview muted playsinline aria-label="What the camera sees"></video>
+                <video
+                    class="camera__preview"
+                    node_ref=preview
+                    muted
+                    playsinline
+                    aria-label="What the camera sees"
+                    on:loadeddata=has_frame
+                ></video>
                 <p class="camera__words" role="status">{words}</p>
                 <div class="camera__trouble" role="alert">
                     {move || trouble.get().map(|(what, hint)| view! { <p><strong>{what}</strong></p> <p>{hint}</p> })}
