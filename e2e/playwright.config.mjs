@@ -19,6 +19,14 @@ const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
 const PANELS = ['search', 'gap', 'write', 'pictures', 'alike', 'match', 'models', 'folders', 'camera-denied'].map((name) => `${name}.spec.mjs`);
 
 const wasm = { has: { backend: 'wasm', threads: true } };
+
+/**
+ * WebKitGTK 2.50 sometimes runs our programs wrongly: 2 of 97 main jobs stood still, 1 of 330 loads read memory out of bounds,
+ * none in other browsers. One that stood still was looked at in a debugger: optimised code had taken over in the middle of a
+ * loop with another local in place of the loop's own. So it may try a second time; the report then calls it flaky.
+ */
+const webkit = { retries: 1 };
+
 /** Software adapters are no first choice: there, WebGPU is chosen by hand. */
 const webgpu = { has: { backend: 'webgpu', threads: true, byHand: 'GPU (WebGPU)' } };
 
@@ -31,7 +39,7 @@ const lean = [
   { name: 'chromium-wasm', testMatch: [MAIN_JOB, ...PANELS], use: { ...chromium({ webgpu: 'none' }), ...wasm } },
   { name: 'firefox', testMatch: MAIN_JOB_FIREFOX, use: wasm },
   { name: 'firefox-webgpu', testMatch: MAIN_JOB_FIREFOX, use: { ...webgpu, firefoxSwitches: { webgpu: true } } },
-  { name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
+  { ...webkit, name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
 ];
 
 const more = [
@@ -40,6 +48,7 @@ const more = [
   { name: 'firefox-more', testMatch: /\.firefox\.spec\.mjs/, testIgnore: MAIN_JOB_FIREFOX },
   // Nearer to Safari, which shares memory between threads.
   {
+    ...webkit,
     name: 'webkit-threads',
     testMatch: /\.webkit\.spec\.mjs/,
     use: { ...wasm, webkitSwitches: { env: { JSC_useSharedArrayBuffer: '1', JSC_useWasmRelaxedSIMD: '1' } } },

@@ -126,7 +126,9 @@ async function visit(driver, { use, info, baseURL }) {
   await driver.resize(1280, 860);
   await use(new InWebDriver(driver, baseURL));
   if (info.status !== info.expectedStatus) {
-    await info.attach('screenshot', { body: await driver.screenshot(), contentType: 'image/png' });
+    // A browser that has crashed or hangs gives none; what failed before it is told all the same.
+    const body = await driver.screenshot().catch(() => null);
+    if (body) await info.attach('screenshot', { body, contentType: 'image/png' });
   }
 }
 

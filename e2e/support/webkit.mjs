@@ -68,17 +68,17 @@ export class WebKit extends WebDriver {
   }
 
   send(name, { id = '', ...parameters } = {}) {
-    if (name === 'TakeScreenshot') return this.#request('GET', `${this.#session}/screenshot`);
+    if (name === 'TakeScreenshot') return this.#request('GET', `${this.#session}/screenshot`, undefined, 10);
     return this.#request('POST', this.#session + ENDPOINTS[name].replace('{id}', id), parameters);
   }
 
-  /** An answer that is an error is thrown with what it says. */
-  async #request(method, path, body) {
+  /** An answer that is an error is thrown with what it says, and so is none within `seconds`. */
+  async #request(method, path, body, seconds = 610) {
     const answer = await fetch(this.#driver + path, {
       method,
       body: body && JSON.stringify(body),
       headers: { 'content-type': 'application/json' },
-      signal: AbortSignal.timeout(610_000),
+      signal: AbortSignal.timeout(1_000 * seconds),
     });
     const { value } = await answer.json();
     if (!answer.ok) throw new Error(`WebDriver, ${method} ${path}: ${value.error}: ${value.message}`);
@@ -87,7 +87,7 @@ export class WebKit extends WebDriver {
 
   async close() {
     // Without its session the driver ends the browser too; if that fails, it still goes when its display does.
-    await this.#request('DELETE', this.#session).catch(() => {});
+    await this.#request('DELETE', this.#session, undefined, 10).catch(() => {});
     this.#end();
   }
 }
