@@ -14,6 +14,7 @@ const PORT = Number(process.env.RILL_PORT ?? 8123);
 const MAIN_JOB = 'main-job.spec.mjs';
 const MAIN_JOB_FIREFOX = 'main-job.firefox.spec.mjs';
 const MAIN_JOB_WEBKIT = 'main-job.webkit.spec.mjs';
+const LEAVING_WEBKIT = 'leaving.webkit.spec.mjs';
 
 /** The panels of texts and pictures: nothing in them knows a backend, so they run on the fastest one here. */
 const PANELS = ['search', 'gap', 'write', 'pictures', 'alike', 'match', 'models', 'folders', 'camera-denied'].map((name) => `${name}.spec.mjs`);
@@ -39,7 +40,7 @@ const lean = [
   { name: 'chromium-wasm', testMatch: [MAIN_JOB, ...PANELS], use: { ...chromium({ webgpu: 'none' }), ...wasm } },
   { name: 'firefox', testMatch: MAIN_JOB_FIREFOX, use: wasm },
   { name: 'firefox-webgpu', testMatch: MAIN_JOB_FIREFOX, use: { ...webgpu, firefoxSwitches: { webgpu: true } } },
-  { ...webkit, name: 'webkit', testMatch: MAIN_JOB_WEBKIT, use: { has: { backend: 'wasm', threads: false } } },
+  { ...webkit, name: 'webkit', testMatch: [MAIN_JOB_WEBKIT, LEAVING_WEBKIT], use: { has: { backend: 'wasm', threads: false } } },
 ];
 
 const more = [

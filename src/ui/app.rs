@@ -27,7 +27,7 @@ use super::timings::TimingsStrip;
 use super::top_bar::{TopBar, Views};
 use super::transcript::TranscriptPanel;
 use super::write::Write;
-use super::{files_in, js_api, settings, shortcuts};
+use super::{files_in, js_api, leaving, settings, shortcuts};
 use crate::protocol::Event;
 
 /// Put the page into the document.
@@ -68,6 +68,7 @@ fn App() -> impl IntoView {
     let view = route::follow_address();
     let help_open = RwSignal::new(false);
     shortcuts::listen(session, view, help_open);
+    leaving::listen(session);
     provide_context(files_in::listen(session, view));
     Effect::new(move || document().set_title(&title(view.get())));
 

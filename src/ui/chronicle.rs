@@ -98,7 +98,8 @@ impl Chronicle {
         self.models.retain(|model| model.info.id != pipeline);
     }
 
-    fn lose_models(&mut self) {
+    /// What is loaded goes away with the engine.
+    pub fn lose_models(&mut self) {
         self.models.iter_mut().for_each(|model| model.lost = true);
     }
 

@@ -126,6 +126,22 @@ impl Client {
         }
     }
 
+    /// End the worker; its jobs end as cancelled ones do, because the page is being left. What is asked for now waits for
+    /// [`Client::restart`].
+    pub fn end(&self) {
+        if let Some(running) = self.0.worker.take() {
+            running.worker.terminate();
+        }
+        *self.0.link.borrow_mut() = Link::Starting;
+        self.0.waiting.take();
+        self.0.chronicle.borrow_mut().lose_models();
+        self.fail_all(&Failure {
+            kind: FailureKind::Cancelled,
+            message: "The page was left before this was done.".into(),
+            hint: "Ask for it again.".into(),
+        });
+    }
+
     fn spawn(&self) -> Result<Running, JsValue> {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);

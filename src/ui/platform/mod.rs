@@ -283,7 +283,12 @@ impl Platform {
         self.client.is_crashed()
     }
 
-    /// Start the engine anew after a crash.
+    /// End the engine and all that it does, because the page is being left.
+    pub fn end(&self) {
+        self.client.end();
+    }
+
+    /// Start the engine anew after a crash, or when the page is back.
     pub fn restart(&self) {
         self.client.restart();
     }

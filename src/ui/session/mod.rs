@@ -115,7 +115,14 @@ impl Session {
         inner.speech.forget_stream();
     }
 
-    /// Start the engine again after a crash.
+    /// End the engine and its work: the page is being left, and may come back.
+    pub fn end_engine(self) {
+        self.inner().platform.end();
+        self.forget_pipelines();
+        self.state.engine_ended();
+    }
+
+    /// Start the engine again, after a crash or when the page is back.
     pub fn restart(self) {
         self.state.engine.set(Engine::Starting);
         self.state.alerts.update(|alerts| alerts.retain(|alert| alert.remedy != Remedy::Restart));

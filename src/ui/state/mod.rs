@@ -307,6 +307,12 @@ impl State {
         self.alert(None, failure, Remedy::Restart);
     }
 
+    /// The engine ends, since the page is being left; its models go with it.
+    pub fn engine_ended(&self) {
+        self.engine.set(Engine::Starting);
+        self.forget_pipelines();
+    }
+
     fn forget_pipelines(&self) {
         for slot in self.slots {
             slot.set(Slot::Empty);
