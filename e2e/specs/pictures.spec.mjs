@@ -70,9 +70,9 @@ test('looking at many pictures tells how far it is, can be stopped, and goes on 
   await rill.drop(...model('vision/vit'));
   await expect(rill.ready).toBeVisible(LOAD);
   const n = 300;
+  await rill.stopAt('.card .bars__bar');
   await rill.drop(...Array.from({ length: n }, (_, i) => ({ ...picture('dog_face'), name: `dog ${i}.png` })));
-  await expect(rill.position).toHaveText(/^[1-9]\d* of 300 pictures$/, LOAD);
-  await rill.stopWork.click();
+  expect(await rill.stopped()).toMatch(/^[1-9]\d* of 300 pictures$/);
   await expect(rill.work).toContainText('Stopped');
   const named = () => rill.cards.filter({ has: rill.page.locator('.bars__bar') }).count();
   const before = await named();

@@ -144,6 +144,30 @@ export class RillPage {
     return Promise.all(bars.map(async (bar) => [await bar.locator('.bars__words').textContent(), await bar.locator('.bars__score').textContent()]));
   }
 
+  /**
+   * Begins to watch for a selector; as soon as it is on the page, Stop is pressed, from within the page: work can be through
+   * before a program outside has seen it begin. `stopped` then gives the position that the work had.
+   */
+  stopAt(selector) {
+    return this.page.evaluate((selector) => {
+      window.stopped = new Promise((resolve) => {
+        const visible = (within) => [...document.querySelectorAll(within)].find((at) => at.getClientRects().length > 0);
+        const watch = new MutationObserver(() => {
+          if (!visible(selector)) return;
+          watch.disconnect();
+          resolve(visible('.work-status__position')?.textContent);
+          visible('.work-status button')?.click();
+        });
+        watch.observe(document.body, { subtree: true, childList: true });
+      });
+    }, selector);
+  }
+
+  /** The position at which `stopAt` has pressed Stop. */
+  stopped() {
+    return this.page.evaluate(() => window.stopped);
+  }
+
   /** The words of the finished segments. */
   async text() {
     return words((await this.segments.allTextContents()).join(' '));
