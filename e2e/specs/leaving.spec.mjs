@@ -14,10 +14,9 @@ test('a page that is left lets go of its engine, and has model and text again wh
   await rill.query.fill('kept while away');
   await rill.load.click();
   await expect(rill.ready).toBeVisible(LOAD);
-  const loading = rill.page.evaluate(() => {
+  await rill.page.evaluate(() => {
     window.away = window.rill.load('whisper-tiny.en').then(() => 'loaded', (error) => error.name);
   });
-  await loading;
   await say(rill, 'pagehide');
   expect(await rill.page.evaluate(() => window.away)).toBe('AbortError');
   await expect(rill.ready).toBeHidden();
